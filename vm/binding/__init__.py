@@ -1,0 +1,47 @@
+"""The Python face of libpolyvm: programs, VMs and executors.
+
+Everything here is a thin, typed layer over `vm/include/vm.h`, which states the limits.
+Payloads and results are MessagePack bytes. Calls that wait release the host's GIL.
+"""
+
+from .errors import (
+    BytecodeError,
+    DecodeError,
+    EntryError,
+    ForkedError,
+    QueueFull,
+    StateError,
+    UnknownTask,
+    VmError,
+    WrongThread,
+)
+from .executor import Completion, Executor, Lane, Outcome, TaskStats
+from .library import Info, info
+from .logs import LogRecord, collect_logs
+from .machine import Vm, VmStats
+from .program import Module, Program
+
+__all__ = [
+    "BytecodeError",
+    "Completion",
+    "DecodeError",
+    "EntryError",
+    "Executor",
+    "ForkedError",
+    "Info",
+    "Lane",
+    "LogRecord",
+    "Module",
+    "Outcome",
+    "Program",
+    "QueueFull",
+    "StateError",
+    "TaskStats",
+    "UnknownTask",
+    "Vm",
+    "VmError",
+    "VmStats",
+    "WrongThread",
+    "collect_logs",
+    "info",
+]

@@ -1,0 +1,67 @@
+"""One exception for each pvm_status that a caller may want to tell apart."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+class VmError(Exception):
+    """libpolyvm refused; `str()` is one sentence.
+
+    status: the pvm_status, negative.
+    traceback: what a task raised while it was loaded, or "".
+    """
+
+    def __init__(self, status: int, message: str, traceback: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.traceback = traceback
+
+
+class BytecodeError(VmError):
+    """Not a code object of this release's bytecode."""
+
+
+class DecodeError(VmError):
+    """A payload is not the MessagePack that VMs accept."""
+
+
+class EntryError(VmError):
+    """The entry point is missing or not callable."""
+
+
+class ForkedError(VmError):
+    """This process was forked after the runtime had started."""
+
+
+class QueueFull(VmError):
+    """No place for another invocation: collect completions first, or shed load."""
+
+
+class StateError(VmError):
+    """Not possible in this state, for example after `Executor.stop`."""
+
+
+class UnknownTask(VmError):
+    """No task has this id, or it was withdrawn."""
+
+
+class WrongThread(VmError):
+    """The VM belongs to another thread."""
+
+
+_BY_STATUS: dict[int, type[VmError]] = {
+    -3: StateError,
+    -4: WrongThread,
+    -5: ForkedError,
+    -7: BytecodeError,
+    -8: EntryError,
+    -9: DecodeError,
+    -11: QueueFull,
+    -12: UnknownTask,
+}
+
+
+def fail(status: int, message: str, traceback: str = "") -> NoReturn:
+    """Raise the exception of a negative status."""
+    raise _BY_STATUS.get(status, VmError)(status, message, traceback)

@@ -1,0 +1,196 @@
+"""The executor: worker threads that run invocations in VMs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from types import TracebackType
+from typing import Any
+
+from .library import ERR_MAX, check, ffi, lib, take
+from .program import Program
+
+
+class Outcome(enum.IntEnum):
+    """How an invocation ended."""
+
+    DONE = 0
+    FAILED = 1
+    TIMED_OUT = 2
+    OVER_QUOTA = 3
+    CRASHED = 4
+    CANCELLED = 5
+    REJECTED = 6
+
+
+class Lane(enum.IntEnum):
+    CORE = 0
+    REGULAR = 1
+    LOW = 2
+
+
+@dataclass(slots=True)
+class Completion:
+    """One ended invocation.
+
+    tag: the submitter's; task: the task's id; worker: index of the thread that ran it.
+    queued_ns: from acceptance to start. load_ns: of the start, making the VM ready (0
+    when warm). run_ns: the call, codec included.
+    data: MessagePack result (DONE), UTF-8 traceback (FAILED) or reason.
+    """
+
+    tag: int
+    task: int
+    outcome: Outcome
+    worker: int
+    queued_ns: int
+    load_ns: int
+    run_ns: int
+    data: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class TaskStats:
+    """accepted, finished, failed: invocations so far (failed: not DONE). running: now.
+    vms: VMs that hold the task; bytes: their memory."""
+
+    accepted: int
+    finished: int
+    failed: int
+    running: int
+    vms: int
+    bytes: int
+
+
+_OUTCOMES = tuple(Outcome)
+
+
+def _completion(raw: Any) -> Completion:
+    return Completion(
+        raw.tag,
+        raw.task,
+        _OUTCOMES[raw.outcome],
+        raw.worker,
+        raw.queued_ns,
+        raw.load_ns,
+        raw.run_ns,
+        take(raw.data),
+    )
+
+
+class Executor:
+    """Workers and their VMs. Safe to use from any number of threads.
+
+    workers: threads, 1 to 256; as many as there are cores by default.
+    max_pending: invocations accepted and not yet collected; more raise QueueFull.
+    vms_per_worker: VMs kept at most on each worker, the least recently used retiring.
+    warm_vms: clean VMs that each worker holds ready.
+    spin_us: how long an idle worker looks for work before it sleeps.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        *,
+        max_pending: int | None = None,
+        vms_per_worker: int | None = None,
+        warm_vms: int | None = None,
+        spin_us: int | None = None,
+    ) -> None:
+        config = ffi.new("pvm_executor_config *")
+        lib.pvm_executor_config_init(config)
+        given = {
+            "workers": workers,
+            "max_pending": max_pending,
+            "vms_per_worker": vms_per_worker,
+            "warm_vms": warm_vms,
+            "spin_us": spin_us,
+        }
+        for name, value in given.items():
+            if value is not None:
+                if not 0 <= value < 2**32:
+                    raise ValueError(f"{name} is out of range: {value}")
+                setattr(config, name, value)
+        self.workers: int = config.workers
+        self.max_pending: int = config.max_pending
+        err = ffi.new("char[]", ERR_MAX)
+        out = ffi.new("pvm_executor **")
+        check(lib.pvm_executor_start(config, out, err), err)
+        self._executor: Any = out[0]
+        self._stopped = False
+
+    def add(self, program: Program, lane: Lane = Lane.REGULAR) -> int:
+        """Take in one version of a task; returns its id."""
+        return check(lib.pvm_task_add(self._handle(), program.handle, lane))
+
+    def withdraw(self, task: int) -> None:
+        """Refuse new work for the task. What was accepted still runs."""
+        check(lib.pvm_task_withdraw(self._handle(), task))
+
+    def submit(self, task: int, payload: bytes, tag: int = 0) -> None:
+        """Accept one invocation, or raise QueueFull, UnknownTask or StateError."""
+        check(lib.pvm_submit(self._handle(), task, tag, payload, len(payload)))
+
+    def submit_many(self, task: int, payloads: Sequence[bytes], first_tag: int = 0) -> int:
+        """Accept as many as there is room for, in order; returns how many.
+
+        Tags count up from first_tag. QueueFull if there is room for none.
+        """
+        ends = ffi.new("size_t[]", list(accumulate(map(len, payloads))))
+        return check(
+            lib.pvm_submit_many(
+                self._handle(), task, first_tag, b"".join(payloads), ends, len(payloads)
+            )
+        )
+
+    def collect(self, max: int = 1024, timeout_ms: int = 100) -> list[Completion]:
+        """Ended invocations, in the order in which they ended; waits for the first."""
+        raw = ffi.new("pvm_completion[]", max)
+        count = check(lib.pvm_collect(self._handle(), raw, max, timeout_ms))
+        return [_completion(raw[i]) for i in range(count)]
+
+    def invoke(self, task: int, payload: bytes) -> Completion:
+        """Submit and wait for the result."""
+        raw = ffi.new("pvm_completion *")
+        check(lib.pvm_invoke(self._handle(), task, payload, len(payload), raw))
+        return _completion(raw[0])
+
+    def stats(self, task: int) -> TaskStats:
+        raw = ffi.new("pvm_task_stats *")
+        check(lib.pvm_task_stats_get(self._handle(), task, raw))
+        return TaskStats(raw.accepted, raw.finished, raw.failed, raw.running, raw.vms, raw.bytes)
+
+    def stop(self, drain_ms: int = 5000) -> int:
+        """Finish accepted work for up to drain_ms, cancel the rest, end the workers.
+
+        Completions stay collectable. Returns how many invocations were cancelled.
+        """
+        self._stopped = True
+        return check(lib.pvm_executor_stop(self._handle(), drain_ms))
+
+    def close(self) -> None:
+        """Stop if need be, and free. Uncollected completions are dropped."""
+        if self._executor is None:
+            return
+        if not self._stopped:
+            self.stop(0)
+        lib.pvm_executor_free(self._executor)
+        self._executor = None
+
+    def _handle(self) -> Any:
+        if self._executor is None:
+            check(-3)
+        return self._executor
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,95 @@
+"""Which library is loaded, and what is in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from .errors import fail
+
+try:
+    from . import _isolated
+except ImportError as error:  # pragma: no cover - seen only in an unbuilt checkout
+    raise ImportError(
+        f"polyvm's library is not built ({error}): run `make build` in the project, "
+        "or install the wheel"
+    ) from error
+
+# cffi's objects have no types that a checker knows.
+ffi: Any = _isolated.ffi
+lib: Any = _isolated.lib
+
+ERR_MAX = 512  # PVM_ERR_MAX
+LIBRARY = Path(__file__).parent / "lib" / "libpolyvm-isolated.so"
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the loaded library is.
+
+    flavour: "isolated" or "free-threaded".
+    release: CPython's, such as "3.13.15"; compiler: what built it.
+    build: how the SDK was optimised: "pgo", "quick" or "small".
+    bytecode_magic: the first 4 bytes of every .pyc it runs.
+    builtin_modules, frozen_modules: how many; modules: their names.
+    frozen_bytes: size of the frozen modules' bytecode.
+    library_path, library_bytes: the file and its size.
+    """
+
+    flavour: str
+    release: str
+    compiler: str
+    build: str
+    has_compiler: bool
+    bytecode_magic: bytes
+    builtin_modules: int
+    frozen_modules: int
+    frozen_bytes: int
+    modules: tuple[str, ...]
+    library_path: Path
+    library_bytes: int
+
+
+def text(pointer: Any) -> str:
+    """A C string as str."""
+    raw: bytes = ffi.string(pointer)
+    return raw.decode("utf-8", "replace")
+
+
+def take(buffer: Any) -> bytes:
+    """The bytes of a pvm_buffer, which is freed."""
+    data: bytes = ffi.unpack(ffi.cast("char *", buffer.data), buffer.len) if buffer.len else b""
+    lib.pvm_buffer_free(ffi.addressof(buffer))
+    return data
+
+
+def check(status: int, err: Any = None, traceback: str = "") -> int:
+    """`status` if it is no error; else the exception that belongs to it."""
+    if status >= 0:
+        return status
+    message = text(err) if err is not None else ""
+    fail(status, message or text(lib.pvm_strerror(status)), traceback)
+
+
+@cache
+def info() -> Info:
+    """Describe the library. Starts nothing."""
+    raw = ffi.new("pvm_info *")
+    check(lib.pvm_runtime_info(raw))
+    return Info(
+        flavour=text(raw.flavour),
+        release=text(raw.release),
+        compiler=text(raw.compiler),
+        build=text(raw.build),
+        has_compiler=bool(raw.has_compiler),
+        bytecode_magic=int(raw.bytecode_magic).to_bytes(4, "little"),
+        builtin_modules=raw.builtin_modules,
+        frozen_modules=raw.frozen_modules,
+        frozen_bytes=raw.frozen_bytes,
+        modules=tuple(text(lib.pvm_runtime_modules()).split()),
+        library_path=LIBRARY,
+        library_bytes=os.path.getsize(LIBRARY),
+    )

@@ -1,0 +1,264 @@
+/* vm.h - PolyVM's interpreter host: many Python VMs in one process.
+**
+** This header is the manual of libpolyvm. Limits first:
+**
+** - One runtime per process and flavour. It starts once and is never finalised:
+**   it lives until the process ends. Do not dlclose the library.
+** - After fork() the child must not use the library: every call there returns
+**   PVM_E_FORKED. Fork before pvm_runtime_start, or use another process.
+** - A VM belongs to the thread that created it. Any other thread that passes it
+**   to a function gets PVM_E_THREAD; nothing is touched.
+** - VMs run bytecode only. Source text cannot be compiled in them, except in the
+**   toolchain flavour, which exports pvm_compile and serves the packer.
+** - A VM is no sandbox: code in it is trusted to be well meant, not to be correct.
+**   A segmentation fault in a VM ends the process.
+** - Python threads, processes, sockets, signals and raw file descriptors are not
+**   available in a VM. Files can be opened by path.
+** - Values cross as MessagePack: nil, bool, integers of 64 bits, float64, str, bin,
+**   array, map. Nesting is limited to PVM_MAX_DEPTH.
+** - Process-wide state (working directory, umask, locale, environ) is the host's;
+**   VMs can neither change it nor see the host's environment.
+** - Only glibc-based Linux is supported today. Nothing here is x86-only.
+**
+** Conventions: functions return PVM_OK (0) or a negative pvm_status, unless their
+** comment says otherwise. `err` arguments may be NULL; otherwise they receive one
+** sentence. Buffers handed in stay the caller's; buffers handed out are released
+** with pvm_buffer_free. All text is UTF-8.
+*/
+#ifndef PVM_VM_H
+#define PVM_VM_H
+
+#ifndef PVM_CDEF /* the cffi binding reads the rest of this file as its cdef */
+#include <stddef.h>
+#include <stdint.h>
+#if defined(__GNUC__)
+#define PVM_API __attribute__((visibility("default")))
+#else
+#define PVM_API
+#endif
+#else
+#define PVM_API
+#endif
+
+#define PVM_ABI_VERSION 1
+#define PVM_MAX_DEPTH 128   /* nesting of arrays and maps in a payload or a result */
+#define PVM_NAME_MAX 128    /* bytes in a task or module name, without the final 0 */
+#define PVM_ERR_MAX 512     /* bytes that an `err` text needs, with the final 0 */
+#define PVM_MAX_WORKERS 256 /* worker threads of one executor */
+
+typedef enum pvm_status {
+  PVM_OK = 0,
+  PVM_E_NOMEM = -1,    /* memory could not be had */
+  PVM_E_INVALID = -2,  /* an argument is out of its stated range */
+  PVM_E_STATE = -3,    /* not in this state: runtime not started, executor stopped, ... */
+  PVM_E_THREAD = -4,   /* the VM belongs to another thread */
+  PVM_E_FORKED = -5,   /* this process is a fork of the one that started the runtime */
+  PVM_E_PYTHON = -6,   /* CPython refused; `err` has its words */
+  PVM_E_BYTECODE = -7, /* not a code object of this release's bytecode */
+  PVM_E_ENTRY = -8,    /* the entry point is missing or not callable */
+  PVM_E_DECODE = -9,   /* payload is not the MessagePack that VMs accept */
+  PVM_E_ENCODE = -10,  /* the task returned what MessagePack cannot hold */
+  PVM_E_FULL = -11,    /* the queue is full: try again later or shed load */
+  PVM_E_UNKNOWN = -12, /* no such task */
+  PVM_E_TIMEOUT = -13, /* nothing arrived in the time given */
+  PVM_E_COMPILE = -14, /* source text does not compile (toolchain flavour) */
+  PVM_E_OS = -15       /* a system call failed; `err` names it */
+} pvm_status;
+
+/* How an invocation ended. The host and the documents use the same words. */
+typedef enum pvm_outcome {
+  PVM_DONE = 0,      /* data = MessagePack of the returned value */
+  PVM_FAILED = 1,    /* the task raised; data = UTF-8 traceback */
+  PVM_TIMED_OUT = 2, /* stopped at its deadline */
+  PVM_OVER_QUOTA = 3,
+  PVM_CRASHED = 4,
+  PVM_CANCELLED = 5, /* the executor stopped or the task was withdrawn before it ran */
+  PVM_REJECTED = 6   /* never accepted; data = the reason */
+} pvm_outcome;
+
+typedef enum pvm_lane { PVM_LANE_CORE = 0, PVM_LANE_REGULAR = 1, PVM_LANE_LOW = 2 } pvm_lane;
+
+/* A static sentence for a status; "unknown status" for any other number. */
+PVM_API const char *pvm_strerror(int status);
+/* "done", "failed", ... ; NULL for a number that is none. */
+PVM_API const char *pvm_outcome_name(int outcome);
+
+/* ---- Runtime ------------------------------------------------------------ */
+
+typedef struct pvm_info {
+  int abi_version;              /* PVM_ABI_VERSION of the library */
+  const char *flavour;          /* "isolated", "free-threaded" */
+  const char *release;          /* CPython's, such as "3.13.15" */
+  const char *compiler;         /* what built it */
+  const char *build;            /* "pgo" or "quick": how the SDK was optimised */
+  int has_compiler;             /* 1 in the toolchain library */
+  uint32_t bytecode_magic;      /* first 4 bytes of a .pyc, little endian */
+  uint32_t builtin_modules;     /* C modules linked in */
+  uint32_t frozen_modules;      /* Python modules frozen in */
+  size_t frozen_bytes;          /* size of their bytecode */
+} pvm_info;
+
+/* May be called before the runtime starts. */
+PVM_API int pvm_runtime_info(pvm_info *info);
+/* Names of the modules linked or frozen in, one a line; static. */
+PVM_API const char *pvm_runtime_modules(void);
+/* Start CPython's main interpreter, which runs no task. Idempotent, thread-safe. */
+PVM_API int pvm_runtime_start(char *err);
+
+/* ---- Buffers ------------------------------------------------------------ */
+
+typedef struct pvm_buffer {
+  void *data; /* NULL if len is 0 */
+  size_t len; /* bytes */
+} pvm_buffer;
+
+PVM_API void pvm_buffer_free(pvm_buffer *buffer);
+
+/* ---- Programs ----------------------------------------------------------- */
+
+/* The code and assets of one version of one task: immutable once sealed, shared by
+** all VMs without a copy, reference-counted, usable from any thread. */
+typedef struct pvm_program pvm_program;
+
+#define PVM_MODULE_PACKAGE 1 /* flag of pvm_program_add_module: has submodules */
+
+/* entry is "module:function". NULL if a name is empty, too long, or memory is out. */
+PVM_API pvm_program *pvm_program_new(const char *name, const char *version, const char *entry);
+/* code: a marshalled code object, that is a .pyc without its 16-byte header. */
+PVM_API int pvm_program_add_module(pvm_program *program, const char *module, int flags,
+                                   const void *code, size_t len);
+PVM_API int pvm_program_add_asset(pvm_program *program, const char *path, const void *data,
+                                  size_t len);
+/* No additions after this; required before use. PVM_E_ENTRY without the entry's module. */
+PVM_API int pvm_program_seal(pvm_program *program, char *err);
+PVM_API pvm_program *pvm_program_retain(pvm_program *program);
+PVM_API void pvm_program_release(pvm_program *program);
+
+/* ---- VMs, one by one ---------------------------------------------------- */
+
+/* What an executor does for many tasks, by hand for one. A thread may own several
+** VMs; at each call the library switches to the one named. */
+typedef struct pvm_vm pvm_vm;
+
+typedef struct pvm_vm_stats {
+  uint64_t id;              /* never reused in a process */
+  uint64_t generation;      /* number of resets */
+  uint64_t calls;           /* pvm_vm_call so far, all generations */
+  size_t bytes;             /* memory that the VM holds now: arenas and blocks */
+  size_t peak_bytes;        /* its maximum in this generation */
+  uint64_t create_ns;       /* time that the last create or reset took */
+} pvm_vm_stats;
+
+PVM_API int pvm_vm_create(pvm_vm **vm, char *err);
+/* Import the entry's module and find the entry. On failure the VM is clean again
+** after pvm_vm_reset; `error` receives the traceback, if there is one. */
+PVM_API int pvm_vm_load(pvm_vm *vm, pvm_program *program, pvm_buffer *error, char *err);
+/* Call the entry with one positional argument. Returns the outcome (>= 0), with its
+** data in `result`, or a negative status. A payload that cannot be decoded gives
+** PVM_E_DECODE, an unencodable result PVM_FAILED. */
+PVM_API int pvm_vm_call(pvm_vm *vm, const void *payload, size_t len, pvm_buffer *result,
+                        char *err);
+/* Back to the state after pvm_vm_create: a new interpreter in the same handle, the
+** memory of the old one returned whole. */
+PVM_API int pvm_vm_reset(pvm_vm *vm, char *err);
+/* End the interpreter and return its memory whole; the handle is gone. */
+PVM_API int pvm_vm_retire(pvm_vm *vm);
+PVM_API int pvm_vm_stats_get(pvm_vm *vm, pvm_vm_stats *stats);
+
+/* ---- Executor ----------------------------------------------------------- */
+
+/* Worker threads, each with VMs of its own, fed from one bounded queue. A task gets a
+** VM on each worker that runs it and keeps it, warm, until the task is withdrawn or
+** the worker needs its place for another task. Invocations of one task on one worker
+** therefore share module state; state is never shared between tasks. */
+typedef struct pvm_executor pvm_executor;
+
+typedef struct pvm_executor_config {
+  uint32_t workers;        /* 1 to PVM_MAX_WORKERS */
+  uint32_t max_pending;    /* accepted and not yet collected; rounded up to a power of 2 */
+  uint32_t vms_per_worker; /* VMs kept at most; the least recently used one goes first */
+  uint32_t warm_vms;       /* clean VMs that each worker holds ready */
+  uint32_t spin_us;        /* how long an idle worker looks for work before it sleeps */
+} pvm_executor_config;
+
+/* Sensible defaults for every field but workers, which becomes the number of cores. */
+PVM_API void pvm_executor_config_init(pvm_executor_config *config);
+PVM_API int pvm_executor_start(const pvm_executor_config *config, pvm_executor **executor,
+                               char *err);
+/* Refuse new work, let accepted work finish for up to drain_ms, cancel the rest, join the
+** workers. Completions stay collectable. Returns the number of cancelled invocations. */
+PVM_API int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms);
+/* Only after stop; uncollected completions are dropped. */
+PVM_API void pvm_executor_free(pvm_executor *executor);
+
+/* Add one version of a task; returns its id (> 0) or a negative status. Replacing a
+** version is: add the new one, send new work to its id, withdraw the old one. */
+PVM_API int64_t pvm_task_add(pvm_executor *executor, pvm_program *program, pvm_lane lane);
+/* Refuse new work for the task; what was accepted still runs, then its VMs retire. */
+PVM_API int pvm_task_withdraw(pvm_executor *executor, int64_t task);
+
+typedef struct pvm_task_stats {
+  uint64_t accepted;  /* invocations so far */
+  uint64_t finished;  /* of these, ended in whatever outcome */
+  uint64_t failed;    /* of these, not PVM_DONE */
+  uint32_t running;   /* now */
+  uint32_t vms;       /* VMs that hold the task now */
+  size_t bytes;       /* memory of those VMs */
+} pvm_task_stats;
+
+PVM_API int pvm_task_stats_get(pvm_executor *executor, int64_t task, pvm_task_stats *stats);
+
+typedef struct pvm_completion {
+  uint64_t tag;        /* the submitter's */
+  int64_t task;
+  int32_t outcome;     /* pvm_outcome */
+  uint32_t worker;     /* index of the worker that ran it */
+  uint64_t queued_ns;  /* from acceptance to start */
+  uint64_t load_ns;    /* of the start: making the VM ready (0 when warm) */
+  uint64_t run_ns;     /* the call, codec included */
+  pvm_buffer data;     /* see pvm_outcome */
+} pvm_completion;
+
+/* Accept one invocation; the payload is copied. PVM_E_FULL is back-pressure. */
+PVM_API int pvm_submit(pvm_executor *executor, int64_t task, uint64_t tag, const void *payload,
+                       size_t len);
+/* Accept `count` invocations of one task in one go, payloads back to back in `payloads`,
+** ends[i] the offset after payload i, tags first_tag + i. Returns how many were
+** accepted, or a negative status if none. */
+PVM_API int64_t pvm_submit_many(pvm_executor *executor, int64_t task, uint64_t first_tag,
+                                const void *payloads, const size_t *ends, size_t count);
+/* Collect up to max completions; waits up to timeout_ms for the first. Returns how
+** many, 0 on time-out. The caller frees each one's data. */
+PVM_API int pvm_collect(pvm_executor *executor, pvm_completion *completions, uint32_t max,
+                        uint32_t timeout_ms);
+/* Submit and wait for the result, past the completion queue. */
+PVM_API int pvm_invoke(pvm_executor *executor, int64_t task, const void *payload, size_t len,
+                       pvm_completion *completion);
+
+/* ---- What tasks print and log ------------------------------------------- */
+
+typedef enum pvm_log_source { PVM_LOG_STDOUT = 0, PVM_LOG_STDERR = 1, PVM_LOG_LOGGING = 2 } pvm_log_source;
+
+typedef struct pvm_log {
+  uint64_t time_ns;   /* since the epoch */
+  int32_t source;     /* pvm_log_source */
+  int32_t level;      /* Python's logging levels; 20 for stdout, 40 for stderr */
+  char task[PVM_NAME_MAX + 1];
+  pvm_buffer logger;  /* logger's name; empty for stdout and stderr */
+  pvm_buffer text;    /* one line or one message, without the final newline */
+} pvm_log;
+
+/* Collect up to max records; waits up to timeout_ms for the first. Returns how many.
+** *dropped receives the number of records lost since the last call because nobody
+** collected in time. The caller frees logger and text of each. */
+PVM_API int pvm_logs_collect(pvm_log *logs, uint32_t max, uint32_t timeout_ms, uint64_t *dropped);
+
+/* ---- Toolchain flavour -------------------------------------------------- */
+
+/* Compile source text to a whole .pyc (PEP 552, hash-based, unchecked). optimize: 0, 1
+** or 2 as in compile(). PVM_E_COMPILE with "file:line: message" in `error`. In other
+** flavours PVM_E_STATE. */
+PVM_API int pvm_compile(const char *source, size_t len, const char *filename, int optimize,
+                        pvm_buffer *pyc, pvm_buffer *error);
+
+#endif

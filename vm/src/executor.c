@@ -1,0 +1,386 @@
+/* executor.c - accepts invocations, spreads them over workers, collects their results. */
+#include "executor.h"
+
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime.h"
+
+#define INTERRUPT_EVERY_MS 10 /* while stopping: a task may swallow the first one */
+#define ABANDON_AFTER_MS 1000 /* a worker that does not come back by then is left alone */
+
+/* ---- Start -------------------------------------------------------------- */
+
+void pvm_executor_config_init(pvm_executor_config *config) {
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  config->workers = cores < 1 ? 1 : cores > PVM_MAX_WORKERS ? PVM_MAX_WORKERS : (uint32_t)cores;
+  config->max_pending = 65536;
+  config->vms_per_worker = 512;
+  config->warm_vms = 2;
+  config->spin_us = 20;
+}
+
+static int valid(const pvm_executor_config *config) {
+  return config->workers >= 1 && config->workers <= PVM_MAX_WORKERS && config->max_pending >= 1 &&
+         config->max_pending <= (1u << 24) && config->vms_per_worker >= 1 &&
+         config->warm_vms <= 1024 && config->spin_us <= 1000000;
+}
+
+static int prepare(pvm_executor *executor, uint32_t index) {
+  pvm_worker *w = &executor->workers[index];
+  w->executor = executor;
+  w->index = index;
+  pthread_mutex_init(&w->interrupt, NULL);
+  if (pvm_ring_init(&w->queue, executor->config.max_pending) < 0) return -1;
+  return pvm_pool_init(&w->pool, executor->config.warm_vms);
+}
+
+static void release(pvm_executor *executor) {
+  for (pvm_invocation *rest; (rest = pvm_ring_pop(&executor->completed)) != NULL;) {
+    pvm_buffer_free(&rest->completion.data);
+    free(rest);
+  }
+  for (uint32_t i = 0; i < executor->config.workers; i++) {
+    pvm_ring_free(&executor->workers[i].queue);
+    free(executor->workers[i].pool.vms);
+    pthread_mutex_destroy(&executor->workers[i].interrupt);
+  }
+  pvm_ring_free(&executor->completed);
+  pvm_task_table_free(&executor->tasks);
+  free(executor);
+}
+
+int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, char *err) {
+  int status = pvm_runtime_start(err);
+  if (status != PVM_OK) return status;
+  if (config == NULL || out == NULL || !valid(config)) return PVM_E_INVALID;
+  *out = NULL;
+  pvm_executor *executor = NULL;
+  size_t size = sizeof *executor + config->workers * sizeof executor->workers[0];
+  if (posix_memalign((void **)&executor, _Alignof(pvm_executor), size) != 0) return PVM_E_NOMEM;
+  memset(executor, 0, size);
+  executor->config = *config;
+  pvm_task_table_init(&executor->tasks);
+  int ready = pvm_ring_init(&executor->completed, config->max_pending) == 0;
+  for (uint32_t i = 0; ready && i < config->workers; i++) ready = prepare(executor, i) == 0;
+  if (!ready) {
+    release(executor);
+    return PVM_E_NOMEM;
+  }
+  uint32_t started = 0;
+  while (started < config->workers && pvm_worker_start(&executor->workers[started]) == 0) started++;
+  if (started < config->workers) {
+    if (err) snprintf(err, PVM_ERR_MAX, "only %u of %u worker threads could be started", started,
+                      config->workers);
+    for (uint32_t i = started; i < config->workers; i++) executor->workers[i].left = 1;
+    pvm_executor_stop(executor, 0);
+    pvm_executor_free(executor);
+    return PVM_E_OS;
+  }
+  *out = executor;
+  return PVM_OK;
+}
+
+/* ---- Tasks -------------------------------------------------------------- */
+
+int64_t pvm_task_add(pvm_executor *executor, pvm_program *program, pvm_lane lane) {
+  int status = pvm_runtime_check();
+  if (status != PVM_OK) return status;
+  if (executor == NULL || program == NULL || !program->sealed) return PVM_E_INVALID;
+  if (lane < PVM_LANE_CORE || lane > PVM_LANE_LOW) return PVM_E_INVALID;
+  if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) return PVM_E_STATE;
+  pvm_task *task = pvm_task_table_add(&executor->tasks, program, lane, executor->config.workers);
+  return task != NULL ? task->id : PVM_E_NOMEM;
+}
+
+void pvm_executor_note_withdrawal(pvm_executor *executor) {
+  atomic_fetch_add(&executor->withdrawals, 1);
+  for (uint32_t i = 0; i < executor->config.workers; i++)
+    pvm_park_ring_all(&executor->workers[i].park);
+}
+
+int pvm_task_withdraw(pvm_executor *executor, int64_t id) {
+  int status = pvm_runtime_check();
+  if (status != PVM_OK) return status;
+  pvm_task *task = executor ? pvm_task_table_get(&executor->tasks, id) : NULL;
+  if (task == NULL) return PVM_E_UNKNOWN;
+  if (atomic_exchange(&task->withdrawn, 1)) return PVM_E_UNKNOWN;
+  pvm_executor_note_withdrawal(executor);
+  pvm_task_empty(task);
+  return PVM_OK;
+}
+
+int pvm_task_stats_get(pvm_executor *executor, int64_t id, pvm_task_stats *stats) {
+  int status = pvm_runtime_check();
+  if (status != PVM_OK) return status;
+  if (executor == NULL || stats == NULL) return PVM_E_INVALID;
+  pvm_task *task = pvm_task_table_get(&executor->tasks, id);
+  if (task == NULL) return PVM_E_UNKNOWN;
+  stats->finished = atomic_load(&task->finished); /* before accepted: never ahead of it */
+  stats->failed = atomic_load(&task->failed);
+  stats->accepted = atomic_load(&task->accepted);
+  stats->running = atomic_load(&task->running);
+  stats->vms = atomic_load(&task->vms);
+  stats->bytes = atomic_load(&task->bytes);
+  return PVM_OK;
+}
+
+/* ---- Accepting ---------------------------------------------------------- */
+
+/* Take places for up to `wanted` invocations; returns how many there were. */
+static uint32_t take_places(pvm_executor *executor, uint32_t wanted) {
+  uint32_t now = atomic_load_explicit(&executor->outstanding, memory_order_relaxed);
+  for (;;) {
+    uint32_t free_places = executor->config.max_pending - now;
+    uint32_t n = wanted < free_places ? wanted : free_places;
+    if (n == 0) return 0;
+    if (atomic_compare_exchange_weak(&executor->outstanding, &now, now + n)) return n;
+  }
+}
+
+static void return_places(pvm_executor *executor, uint32_t n) {
+  atomic_fetch_sub(&executor->outstanding, n);
+}
+
+static void count_down(pvm_executor *executor, uint32_t n) {
+  if (atomic_fetch_sub(&executor->unfinished, n) == n) pvm_park_ring_all(&executor->drained);
+}
+
+/* Count n invocations as accepted, unless the task or the executor takes no more. */
+static int admit(pvm_executor *executor, pvm_task *task, uint32_t n) {
+  atomic_fetch_add(&executor->unfinished, n);
+  atomic_fetch_add(&task->accepted, n);
+  int status = PVM_OK;
+  if (atomic_load(&task->withdrawn)) status = PVM_E_UNKNOWN;
+  if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) status = PVM_E_STATE;
+  if (status != PVM_OK) {
+    atomic_fetch_sub(&task->accepted, n);
+    count_down(executor, n);
+    if (status == PVM_E_UNKNOWN && pvm_task_over(task)) pvm_executor_note_withdrawal(executor);
+  }
+  return status;
+}
+
+static pvm_invocation *make(pvm_task *task, uint64_t tag, const void *payload, size_t len) {
+  if (len > PTRDIFF_MAX / 2) return NULL;
+  pvm_invocation *invocation = malloc(sizeof *invocation + len);
+  if (invocation == NULL) return NULL;
+  memset(invocation, 0, sizeof *invocation);
+  invocation->completion.tag = tag;
+  invocation->completion.task = task->id;
+  invocation->task = task;
+  invocation->len = len;
+  if (len != 0) memcpy(invocation->payload, payload, len);
+  return invocation;
+}
+
+/* Home first: there the task's VM is warm. When home is behind, whoever is shorter of
+** home and the next in turn. */
+static pvm_worker *choose(pvm_executor *executor, pvm_task *task) {
+  pvm_worker *home = &executor->workers[task->home];
+  size_t behind = pvm_ring_count(&home->queue);
+  if (behind < 2 || executor->config.workers == 1) return home;
+  uint32_t turn = atomic_fetch_add_explicit(&task->spread, 1, memory_order_relaxed);
+  pvm_worker *other = &executor->workers[turn % executor->config.workers];
+  return pvm_ring_count(&other->queue) < behind ? other : home;
+}
+
+static pvm_worker *enqueue(pvm_executor *executor, pvm_invocation *invocation) {
+  pvm_worker *w = choose(executor, invocation->task);
+  invocation->accepted_ns = pvm_now();
+  pvm_ring_push(&w->queue, invocation); /* as large as all places together: never full */
+  return w;
+}
+
+/* Wake the worker, or, if it is awake and so perhaps busy, one that may steal from it. */
+static void wake(pvm_executor *executor, pvm_worker *w) {
+  if (pvm_park_asleep(&w->park)) {
+    pvm_park_ring(&w->park);
+    return;
+  }
+  for (uint32_t i = 1; i < executor->config.workers; i++) {
+    pvm_worker *other = &executor->workers[(w->index + i) % executor->config.workers];
+    if (atomic_load_explicit(&other->park.sleepers, memory_order_relaxed) != 0) {
+      pvm_park_ring(&other->park);
+      return;
+    }
+  }
+}
+
+static int find(pvm_executor *executor, int64_t id, pvm_task **task) {
+  int status = pvm_runtime_check();
+  if (status != PVM_OK) return status;
+  if (executor == NULL) return PVM_E_INVALID;
+  *task = pvm_task_table_get(&executor->tasks, id);
+  return *task != NULL ? PVM_OK : PVM_E_UNKNOWN;
+}
+
+int pvm_submit(pvm_executor *executor, int64_t id, uint64_t tag, const void *payload, size_t len) {
+  size_t end = len;
+  int64_t accepted = pvm_submit_many(executor, id, tag, payload, &end, 1);
+  return accepted < 0 ? (int)accepted : PVM_OK;
+}
+
+int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
+                        const void *payloads, const size_t *ends, size_t count) {
+  pvm_task *task;
+  int status = find(executor, id, &task);
+  if (status != PVM_OK) return status;
+  if (count == 0) return 0;
+  if (ends == NULL || (payloads == NULL && ends[count - 1] != 0)) return PVM_E_INVALID;
+  for (size_t i = 1; i < count; i++)
+    if (ends[i] < ends[i - 1]) return PVM_E_INVALID;
+  uint32_t n = take_places(executor, count > UINT32_MAX ? UINT32_MAX : (uint32_t)count);
+  if (n == 0) return PVM_E_FULL;
+  status = admit(executor, task, n);
+  if (status != PVM_OK) {
+    return_places(executor, n);
+    return status;
+  }
+  size_t start = 0;
+  uint32_t done = 0;
+  pvm_worker *last = NULL;
+  for (; done < n; done++) {
+    const unsigned char *payload = (const unsigned char *)payloads + start;
+    pvm_invocation *invocation = make(task, first_tag + done, payload, ends[done] - start);
+    if (invocation == NULL) break;
+    start = ends[done];
+    pvm_worker *w = enqueue(executor, invocation);
+    if (w != last) wake(executor, w);
+    last = w;
+  }
+  if (done < n) { /* no memory for the rest */
+    atomic_fetch_sub(&task->accepted, n - done);
+    count_down(executor, n - done);
+    return_places(executor, n - done);
+  }
+  return done > 0 ? (int64_t)done : PVM_E_NOMEM;
+}
+
+/* ---- Results ------------------------------------------------------------ */
+
+void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation) {
+  if (invocation->waited_for) {
+    /* after this store the waiter may free the invocation; waking an address that has
+    ** gone is harmless */
+    atomic_store(&invocation->over, 1);
+    syscall(SYS_futex, &invocation->over, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  } else {
+    pvm_ring_push(&executor->completed, invocation);
+    pvm_park_ring(&executor->collector);
+  }
+  count_down(executor, 1);
+}
+
+int pvm_collect(pvm_executor *executor, pvm_completion *completions, uint32_t max,
+                uint32_t timeout_ms) {
+  if (pvm_runtime_forked()) return PVM_E_FORKED;
+  if (executor == NULL || completions == NULL || max == 0) return PVM_E_INVALID;
+  uint64_t deadline = pvm_now() + (uint64_t)timeout_ms * 1000000u;
+  uint32_t count = 0;
+  for (;;) {
+    pvm_invocation *invocation;
+    while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
+      completions[count++] = invocation->completion;
+      free(invocation);
+    }
+    uint64_t now = pvm_now();
+    if (count > 0 || now >= deadline) break;
+    uint32_t ticket = pvm_park_ticket(&executor->collector);
+    if (pvm_ring_count(&executor->completed) != 0) pvm_park_leave(&executor->collector);
+    else pvm_park_sleep(&executor->collector, ticket, (int64_t)(deadline - now));
+  }
+  if (count > 0) return_places(executor, count);
+  return (int)count;
+}
+
+static void wait_for(pvm_executor *executor, pvm_invocation *invocation) {
+  uint64_t until = pvm_now() + executor->config.spin_us * 1000u;
+  while (!atomic_load_explicit(&invocation->over, memory_order_acquire)) {
+    if (pvm_now() < until) pvm_spin();
+    else syscall(SYS_futex, &invocation->over, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+  }
+}
+
+int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t len,
+               pvm_completion *completion) {
+  pvm_task *task;
+  int status = find(executor, id, &task);
+  if (status != PVM_OK) return status;
+  if (completion == NULL || (payload == NULL && len != 0)) return PVM_E_INVALID;
+  if (take_places(executor, 1) == 0) return PVM_E_FULL;
+  pvm_invocation *invocation = make(task, 0, payload, len);
+  status = invocation == NULL ? PVM_E_NOMEM : admit(executor, task, 1);
+  if (status != PVM_OK) {
+    return_places(executor, 1);
+    free(invocation);
+    return status;
+  }
+  invocation->waited_for = 1;
+  wake(executor, enqueue(executor, invocation));
+  wait_for(executor, invocation);
+  *completion = invocation->completion;
+  free(invocation);
+  return_places(executor, 1);
+  return PVM_OK;
+}
+
+/* ---- Stop --------------------------------------------------------------- */
+
+static void drain(pvm_executor *executor, uint32_t drain_ms) {
+  uint64_t deadline = pvm_now() + (uint64_t)drain_ms * 1000000u;
+  for (;;) {
+    uint32_t ticket = pvm_park_ticket(&executor->drained);
+    uint64_t now = pvm_now();
+    if (atomic_load(&executor->unfinished) == 0 || now >= deadline) {
+      pvm_park_leave(&executor->drained);
+      return;
+    }
+    pvm_park_sleep(&executor->drained, ticket, (int64_t)(deadline - now));
+  }
+}
+
+/* Join a worker that is to end; interrupt what it runs until it does. */
+static int join(pvm_worker *w) {
+  for (int waited = 0; waited < ABANDON_AFTER_MS; waited += INTERRUPT_EVERY_MS) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += INTERRUPT_EVERY_MS * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+      until.tv_sec++;
+      until.tv_nsec -= 1000000000;
+    }
+    if (pthread_timedjoin_np(w->thread, NULL, &until) == 0) return 1;
+    pvm_worker_interrupt(w);
+  }
+  pthread_detach(w->thread);
+  return 0;
+}
+
+int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms) {
+  if (pvm_runtime_forked()) return PVM_E_FORKED;
+  if (executor == NULL) return PVM_E_INVALID;
+  int running = PVM_EXECUTOR_RUNNING;
+  if (!atomic_compare_exchange_strong(&executor->state, &running, PVM_EXECUTOR_DRAINING))
+    return PVM_E_STATE;
+  drain(executor, drain_ms);
+  atomic_store(&executor->state, PVM_EXECUTOR_CANCELLING);
+  for (uint32_t i = 0; i < executor->config.workers; i++)
+    pvm_park_ring_all(&executor->workers[i].park);
+  for (uint32_t i = 0; i < executor->config.workers; i++)
+    if (!executor->workers[i].left && !join(&executor->workers[i])) executor->abandoned = 1;
+  for (uint32_t i = 0; i < executor->config.workers; i++)
+    pvm_worker_cancel_queue(&executor->workers[i]);
+  atomic_store(&executor->state, PVM_EXECUTOR_STOPPED);
+  return (int)atomic_load(&executor->cancelled);
+}
+
+void pvm_executor_free(pvm_executor *executor) {
+  if (pvm_runtime_forked() || executor == NULL) return;
+  if (atomic_load(&executor->state) != PVM_EXECUTOR_STOPPED || executor->abandoned) return;
+  release(executor);
+}

@@ -1,0 +1,34 @@
+/* executor.h - what pvm_executor holds. */
+#ifndef PVM_EXECUTOR_H
+#define PVM_EXECUTOR_H
+
+#include "worker.h"
+
+enum {
+  PVM_EXECUTOR_RUNNING,
+  PVM_EXECUTOR_DRAINING,   /* no new work */
+  PVM_EXECUTOR_CANCELLING, /* nor what is queued */
+  PVM_EXECUTOR_STOPPED
+};
+
+struct pvm_executor {
+  pvm_executor_config config;
+  _Atomic int state;
+  _Atomic uint32_t outstanding;  /* accepted and not yet collected: at most max_pending */
+  _Atomic uint32_t unfinished;   /* of these, not yet run */
+  _Atomic uint64_t withdrawals;  /* counts occasions on which VMs may have to retire */
+  _Atomic uint32_t cancelled;
+  pvm_park drained;              /* rung when unfinished falls to 0 while draining */
+  pvm_task_table tasks;
+  pvm_ring completed;            /* of pvm_invocation; never full: see outstanding */
+  pvm_park collector;
+  int abandoned;                 /* a worker never came back: memory is left to it */
+  pvm_worker workers[];
+};
+
+/* For workers: hand an ended invocation to whoever waits for it. */
+void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation);
+/* For workers: a withdrawn task has run out of work. */
+void pvm_executor_note_withdrawal(pvm_executor *executor);
+
+#endif

@@ -1,0 +1,36 @@
+/* ring.h - a bounded queue of pointers for any number of producers and consumers.
+**
+** After Dmitry Vyukov's bounded MPMC queue: each cell carries a sequence number that
+** says whose turn it is, so a push or a pop is one compare-and-swap and no lock.
+** Order is that in which pushes claimed their cells.
+*/
+#ifndef PVM_RING_H
+#define PVM_RING_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct pvm_ring_cell {
+  _Atomic size_t turn;
+  void *item;
+} pvm_ring_cell;
+
+typedef struct pvm_ring {
+  pvm_ring_cell *cells;
+  size_t mask;                    /* capacity - 1; capacity is a power of 2 */
+  _Alignas(64) _Atomic size_t in; /* apart, so that the two ends share no cache line */
+  _Alignas(64) _Atomic size_t out;
+} pvm_ring;
+
+/* capacity: rounded up to a power of 2, at least 2. Returns 0, or -1 without memory. */
+int pvm_ring_init(pvm_ring *ring, size_t capacity);
+void pvm_ring_free(pvm_ring *ring);
+/* 1, or 0 when full. Everything written before the push is visible after the pop. */
+int pvm_ring_push(pvm_ring *ring, void *item);
+/* NULL when empty. */
+void *pvm_ring_pop(pvm_ring *ring);
+/* A guess while others push and pop; exact when they do not. */
+size_t pvm_ring_count(pvm_ring *ring);
+
+#endif

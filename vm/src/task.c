@@ -1,0 +1,79 @@
+/* task.c - see task.h. */
+#include "task.h"
+
+#include <stdlib.h>
+
+void pvm_task_table_init(pvm_task_table *table) {
+  pthread_mutex_init(&table->lock, NULL);
+  atomic_init(&table->count, 0);
+  for (size_t i = 0; i < PVM_TASKS_CHUNKS; i++) atomic_init(&table->chunks[i], NULL);
+}
+
+pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id) {
+  if (id < 1 || id > atomic_load_explicit(&table->count, memory_order_acquire)) return NULL;
+  size_t at = (size_t)id - 1;
+  pvm_task **chunk = atomic_load_explicit(&table->chunks[at / PVM_TASKS_CHUNK], memory_order_acquire);
+  return chunk[at % PVM_TASKS_CHUNK];
+}
+
+static pvm_task *make(pvm_program *program, pvm_lane lane, uint32_t workers) {
+  pvm_task *task = calloc(1, sizeof *task + workers * sizeof task->seats[0]);
+  if (task == NULL) return NULL;
+  task->program = pvm_program_retain(program);
+  task->lane = lane;
+  for (uint32_t i = 0; i < workers; i++) task->seats[i].task = task;
+  return task;
+}
+
+pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program, pvm_lane lane,
+                             uint32_t workers) {
+  pvm_task *task = make(program, lane, workers);
+  if (task == NULL) return NULL;
+  pthread_mutex_lock(&table->lock);
+  size_t at = (size_t)atomic_load(&table->count);
+  pvm_task **chunk = NULL;
+  if (at < (size_t)PVM_TASKS_CHUNK * PVM_TASKS_CHUNKS) {
+    chunk = atomic_load(&table->chunks[at / PVM_TASKS_CHUNK]);
+    if (chunk == NULL) {
+      chunk = calloc(PVM_TASKS_CHUNK, sizeof *chunk);
+      atomic_store_explicit(&table->chunks[at / PVM_TASKS_CHUNK], chunk, memory_order_release);
+    }
+  }
+  if (chunk != NULL) {
+    task->id = (int64_t)at + 1;
+    task->home = (uint32_t)(at % workers);
+    chunk[at % PVM_TASKS_CHUNK] = task;
+    atomic_store_explicit(&table->count, task->id, memory_order_release);
+  }
+  pthread_mutex_unlock(&table->lock);
+  if (chunk == NULL) {
+    pvm_program_release(program);
+    free(task);
+    return NULL;
+  }
+  return task;
+}
+
+void pvm_task_table_free(pvm_task_table *table) {
+  int64_t count = atomic_load(&table->count);
+  for (int64_t id = 1; id <= count; id++) {
+    pvm_task *task = pvm_task_table_get(table, id);
+    pvm_program_release(task->program);
+    free(task);
+  }
+  for (size_t i = 0; i < PVM_TASKS_CHUNKS; i++) free(atomic_load(&table->chunks[i]));
+  pthread_mutex_destroy(&table->lock);
+}
+
+int pvm_task_over(pvm_task *task) {
+  /* `withdrawn` first: once it is set no submitter keeps an acceptance it has counted. */
+  return atomic_load(&task->withdrawn) &&
+         atomic_load(&task->accepted) == atomic_load(&task->finished);
+}
+
+void pvm_task_empty(pvm_task *task) {
+  if (!pvm_task_over(task) || atomic_load(&task->vms) != 0) return;
+  if (atomic_exchange(&task->emptied, 1)) return;
+  pvm_program_release(task->program);
+  task->program = NULL;
+}

@@ -1,0 +1,62 @@
+/* task.h - the executor's view of one version of a task, and the table of them.
+**
+** Tasks are never freed while their executor lives, so that a submitter needs no lock to
+** use one; a withdrawn task keeps this struct but not its program.
+*/
+#ifndef PVM_TASK_H
+#define PVM_TASK_H
+
+#include <stdatomic.h>
+
+#include "vm_state.h"
+
+/* The place of one task's VM on one worker; only that worker touches it. */
+typedef struct pvm_seat {
+  pvm_vm *vm; /* NULL: none here */
+  size_t bytes; /* of the VM, as last added to the task's sum */
+  struct pvm_task *task;
+  struct pvm_seat *older; /* the worker's seats in order of use */
+  struct pvm_seat *newer;
+} pvm_seat;
+
+typedef struct pvm_task {
+  int64_t id;
+  pvm_program *program;
+  pvm_lane lane;
+  uint32_t home; /* the worker whose queue gets the task's invocations first */
+  _Atomic uint32_t spread; /* turns through the other workers when home is behind */
+  _Atomic int withdrawn;
+  _Atomic int emptied; /* the program is released: nobody can need it any more */
+  _Atomic uint64_t accepted;
+  _Atomic uint64_t finished;
+  _Atomic uint64_t failed;
+  _Atomic uint32_t running;
+  _Atomic uint32_t vms;
+  _Atomic size_t bytes;
+  pvm_seat seats[]; /* one for each worker */
+} pvm_task;
+
+#define PVM_TASKS_CHUNK 1024
+#define PVM_TASKS_CHUNKS 1024 /* so a million versions in an executor's life */
+
+/* Ids are handed out from 1 and never again; look-up takes no lock. */
+typedef struct pvm_task_table {
+  pthread_mutex_t lock; /* of adding */
+  _Atomic int64_t count;
+  _Atomic(pvm_task **) chunks[PVM_TASKS_CHUNKS];
+} pvm_task_table;
+
+void pvm_task_table_init(pvm_task_table *table);
+/* Takes a reference to the program. NULL without memory or when the table is full. */
+pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program, pvm_lane lane,
+                             uint32_t workers);
+/* NULL when there is no such id. */
+pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id);
+void pvm_task_table_free(pvm_task_table *table);
+
+/* Withdrawn, and nothing of it is accepted but unfinished? */
+int pvm_task_over(pvm_task *task);
+/* Release the program of a task that is over once no VM holds it. */
+void pvm_task_empty(pvm_task *task);
+
+#endif

@@ -1,0 +1,205 @@
+/* traceback.c - see traceback.h. */
+#include "traceback.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_CHAIN 16     /* causes, contexts and groups followed */
+#define MAX_FRAMES 200   /* frames printed of one traceback, half from each end */
+#define SAME_FRAMES 3    /* equal frames in a row that are printed, as Python does */
+#define MAX_TEXT 1000000 /* bytes; a message may be as long as its author likes */
+
+typedef struct text {
+  char *data;
+  size_t len;
+  size_t cap;
+  int full; /* out of memory or over MAX_TEXT: what follows is dropped */
+} text;
+
+static void put(text *t, const char *s, size_t n) {
+  if (t->full) return;
+  if (n > MAX_TEXT - t->len) {
+    n = MAX_TEXT - t->len;
+    while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80) n--; /* whole characters */
+    t->full = 1;
+  }
+  if (t->cap - t->len < n) {
+    size_t cap = t->cap ? t->cap : 512;
+    while (cap - t->len < n) cap *= 2;
+    char *data = realloc(t->data, cap);
+    if (data == NULL) {
+      t->full = 1;
+      return;
+    }
+    t->data = data;
+    t->cap = cap;
+  }
+  if (n != 0) memcpy(t->data + t->len, s, n);
+  t->len += n;
+}
+
+static void put_s(text *t, const char *s) {
+  put(t, s, strlen(s));
+}
+
+__attribute__((format(printf, 2, 3))) static void put_f(text *t, const char *format, ...) {
+  char line[128];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  put_s(t, line);
+}
+
+/* A str as UTF-8; lone surrogates become '?'. Anything else as `otherwise`. */
+static void put_str(text *t, PyObject *s, const char *otherwise) {
+  PyObject *bytes = NULL;
+  if (s != NULL && PyUnicode_Check(s)) bytes = PyUnicode_AsEncodedString(s, "utf-8", "replace");
+  if (bytes != NULL) put(t, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+  else put_s(t, otherwise);
+  Py_XDECREF(bytes);
+  PyErr_Clear();
+}
+
+static void put_frame(text *t, PyCodeObject *code, int line) {
+  put_s(t, "  File \"");
+  put_str(t, code->co_filename, "?");
+  put_f(t, "\", line %d, in ", line);
+  put_str(t, code->co_name, "?");
+  put_s(t, "\n");
+}
+
+static int tb_line(PyTracebackObject *tb, PyCodeObject *code) {
+  return tb->tb_lineno >= 0 ? tb->tb_lineno : PyCode_Addr2Line(code, tb->tb_lasti);
+}
+
+static void put_frames(text *t, PyObject *traceback) {
+  Py_ssize_t total = 0, index = 0, repeated = 0;
+  PyCodeObject *last_code = NULL;
+  int last_line = 0;
+  for (PyTracebackObject *tb = (PyTracebackObject *)traceback; tb != NULL; tb = tb->tb_next) total++;
+  put_s(t, "Traceback (most recent call last):\n");
+  for (PyTracebackObject *tb = (PyTracebackObject *)traceback; tb != NULL; tb = tb->tb_next) {
+    PyCodeObject *code = PyFrame_GetCode(tb->tb_frame);
+    int line = tb_line(tb, code);
+    repeated = code == last_code && line == last_line ? repeated + 1 : 0;
+    int ends = tb->tb_next == NULL;
+    if (!ends) {
+      PyCodeObject *next = PyFrame_GetCode(tb->tb_next->tb_frame);
+      ends = next != code || tb_line(tb->tb_next, next) != line;
+      Py_DECREF(next);
+    }
+    if (total > MAX_FRAMES && index == MAX_FRAMES / 2)
+      put_f(t, "  [%zd frames left out]\n", total - MAX_FRAMES);
+    if (total <= MAX_FRAMES || index < MAX_FRAMES / 2 || index >= total - MAX_FRAMES / 2) {
+      if (repeated < SAME_FRAMES) put_frame(t, code, line);
+      else if (ends)
+        put_f(t, "  [Previous line repeated %zd more times]\n", repeated - SAME_FRAMES + 1);
+    }
+    last_code = code; /* compared only, and kept alive by its frame */
+    last_line = line;
+    index++;
+    Py_DECREF(code);
+  }
+}
+
+static void put_type_name(text *t, PyObject *type) {
+  PyObject *module = PyObject_GetAttrString(type, "__module__");
+  PyErr_Clear();
+  if (module != NULL && PyUnicode_Check(module) &&
+      !PyUnicode_EqualToUTF8(module, "builtins") && !PyUnicode_EqualToUTF8(module, "__main__")) {
+    put_str(t, module, "?");
+    put_s(t, ".");
+  }
+  Py_XDECREF(module);
+  PyObject *name = PyType_GetQualName((PyTypeObject *)type);
+  put_str(t, name, "?");
+  Py_XDECREF(name);
+  PyErr_Clear();
+}
+
+static void put_last_line(text *t, PyObject *exception) {
+  put_type_name(t, (PyObject *)Py_TYPE(exception));
+  PyObject *message = PyObject_Str(exception);
+  if (message == NULL) {
+    PyErr_Clear();
+    put_s(t, ": <its __str__ failed>");
+  } else if (PyUnicode_GetLength(message) != 0) {
+    put_s(t, ": ");
+    put_str(t, message, "?");
+  }
+  Py_XDECREF(message);
+}
+
+static void put_notes(text *t, PyObject *exception) {
+  PyObject *notes = PyObject_GetAttrString(exception, "__notes__");
+  PyErr_Clear();
+  if (notes != NULL && PyList_Check(notes)) {
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(notes); i++) {
+      put_str(t, PyList_GET_ITEM(notes, i), "<a note that is no str>");
+      put_s(t, "\n");
+    }
+  }
+  Py_XDECREF(notes);
+}
+
+static void put_exception(text *t, PyObject *exception, int depth);
+
+static void put_group(text *t, PyObject *exception, int depth) {
+  PyObject *members = PyObject_GetAttrString(exception, "exceptions");
+  PyErr_Clear();
+  if (members != NULL && PyTuple_Check(members)) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++) {
+      put_f(t, "---- exception %zd of %zd ----\n", i + 1, PyTuple_GET_SIZE(members));
+      put_exception(t, PyTuple_GET_ITEM(members, i), depth + 1);
+    }
+  }
+  Py_XDECREF(members);
+}
+
+static void put_exception(text *t, PyObject *exception, int depth) {
+  if (depth >= MAX_CHAIN || !PyExceptionInstance_Check(exception)) {
+    put_s(t, "[earlier exceptions left out]\n");
+    return;
+  }
+  PyBaseExceptionObject *e = (PyBaseExceptionObject *)exception;
+  if (e->cause != NULL) {
+    put_exception(t, e->cause, depth + 1);
+    put_s(t, "\nThe above exception was the direct cause of the following exception:\n\n");
+  } else if (e->context != NULL && !e->suppress_context) {
+    put_exception(t, e->context, depth + 1);
+    put_s(t, "\nDuring handling of the above exception, another exception occurred:\n\n");
+  }
+  if (e->traceback != NULL && PyTraceBack_Check(e->traceback)) put_frames(t, e->traceback);
+  put_last_line(t, exception);
+  put_s(t, "\n");
+  put_notes(t, exception);
+  if (PyObject_IsInstance(exception, PyExc_BaseExceptionGroup) == 1) put_group(t, exception, depth);
+  PyErr_Clear();
+}
+
+void pvm_traceback(PyObject *exception, pvm_buffer *out) {
+  text t = {0};
+  put_exception(&t, exception, 0);
+  while (t.len > 0 && t.data[t.len - 1] == '\n') t.len--;
+  out->data = t.data;
+  out->len = t.len;
+}
+
+void pvm_take_error(char *err) {
+  PyObject *exception = PyErr_GetRaisedException();
+  if (exception == NULL || err == NULL) {
+    Py_XDECREF(exception);
+    return;
+  }
+  text t = {0};
+  put_last_line(&t, exception);
+  size_t n = t.len < PVM_ERR_MAX ? t.len : PVM_ERR_MAX - 1;
+  while (n > 0 && n < t.len && ((unsigned char)t.data[n] & 0xc0) == 0x80) n--;
+  if (n != 0) memcpy(err, t.data, n);
+  err[n] = '\0';
+  free(t.data);
+  Py_DECREF(exception);
+}

@@ -1,0 +1,57 @@
+/* vm_state.h - what a pvm_vm holds, and its life on its own thread.
+**
+** States: empty (no interpreter) -> clean (interpreter, no program) -> loaded. All
+** functions here run on the VM's thread. `enter` makes the VM's interpreter the thread's
+** current one and charges memory to it; it stays so until another VM is entered or the
+** thread leaves, so a worker that runs one task many times in a row pays once.
+*/
+#ifndef PVM_VM_STATE_H
+#define PVM_VM_STATE_H
+
+#include <pthread.h>
+
+#include "../include/vm.h"
+#include "codec.h"
+#include "memory.h"
+#include "program.h"
+#include "python.h"
+
+struct pvm_vm {
+  pvm_memory memory; /* first: the current account names the current VM */
+  pthread_t thread;
+  uint64_t id;
+  uint64_t generation;
+  uint64_t calls;
+  uint64_t create_ns;
+  pvm_program *program;  /* retained; NULL while clean */
+  PyThreadState *tstate; /* NULL while empty */
+  PyObject *modules;     /* the real sys.modules, whatever the task does to the name */
+  PyObject *entry;
+  PyObject *streams[2];  /* the task's stdout and stderr */
+  pvm_codec codec;
+};
+
+/* The VM that this thread is in, or NULL. */
+pvm_vm *pvm_vm_current(void);
+
+/* A new handle without an interpreter, bound to this thread; NULL without memory. */
+pvm_vm *pvm_vm_new(void);
+/* empty -> clean */
+int pvm_vm_begin(pvm_vm *vm, char *err);
+/* clean -> loaded, or still clean but for side effects of the task's top level. */
+int pvm_vm_bind(pvm_vm *vm, pvm_program *program, pvm_buffer *error, char *err);
+/* One call in a loaded VM; see pvm_vm_call. */
+int pvm_vm_run(pvm_vm *vm, const void *payload, size_t len, pvm_buffer *result, char *err);
+/* any -> empty, memory returned whole. */
+void pvm_vm_end(pvm_vm *vm);
+void pvm_vm_delete(pvm_vm *vm);
+
+void pvm_vm_enter(pvm_vm *vm);
+/* Leave whatever VM this thread is in. */
+void pvm_vm_leave(void);
+
+/* From any thread: raise KeyboardInterrupt in the VM at its next bytecode boundary. The
+** caller makes sure that the VM does not end meanwhile. */
+void pvm_vm_interrupt(pvm_vm *vm);
+
+#endif

@@ -1,0 +1,229 @@
+/* worker.c - see worker.h. */
+#include "worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "executor.h"
+#include "runtime.h"
+
+/* CPython 3.13 allows 10,000 nested C calls whatever the stack; its largest frames are
+** under 1 KB. The pages are touched only if a task recurses that deep. */
+#define STACK_BYTES (16u << 20)
+
+#define NAP_NS 1000000 /* how soon a sleeper looks at others' queues while they are busy */
+
+/* ---- Seats: which task has a VM here ------------------------------------ */
+
+static void seat_unlink(pvm_worker *w, pvm_seat *seat) {
+  *(seat->older ? &seat->older->newer : &w->oldest) = seat->newer;
+  *(seat->newer ? &seat->newer->older : &w->newest) = seat->older;
+  seat->older = seat->newer = NULL;
+}
+
+static void seat_append(pvm_worker *w, pvm_seat *seat) {
+  seat->older = w->newest;
+  seat->newer = NULL;
+  *(w->newest ? &w->newest->newer : &w->oldest) = seat;
+  w->newest = seat;
+}
+
+/* Pass on what the VM's memory has changed by since the last time. */
+static void seat_account(pvm_seat *seat, size_t bytes) {
+  atomic_fetch_add_explicit(&seat->task->bytes, bytes - seat->bytes, memory_order_relaxed);
+  seat->bytes = bytes;
+}
+
+static void seat_vacate(pvm_worker *w, pvm_seat *seat) {
+  pthread_mutex_lock(&w->interrupt); /* nobody is pointing at the VM */
+  pthread_mutex_unlock(&w->interrupt);
+  seat_unlink(w, seat);
+  w->seated--;
+  pvm_vm_delete(seat->vm);
+  seat->vm = NULL;
+  seat_account(seat, 0);
+  atomic_fetch_sub(&seat->task->vms, 1);
+  pvm_task_empty(seat->task);
+}
+
+/* A VM loaded with the task. NULL with the reason in `completion`. */
+static pvm_vm *seat_take(pvm_worker *w, pvm_task *task, pvm_completion *completion) {
+  pvm_seat *seat = &task->seats[w->index];
+  if (seat->vm != NULL) {
+    if (w->newest != seat) {
+      seat_unlink(w, seat);
+      seat_append(w, seat);
+    }
+    return seat->vm;
+  }
+  uint64_t started = pvm_now();
+  if (w->seated >= w->executor->config.vms_per_worker) seat_vacate(w, w->oldest);
+  char err[PVM_ERR_MAX] = "";
+  pvm_vm *vm = pvm_pool_take(&w->pool, err);
+  int status = vm == NULL ? PVM_E_NOMEM : PVM_OK;
+  if (vm != NULL) {
+    atomic_store(&w->running, vm);
+    status = pvm_vm_bind(vm, task->program, &completion->data, err);
+    atomic_store(&w->running, NULL);
+  }
+  completion->load_ns = pvm_now() - started;
+  if (status != PVM_OK) {
+    pthread_mutex_lock(&w->interrupt);
+    pthread_mutex_unlock(&w->interrupt);
+    pvm_vm_delete(vm);
+    if (completion->data.data == NULL) pvm_buffer_text(&completion->data, err[0] ? err : pvm_strerror(status));
+    return NULL;
+  }
+  seat->vm = vm;
+  w->seated++;
+  seat_append(w, seat);
+  atomic_fetch_add(&task->vms, 1);
+  return vm;
+}
+
+/* Retire the VMs of tasks that are over. */
+static void sweep(pvm_worker *w) {
+  w->swept = atomic_load(&w->executor->withdrawals);
+  for (pvm_seat *seat = w->oldest, *next; seat != NULL; seat = next) {
+    next = seat->newer;
+    if (pvm_task_over(seat->task)) seat_vacate(w, seat);
+  }
+}
+
+/* ---- Invocations -------------------------------------------------------- */
+
+static void finish(pvm_worker *w, pvm_invocation *invocation) {
+  pvm_task *task = invocation->task;
+  if (invocation->completion.outcome == PVM_CANCELLED)
+    atomic_fetch_add(&w->executor->cancelled, 1);
+  if (invocation->completion.outcome != PVM_DONE)
+    atomic_fetch_add_explicit(&task->failed, 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&task->running, 1, memory_order_relaxed);
+  atomic_fetch_add(&task->finished, 1);
+  if (atomic_load_explicit(&task->withdrawn, memory_order_relaxed) && pvm_task_over(task)) {
+    pvm_executor_note_withdrawal(w->executor);
+    pvm_task_empty(task);
+  }
+  pvm_executor_deliver(w->executor, invocation);
+}
+
+static void run(pvm_worker *w, pvm_invocation *invocation) {
+  pvm_completion *completion = &invocation->completion;
+  pvm_task *task = invocation->task;
+  uint64_t started = pvm_now();
+  completion->worker = w->index;
+  completion->queued_ns = started - invocation->accepted_ns;
+  atomic_fetch_add_explicit(&task->running, 1, memory_order_relaxed);
+  completion->outcome = PVM_FAILED;
+  pvm_vm *vm = seat_take(w, task, completion);
+  if (vm != NULL) {
+    char err[PVM_ERR_MAX] = "";
+    atomic_store(&w->running, vm);
+    int outcome = pvm_vm_run(vm, invocation->payload, invocation->len, &completion->data, err);
+    atomic_store(&w->running, NULL);
+    if (outcome < 0) pvm_buffer_text(&completion->data, err[0] ? err : pvm_strerror(outcome));
+    else completion->outcome = outcome;
+    if (outcome == PVM_FAILED && atomic_load(&w->executor->state) >= PVM_EXECUTOR_CANCELLING)
+      completion->outcome = PVM_CANCELLED; /* interrupted by pvm_executor_stop */
+    seat_account(&task->seats[w->index],
+                 atomic_load_explicit(&vm->memory.bytes, memory_order_relaxed));
+    completion->run_ns = pvm_now() - started - completion->load_ns;
+  }
+  finish(w, invocation);
+}
+
+void pvm_worker_cancel_queue(pvm_worker *w) {
+  for (pvm_invocation *rest; (rest = pvm_ring_pop(&w->queue)) != NULL;) {
+    atomic_fetch_add_explicit(&rest->task->running, 1, memory_order_relaxed);
+    rest->completion.outcome = PVM_CANCELLED;
+    rest->completion.worker = w->index;
+    rest->completion.queued_ns = pvm_now() - rest->accepted_ns;
+    pvm_buffer_text(&rest->completion.data, "the executor stopped before it ran");
+    finish(w, rest);
+  }
+}
+
+/* ---- The thread --------------------------------------------------------- */
+
+static pvm_invocation *steal(pvm_worker *w) {
+  pvm_executor *executor = w->executor;
+  for (uint32_t i = 1; i < executor->config.workers; i++) {
+    pvm_worker *other = &executor->workers[(w->index + i) % executor->config.workers];
+    pvm_invocation *invocation = pvm_ring_pop(&other->queue);
+    if (invocation != NULL) return invocation;
+  }
+  return NULL;
+}
+
+/* Own work while it lasts; after spin_us without any, others'. */
+static pvm_invocation *look(pvm_worker *w) {
+  pvm_invocation *invocation = pvm_ring_pop(&w->queue);
+  if (invocation != NULL) return invocation;
+  uint64_t until = pvm_now() + w->executor->config.spin_us * 1000u;
+  do {
+    for (int i = 0; i < 64; i++) {
+      if ((invocation = pvm_ring_pop(&w->queue)) != NULL) return invocation;
+      pvm_spin();
+    }
+  } while (pvm_now() < until);
+  return steal(w);
+}
+
+static int has_chores(pvm_worker *w) {
+  return w->swept != atomic_load(&w->executor->withdrawals) ||
+         atomic_load(&w->executor->state) >= PVM_EXECUTOR_CANCELLING ||
+         pvm_ring_count(&w->queue) != 0;
+}
+
+static void sleep_until_rung(pvm_worker *w) {
+  uint32_t ticket = pvm_park_ticket(&w->park);
+  if (has_chores(w)) {
+    pvm_park_leave(&w->park);
+    return;
+  }
+  pvm_vm_leave(); /* an interpreter is not held while nothing runs in it */
+  int others_busy = atomic_load(&w->executor->unfinished) != 0;
+  pvm_park_sleep(&w->park, ticket, others_busy ? NAP_NS : PVM_FOREVER);
+}
+
+static void *work(void *argument) {
+  pvm_worker *w = argument;
+  pvm_executor *executor = w->executor;
+  while (atomic_load(&executor->state) < PVM_EXECUTOR_CANCELLING) {
+    pvm_invocation *invocation = look(w);
+    if (invocation != NULL) run(w, invocation);
+    if (w->swept != atomic_load_explicit(&executor->withdrawals, memory_order_relaxed)) sweep(w);
+    if (invocation == NULL && !pvm_pool_refill(&w->pool)) sleep_until_rung(w);
+  }
+  while (w->oldest != NULL) seat_vacate(w, w->oldest);
+  pvm_pool_free(&w->pool);
+  pvm_vm_leave();
+  atomic_store(&w->left, 1);
+  return NULL;
+}
+
+int pvm_worker_start(pvm_worker *w) {
+  pthread_attr_t attributes;
+  sigset_t all, before;
+  char name[16];
+  if (pthread_attr_init(&attributes) != 0) return -1;
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  sigfillset(&all); /* signals are the host's */
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int status = pthread_create(&w->thread, &attributes, work, w);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  if (status != 0) return -1;
+  snprintf(name, sizeof name, "pvm-worker-%u", (unsigned)(w->index % 1000));
+  pthread_setname_np(w->thread, name);
+  return 0;
+}
+
+void pvm_worker_interrupt(pvm_worker *w) {
+  pthread_mutex_lock(&w->interrupt);
+  pvm_vm *vm = atomic_load(&w->running);
+  if (vm != NULL) pvm_vm_interrupt(vm);
+  pthread_mutex_unlock(&w->interrupt);
+}

@@ -1,0 +1,50 @@
+/* worker.h - a thread that runs invocations in VMs of its own.
+**
+** A worker looks for work in its own queue, then in the others' (work that waits there
+** has waited at least as long as this worker has looked), and sleeps when there is none.
+** A task keeps its VM on a worker between invocations; when the worker's VMs are used up
+** the one unused for longest retires.
+*/
+#ifndef PVM_WORKER_H
+#define PVM_WORKER_H
+
+#include "park.h"
+#include "pool.h"
+#include "ring.h"
+#include "task.h"
+
+struct pvm_executor;
+
+typedef struct pvm_invocation {
+  pvm_completion completion; /* filled in as it goes; tag and task at once */
+  pvm_task *task;
+  uint64_t accepted_ns;
+  int waited_for;            /* pvm_invoke waits for it: it does not go to the queue */
+  _Atomic uint32_t over;     /* futex: 1 once a waited-for invocation has ended */
+  size_t len;
+  unsigned char payload[];
+} pvm_invocation;
+
+typedef struct pvm_worker {
+  struct pvm_executor *executor;
+  uint32_t index;
+  pthread_t thread;
+  _Atomic int left;          /* the thread has ended */
+  pvm_ring queue;            /* of pvm_invocation */
+  pvm_park park;
+  pvm_pool pool;
+  pvm_seat *oldest;          /* seats in use, least recently used first */
+  pvm_seat *newest;
+  uint32_t seated;
+  uint64_t swept;            /* the executor's count of withdrawals when last looked at */
+  pthread_mutex_t interrupt; /* held while another thread interrupts `running` */
+  _Atomic(pvm_vm *) running;
+} pvm_worker;
+
+int pvm_worker_start(pvm_worker *worker);
+/* From any thread, once no more work is accepted: end what is queued as cancelled. */
+void pvm_worker_cancel_queue(pvm_worker *worker);
+/* Raise KeyboardInterrupt in what the worker runs now, if it runs anything. */
+void pvm_worker_interrupt(pvm_worker *worker);
+
+#endif
