@@ -120,7 +120,7 @@ PVM_API void pvm_buffer_free(pvm_buffer *buffer);
 ** all VMs without a copy, reference-counted, usable from any thread. */
 typedef struct pvm_program pvm_program;
 
-#define PVM_MODULE_PACKAGE 1 /* flag of pvm_program_add_module: has submodules */
+enum { PVM_MODULE_PACKAGE = 1 }; /* flag of pvm_program_add_module: has submodules */
 
 /* entry is "module:function". NULL if a name is empty, too long, or memory is out. */
 PVM_API pvm_program *pvm_program_new(const char *name, const char *version, const char *entry);

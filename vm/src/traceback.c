@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define MAX_CHAIN 16     /* causes, contexts and groups followed */
-#define MAX_FRAMES 200   /* frames printed of one traceback, half from each end */
+#define MAX_FRAMES 200   /* lines printed of one traceback, half from each end */
 #define SAME_FRAMES 3    /* equal frames in a row that are printed, as Python does */
 #define MAX_TEXT 1000000 /* bytes; a message may be as long as its author likes */
 
@@ -75,34 +75,55 @@ static int tb_line(PyTracebackObject *tb, PyCodeObject *code) {
   return tb->tb_lineno >= 0 ? tb->tb_lineno : PyCode_Addr2Line(code, tb->tb_lasti);
 }
 
-static void put_frames(text *t, PyObject *traceback) {
-  Py_ssize_t total = 0, index = 0, repeated = 0;
-  PyCodeObject *last_code = NULL;
-  int last_line = 0;
-  for (PyTracebackObject *tb = (PyTracebackObject *)traceback; tb != NULL; tb = tb->tb_next) total++;
-  put_s(t, "Traceback (most recent call last):\n");
-  for (PyTracebackObject *tb = (PyTracebackObject *)traceback; tb != NULL; tb = tb->tb_next) {
+/* One entry of a traceback: where it was. The code is kept alive by the entry's frame. */
+typedef struct place {
+  PyTracebackObject *tb; /* NULL: there is none */
+  PyCodeObject *code;
+  int line;
+} place;
+
+/* The first entry from tb on that is not the import system's own. */
+static place place_from(PyTracebackObject *tb) {
+  for (; tb != NULL; tb = tb->tb_next) {
     PyCodeObject *code = PyFrame_GetCode(tb->tb_frame);
-    int line = tb_line(tb, code);
-    repeated = code == last_code && line == last_line ? repeated + 1 : 0;
-    int ends = tb->tb_next == NULL;
-    if (!ends) {
-      PyCodeObject *next = PyFrame_GetCode(tb->tb_next->tb_frame);
-      ends = next != code || tb_line(tb->tb_next, next) != line;
-      Py_DECREF(next);
-    }
-    if (total > MAX_FRAMES && index == MAX_FRAMES / 2)
-      put_f(t, "  [%zd frames left out]\n", total - MAX_FRAMES);
-    if (total <= MAX_FRAMES || index < MAX_FRAMES / 2 || index >= total - MAX_FRAMES / 2) {
-      if (repeated < SAME_FRAMES) put_frame(t, code, line);
-      else if (ends)
-        put_f(t, "  [Previous line repeated %zd more times]\n", repeated - SAME_FRAMES + 1);
-    }
-    last_code = code; /* compared only, and kept alive by its frame */
-    last_line = line;
-    index++;
+    PyObject *file = code->co_filename;
     Py_DECREF(code);
+    if (PyUnicode_EqualToUTF8(file, "<frozen importlib._bootstrap>")) continue;
+    if (PyUnicode_EqualToUTF8(file, "<frozen importlib._bootstrap_external>")) continue;
+    return (place){tb, code, tb_line(tb, code)};
   }
+  return (place){NULL, NULL, 0};
+}
+
+static int same_place(place a, place b) {
+  return a.code == b.code && a.line == b.line;
+}
+
+/* The lines of a traceback, runs of equal ones cut short. Lines first to last - 1 are left
+** out; t may be NULL, to count. Returns how many lines there are. */
+static Py_ssize_t put_lines(text *t, PyObject *traceback, Py_ssize_t first, Py_ssize_t last) {
+  Py_ssize_t lines = 0, repeated = 0;
+  place before = {NULL, NULL, 0}, p = place_from((PyTracebackObject *)traceback), next;
+  for (; p.tb != NULL; before = p, p = next) {
+    next = place_from(p.tb->tb_next);
+    repeated = same_place(p, before) ? repeated + 1 : 0;
+    int is_frame = repeated < SAME_FRAMES, is_end = !is_frame && !same_place(p, next);
+    if (t != NULL && (is_frame || is_end)) {
+      if (lines == first && first < last) put_f(t, "  [%zd lines left out]\n", last - first);
+      if (lines >= first && lines < last) is_frame = is_end = 0, lines++;
+      else if (is_frame) put_frame(t, p.code, p.line);
+      else put_f(t, "  [Previous line repeated %zd more times]\n", repeated - SAME_FRAMES + 1);
+    }
+    lines += is_frame || is_end;
+  }
+  return lines;
+}
+
+static void put_frames(text *t, PyObject *traceback) {
+  Py_ssize_t lines = put_lines(NULL, traceback, 0, 0);
+  Py_ssize_t extra = lines > MAX_FRAMES ? lines - MAX_FRAMES : 0;
+  put_s(t, "Traceback (most recent call last):\n");
+  put_lines(t, traceback, MAX_FRAMES / 2, MAX_FRAMES / 2 + extra);
 }
 
 static void put_type_name(text *t, PyObject *type) {

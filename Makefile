@@ -1,0 +1,75 @@
+# PolyVM: the commands of the README. Everything is set up on first use.
+#
+#   make run     build, then run the demo tasks over the demo's events
+#   make test    build, then run every test
+#   make bench   build, then measure against the peers
+#   make help    the rest
+
+PYTHON ?= python3
+JOBS   ?= $(shell nproc)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/ready
+# pgo, quick (no profile, for development) or small; see vm/cpython/README.md
+VARIANT ?= pgo
+# a CPython release tarball of one's own, where no source can be downloaded
+TARBALL ?=
+BUILD_FLAGS = --variant $(VARIANT) --jobs $(JOBS) $(if $(TARBALL),--tarball $(TARBALL))
+
+.PHONY: run test bench build wheel lint format sanitize conformance fuzz clean distclean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## */\1 /p' $(MAKEFILE_LIST) | \
+	  while read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+run: build ## run the demo to its summary
+	$(BIN)/python tasks/demo.py
+
+test: build ## every test, on all cores
+	$(BIN)/python -m pytest -n $(JOBS) tests tasks
+
+bench: build ## measure side by side with the peers; build/bench has the results
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(BIN)/python -m bench
+
+build: $(READY) ## the private CPython (once per user), the libraries, the binding
+	$(BIN)/python vm/build.py $(BUILD_FLAGS)
+
+wheel: build ## a self-contained binary wheel in dist/
+	$(BIN)/python vm/wheel.py
+
+lint: build ## ruff, mypy, clang-format
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python tests/typing_check.py
+	$(BIN)/clang-format --dry-run --Werror vm/src/*.c vm/src/*.h
+
+format: $(READY) ## apply ruff and clang-format
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+	$(BIN)/clang-format -i vm/src/*.c vm/src/*.h
+
+sanitize: build ## the C runtime under ASan, UBSan and TSan
+	$(BIN)/python tests/vm/sanitize.py
+
+conformance: build ## CPython's own tests inside VMs
+	$(BIN)/python -m tests.conformance --jobs $(JOBS)
+
+clean: ## what was built here
+	rm -rf build dist vm/binding/*.so vm/binding/lib
+
+distclean: clean ## and the virtual environment; the cached CPython stays
+	rm -rf $(VENV) *.egg-info
+
+# The environment holds the project itself in editable form. Without ensurepip (Debian
+# keeps it in python3-venv) virtualenv does as well.
+$(READY): pyproject.toml
+	@command -v gcc >/dev/null || { echo "error: gcc is missing: install gcc and libc6-dev" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' || \
+	  { echo "error: Python.h is missing: install python3-dev" >&2; exit 1; }
+	@echo "setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || $(PYTHON) -m virtualenv --quiet $(VENV) || \
+	  { echo "error: no virtual environment could be made: install python3-venv" >&2; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
