@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-#include "pycore_moduleobject.h"
-
-/* Defined in Modules/_io/fileio.c and shared inside _io. */
-extern PyType_Spec fileio_spec;
-
 /*
 ** {==================================================================
 ** Functions of C modules
@@ -40,39 +35,6 @@ static int cut_module(PyModuleDef *def, const pvm_cut_module *module) {
   return 0;
 }
 
-/* A file object over a number would own, and on close() take away, a file descriptor
-** of the host. The interpreter itself opens 0, 1 and 2 this way, never to close them. */
-static initproc fileio_init;
-
-static int fileio_init_by_path(PyObject *self, PyObject *args, PyObject *kwargs) {
-  PyObject *file = PyTuple_GET_SIZE(args) > 0 ? PyTuple_GET_ITEM(args, 0) : NULL;
-  if (file != NULL && PyIndex_Check(file)) {
-    PyObject *closefd = PyTuple_GET_SIZE(args) > 2 ? PyTuple_GET_ITEM(args, 2) : NULL;
-    long fd = PyLong_AsLong(file);
-    if (fd == -1 && PyErr_Occurred()) return -1;
-    if (closefd == NULL && kwargs != NULL) closefd = PyDict_GetItemString(kwargs, "closefd");
-    if (fd < 0 || fd > 2 || closefd == NULL || PyObject_IsTrue(closefd) != 0) {
-      if (!PyErr_Occurred())
-        PyErr_SetString(PyExc_RuntimeError,
-                        "file descriptors are not available in a VM: open files by path");
-      return -1;
-    }
-  }
-  return fileio_init(self, args, kwargs);
-}
-
-static int cut_fileio(void) {
-  for (PyType_Slot *slot = fileio_spec.slots; slot->slot != 0; slot++) {
-    if (slot->slot != Py_tp_init) continue;
-    if (slot->pfunc != (void *)fileio_init_by_path) {
-      fileio_init = (initproc)slot->pfunc;
-      slot->pfunc = (void *)fileio_init_by_path;
-    }
-    return 0;
-  }
-  return -1;
-}
-
 /* A multi-phase module's init function does no more than return its definition. */
 static PyModuleDef *module_def(PyObject *(*init)(void)) {
   PyObject *def = init();
@@ -84,7 +46,7 @@ int pvm_inittab_filter(void) {
   for (const pvm_cut_module *module = pvm_cut_modules; module->name != NULL; module++) {
     if (module->init != NULL && cut_module(module_def(module->init), module) < 0) return -1;
   }
-  return cut_fileio();
+  return 0;
 }
 
 int pvm_sys_filter(void) {

@@ -2,6 +2,7 @@
 #include "executor.h"
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,14 +104,19 @@ void pvm_executor_note_withdrawal(pvm_executor *executor) {
     pvm_park_ring_all(&executor->workers[i].park);
 }
 
+/* A withdrawn task may have just run out of work: its VMs and its program can go. */
+static void settle(pvm_executor *executor, pvm_task *task) {
+  pvm_executor_note_withdrawal(executor);
+  pvm_task_empty(task);
+}
+
 int pvm_task_withdraw(pvm_executor *executor, int64_t id) {
   int status = pvm_runtime_check();
   if (status != PVM_OK) return status;
   pvm_task *task = executor ? pvm_task_table_get(&executor->tasks, id) : NULL;
   if (task == NULL) return PVM_E_UNKNOWN;
   if (atomic_exchange(&task->withdrawn, 1)) return PVM_E_UNKNOWN;
-  pvm_executor_note_withdrawal(executor);
-  pvm_task_empty(task);
+  settle(executor, task);
   return PVM_OK;
 }
 
@@ -160,7 +166,7 @@ static int admit(pvm_executor *executor, pvm_task *task, uint32_t n) {
   if (status != PVM_OK) {
     atomic_fetch_sub(&task->accepted, n);
     count_down(executor, n);
-    if (status == PVM_E_UNKNOWN && pvm_task_over(task)) pvm_executor_note_withdrawal(executor);
+    if (status == PVM_E_UNKNOWN && pvm_task_over(task)) settle(executor, task);
   }
   return status;
 }
@@ -192,7 +198,7 @@ static pvm_worker *choose(pvm_executor *executor, pvm_task *task) {
 static pvm_worker *enqueue(pvm_executor *executor, pvm_invocation *invocation) {
   pvm_worker *w = choose(executor, invocation->task);
   invocation->accepted_ns = pvm_now();
-  pvm_ring_push(&w->queue, invocation); /* as large as all places together: never full */
+  pvm_ring_push(&w->queue, invocation, invocation->accepted_ns); /* as large as all places together: never full */
   return w;
 }
 
@@ -257,6 +263,7 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
     atomic_fetch_sub(&task->accepted, n - done);
     count_down(executor, n - done);
     return_places(executor, n - done);
+    if (pvm_task_over(task)) settle(executor, task);
   }
   return done > 0 ? (int64_t)done : PVM_E_NOMEM;
 }
@@ -270,7 +277,7 @@ void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation) {
     atomic_store(&invocation->over, 1);
     syscall(SYS_futex, &invocation->over, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
   } else {
-    pvm_ring_push(&executor->completed, invocation);
+    pvm_ring_push(&executor->completed, invocation, 0);
     pvm_park_ring(&executor->collector);
   }
   count_down(executor, 1);
@@ -373,8 +380,12 @@ int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms) {
     pvm_park_ring_all(&executor->workers[i].park);
   for (uint32_t i = 0; i < executor->config.workers; i++)
     if (!executor->workers[i].left && !join(&executor->workers[i])) executor->abandoned = 1;
-  for (uint32_t i = 0; i < executor->config.workers; i++)
-    pvm_worker_cancel_queue(&executor->workers[i]);
+  /* a submitter that was let in before the state changed may still be putting its work
+  ** into a queue; what an abandoned worker runs never ends */
+  do {
+    for (uint32_t i = 0; i < executor->config.workers; i++)
+      pvm_worker_cancel_queue(&executor->workers[i]);
+  } while (!executor->abandoned && atomic_load(&executor->unfinished) != 0 && sched_yield() == 0);
   atomic_store(&executor->state, PVM_EXECUTOR_STOPPED);
   return (int)atomic_load(&executor->cancelled);
 }

@@ -1,6 +1,7 @@
 /* memory.c - see memory.h. */
 #include "memory.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,9 +13,10 @@
 /* Header of every RAW block. 32 bytes keep malloc's 16-byte alignment. */
 struct pvm_block {
   pvm_block *next;
-  pvm_block **link; /* what points to this block */
-  pvm_memory *owner; /* NULL: the process, for good */
-  size_t size;      /* without the header */
+  pvm_block **link;         /* what points to this block */
+  pvm_memory *owner;        /* NULL: the process, for good */
+  size_t size : 63;         /* without the header */
+  size_t mapped : 1;        /* by mmap, not malloc */
 };
 
 _Static_assert(sizeof(pvm_block) % 16 == 0, "blocks must keep malloc's alignment");
@@ -25,7 +27,7 @@ static _Thread_local pvm_memory *current;
 /* Arenas that retired VMs leave are handed on while still mapped: the kernel's zeroing
 ** of fresh pages is the largest single cost of creating a VM. Their number is capped,
 ** so what a burst of VMs took does go back. */
-#define SPARE_ARENAS 64
+#define SPARE_ARENAS 16
 static struct {
   pthread_mutex_t lock;
   pvm_arena arenas[SPARE_ARENAS];
@@ -83,26 +85,39 @@ static void unlink_block(pvm_block *block) {
   discharge(block->owner, block->size);
 }
 
-static void *adopt(pvm_block *block, size_t size) {
+static void *adopt(pvm_block *block, size_t size, int mapped) {
   pvm_memory *memory = payer();
   if (block == NULL) return NULL;
   block->size = size;
+  block->mapped = mapped;
   block->owner = NULL;
   if (memory != NULL) link_block(memory, block);
   return block + 1;
 }
 
+static void free_block(pvm_block *block) {
+  if (block->mapped) munmap(block, sizeof *block + block->size);
+  else free(block);
+}
+
 static void *raw_malloc(void *ctx, size_t size) {
   (void)ctx;
   if (size > PTRDIFF_MAX - sizeof(pvm_block)) return NULL;
-  return adopt(malloc(sizeof(pvm_block) + size), size);
+  return adopt(malloc(sizeof(pvm_block) + size), size, 0);
 }
 
-/* calloc, not malloc and memset: large zeroed blocks stay untouched pages. */
+/* Large zeroed blocks are mapped: an interpreter's tables are sparse, and pages that are
+** never touched cost nothing. malloc's recycled memory would have to be cleared. */
+#define MAP_FROM 131072
+
 static void *raw_calloc(void *ctx, size_t n, size_t each) {
   (void)ctx;
   if (each != 0 && n > (PTRDIFF_MAX - sizeof(pvm_block)) / each) return NULL;
-  return adopt(calloc(1, sizeof(pvm_block) + n * each), n * each);
+  size_t size = n * each;
+  if (size < MAP_FROM) return adopt(calloc(1, sizeof(pvm_block) + size), size, 0);
+  void *block = mmap(NULL, sizeof(pvm_block) + size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return adopt(block == MAP_FAILED ? NULL : block, size, 1);
 }
 
 /* A block that another VM owns is not this thread's to unlink: it stays in its owner's
@@ -117,7 +132,7 @@ static void raw_free(void *ctx, void *ptr) {
   pvm_block *block = (pvm_block *)ptr - 1;
   if (foreign(block)) return;
   if (block->owner != NULL) unlink_block(block);
-  free(block);
+  free_block(block);
 }
 
 static void *raw_realloc(void *ctx, void *ptr, size_t size) {
@@ -131,7 +146,10 @@ static void *raw_realloc(void *ctx, void *ptr, size_t size) {
   }
   pvm_memory *owner = block->owner;
   if (owner != NULL) unlink_block(block);
-  pvm_block *moved = realloc(block, sizeof(pvm_block) + size);
+  pvm_block *moved =
+      block->mapped ? mremap(block, sizeof *block + block->size, sizeof *block + size, MREMAP_MAYMOVE)
+                    : realloc(block, sizeof *block + size);
+  if (moved == MAP_FAILED) moved = NULL;
   if (moved == NULL) {
     if (owner != NULL) link_block(owner, block);
     return NULL;
@@ -218,11 +236,23 @@ void pvm_memory_install(void) {
   PyObject_SetArenaAllocator(&arena);
 }
 
+/* malloc keeps what is freed; when VMs of this much have ended it is asked to give its
+** free pages back. */
+#define TRIM_AFTER (64u << 20)
+static _Atomic size_t freed_since_trim;
+
+static void trim_malloc(size_t freed) {
+  if (atomic_fetch_add_explicit(&freed_since_trim, freed, memory_order_relaxed) < TRIM_AFTER) return;
+  atomic_store_explicit(&freed_since_trim, 0, memory_order_relaxed);
+  malloc_trim(0);
+}
+
 size_t pvm_memory_release(pvm_memory *memory) {
   size_t left = atomic_load_explicit(&memory->bytes, memory_order_relaxed);
+  size_t peak = atomic_load_explicit(&memory->peak, memory_order_relaxed);
   for (pvm_block *block = memory->blocks, *next; block != NULL; block = next) {
     next = block->next;
-    free(block);
+    free_block(block);
   }
   for (size_t i = 0; i < memory->n_arenas; i++) unmap_arena(memory->arenas[i]);
   unmap_arena(memory->spare);
@@ -233,5 +263,6 @@ size_t pvm_memory_release(pvm_memory *memory) {
   memory->n_arenas = memory->cap_arenas = 0;
   atomic_store_explicit(&memory->bytes, 0, memory_order_relaxed);
   atomic_store_explicit(&memory->peak, 0, memory_order_relaxed);
+  trim_malloc(peak);
   return left;
 }

@@ -20,7 +20,7 @@ void pvm_ring_free(pvm_ring *ring) {
   ring->cells = NULL;
 }
 
-int pvm_ring_push(pvm_ring *ring, void *item) {
+int pvm_ring_push(pvm_ring *ring, void *item, uint64_t stamp) {
   size_t at = atomic_load_explicit(&ring->in, memory_order_relaxed);
   for (;;) {
     pvm_ring_cell *cell = &ring->cells[at & ring->mask];
@@ -30,6 +30,7 @@ int pvm_ring_push(pvm_ring *ring, void *item) {
       if (atomic_compare_exchange_weak_explicit(&ring->in, &at, at + 1, memory_order_relaxed,
                                                 memory_order_relaxed)) {
         cell->item = item;
+        atomic_store_explicit(&cell->stamp, stamp, memory_order_relaxed);
         atomic_store_explicit(&cell->turn, at + 1, memory_order_release);
         return 1;
       }
@@ -67,4 +68,11 @@ size_t pvm_ring_count(pvm_ring *ring) {
   size_t in = atomic_load_explicit(&ring->in, memory_order_relaxed);
   size_t count = in - out;
   return count > ring->mask + 1 ? 0 : count;
+}
+
+uint64_t pvm_ring_oldest(pvm_ring *ring) {
+  size_t at = atomic_load_explicit(&ring->out, memory_order_relaxed);
+  pvm_ring_cell *cell = &ring->cells[at & ring->mask];
+  if (atomic_load_explicit(&cell->turn, memory_order_acquire) != at + 1) return UINT64_MAX;
+  return atomic_load_explicit(&cell->stamp, memory_order_relaxed);
 }

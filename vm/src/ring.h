@@ -13,6 +13,7 @@
 
 typedef struct pvm_ring_cell {
   _Atomic size_t turn;
+  _Atomic uint64_t stamp;
   void *item;
 } pvm_ring_cell;
 
@@ -26,11 +27,15 @@ typedef struct pvm_ring {
 /* capacity: rounded up to a power of 2, at least 2. Returns 0, or -1 without memory. */
 int pvm_ring_init(pvm_ring *ring, size_t capacity);
 void pvm_ring_free(pvm_ring *ring);
-/* 1, or 0 when full. Everything written before the push is visible after the pop. */
-int pvm_ring_push(pvm_ring *ring, void *item);
+/* 1, or 0 when full. Everything written before the push is visible after the pop. stamp:
+** a note for pvm_ring_oldest. */
+int pvm_ring_push(pvm_ring *ring, void *item, uint64_t stamp);
 /* NULL when empty. */
 void *pvm_ring_pop(pvm_ring *ring);
 /* A guess while others push and pop; exact when they do not. */
 size_t pvm_ring_count(pvm_ring *ring);
+/* The stamp of the item that is next to be popped; UINT64_MAX when there is none. A guess
+** as well: that item may be gone when the caller acts. */
+uint64_t pvm_ring_oldest(pvm_ring *ring);
 
 #endif

@@ -2,6 +2,7 @@
 #include "task.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void pvm_task_table_init(pvm_task_table *table) {
   pthread_mutex_init(&table->lock, NULL);
@@ -16,11 +17,19 @@ pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id) {
   return chunk[at % PVM_TASKS_CHUNK];
 }
 
+static void destroy(pvm_task *task) {
+  pvm_program_release(task->program);
+  pvm_buffer_free(&task->failure);
+  pthread_mutex_destroy(&task->failure_lock);
+  free(task);
+}
+
 static pvm_task *make(pvm_program *program, pvm_lane lane, uint32_t workers) {
   pvm_task *task = calloc(1, sizeof *task + workers * sizeof task->seats[0]);
   if (task == NULL) return NULL;
   task->program = pvm_program_retain(program);
   task->lane = lane;
+  pthread_mutex_init(&task->failure_lock, NULL);
   for (uint32_t i = 0; i < workers; i++) task->seats[i].task = task;
   return task;
 }
@@ -47,8 +56,7 @@ pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program, pvm_la
   }
   pthread_mutex_unlock(&table->lock);
   if (chunk == NULL) {
-    pvm_program_release(program);
-    free(task);
+    destroy(task);
     return NULL;
   }
   return task;
@@ -56,13 +64,33 @@ pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program, pvm_la
 
 void pvm_task_table_free(pvm_task_table *table) {
   int64_t count = atomic_load(&table->count);
-  for (int64_t id = 1; id <= count; id++) {
-    pvm_task *task = pvm_task_table_get(table, id);
-    pvm_program_release(task->program);
-    free(task);
-  }
+  for (int64_t id = 1; id <= count; id++) destroy(pvm_task_table_get(table, id));
   for (size_t i = 0; i < PVM_TASKS_CHUNKS; i++) free(atomic_load(&table->chunks[i]));
   pthread_mutex_destroy(&table->lock);
+}
+
+static void copy(pvm_buffer *to, const pvm_buffer *from) {
+  pvm_buffer_free(to);
+  to->data = malloc(from->len ? from->len : 1);
+  if (to->data == NULL) return;
+  if (from->len != 0) memcpy(to->data, from->data, from->len);
+  to->len = from->len;
+}
+
+void pvm_task_failure_note(pvm_task *task, uint64_t now, const pvm_buffer *why) {
+  pthread_mutex_lock(&task->failure_lock);
+  copy(&task->failure, why);
+  atomic_store(&task->failed_at, now);
+  pthread_mutex_unlock(&task->failure_lock);
+}
+
+int pvm_task_failure_recall(pvm_task *task, uint64_t now, pvm_buffer *why) {
+  uint64_t at = atomic_load_explicit(&task->failed_at, memory_order_relaxed);
+  if (at == 0 || now - at > PVM_TASK_RETRY_NS) return 0;
+  pthread_mutex_lock(&task->failure_lock);
+  copy(why, &task->failure);
+  pthread_mutex_unlock(&task->failure_lock);
+  return 1;
 }
 
 int pvm_task_over(pvm_task *task) {

@@ -33,6 +33,9 @@ typedef struct pvm_task {
   _Atomic uint32_t running;
   _Atomic uint32_t vms;
   _Atomic size_t bytes;
+  _Atomic uint64_t failed_at; /* when it last could not be loaded; 0: never */
+  pthread_mutex_t failure_lock;
+  pvm_buffer failure;      /* and why */
   pvm_seat seats[]; /* one for each worker */
 } pvm_task;
 
@@ -53,6 +56,13 @@ pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program, pvm_la
 /* NULL when there is no such id. */
 pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id);
 void pvm_task_table_free(pvm_task_table *table);
+
+/* A task that cannot be loaded is not tried again for PVM_TASK_RETRY_NS: making a VM and
+** importing costs milliseconds, and the queue may be full of its invocations. */
+#define PVM_TASK_RETRY_NS 1000000000u
+void pvm_task_failure_note(pvm_task *task, uint64_t now, const pvm_buffer *why);
+/* 1, with a copy of the reason, while the task is not to be tried. */
+int pvm_task_failure_recall(pvm_task *task, uint64_t now, pvm_buffer *why);
 
 /* Withdrawn, and nothing of it is accepted but unfinished? */
 int pvm_task_over(pvm_task *task);

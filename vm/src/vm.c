@@ -68,6 +68,21 @@ done:
   return status;
 }
 
+/* CPython 3.13 counts nested C calls up to a fixed limit, whatever stack there is. The
+** hungriest of them (list.sort with a comparison in Python) takes under 10 KB a level. */
+static int c_calls_that_fit(void) {
+  pthread_attr_t attributes;
+  void *lowest = NULL;
+  size_t size = 0, left = 0;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return Py_C_RECURSION_LIMIT;
+  pthread_attr_getstack(&attributes, &lowest, &size);
+  pthread_attr_destroy(&attributes);
+  char here;
+  if ((uintptr_t)&here > (uintptr_t)lowest) left = (uintptr_t)&here - (uintptr_t)lowest;
+  size_t fit = left / 12288;
+  return fit < Py_C_RECURSION_LIMIT ? (int)fit : Py_C_RECURSION_LIMIT;
+}
+
 int pvm_vm_begin(pvm_vm *vm, char *err) {
   static const PyInterpreterConfig config = {
       .use_main_obmalloc = 0,
@@ -94,6 +109,7 @@ int pvm_vm_begin(pvm_vm *vm, char *err) {
     return PVM_E_PYTHON;
   }
   vm->tstate = tstate;
+  tstate->c_recursion_remaining = c_calls_that_fit();
   if (furnish(vm) < 0) {
     pvm_take_error(err);
     pvm_vm_end(vm);
@@ -108,6 +124,7 @@ int pvm_vm_begin(pvm_vm *vm, char *err) {
 /* A task may have replaced or emptied what CPython's finalisation relies on. */
 static void restore_for_end(pvm_vm *vm) {
   PyErr_Clear();
+  vm->tstate->interp->gc.debug = 0; /* would print on the host's stderr */
   PyEval_SetTrace(NULL, NULL);
   PyEval_SetProfile(NULL, NULL);
   if (vm->modules != NULL && PySys_SetObject("modules", vm->modules) < 0) PyErr_Clear();
@@ -123,15 +140,39 @@ static void flush_streams(pvm_vm *vm) {
     if (vm->streams[i] != NULL) pvm_stream_flush(vm->streams[i]);
 }
 
+/* Empty the task's modules, so that what they hold ends now, outside the lifecycle lock. */
+static void drop_modules(pvm_vm *vm) {
+  if (vm->program == NULL || vm->modules == NULL || !PyDict_Check(vm->modules)) return;
+  for (size_t i = 0; i < vm->program->modules.count; i++) {
+    const char *name = vm->program->modules.items[i].name;
+    PyObject *module = PyMapping_GetItemString(vm->modules, name);
+    PyErr_Clear();
+    if (module == NULL) continue;
+    if (PyDict_DelItemString(vm->modules, name) < 0) PyErr_Clear();
+    if (PyModule_Check(module)) PyDict_Clear(PyModule_GetDict(module));
+    Py_DECREF(module);
+  }
+}
+
+void pvm_vm_unload(pvm_vm *vm) {
+  if (vm->tstate == NULL) return;
+  pvm_vm_enter(vm);
+  restore_for_end(vm);
+  Py_CLEAR(vm->entry);
+  pvm_codec_clear(&vm->codec);
+  drop_modules(vm);
+  PyGC_Enable();
+  PyGC_Collect();
+  PyErr_Clear();
+  restore_for_end(vm); /* a __del__ may have undone it */
+  flush_streams(vm);
+  for (int i = 0; i < 2; i++) Py_CLEAR(vm->streams[i]);
+  Py_CLEAR(vm->modules);
+}
+
 void pvm_vm_end(pvm_vm *vm) {
   if (vm->tstate != NULL) {
-    pvm_vm_enter(vm);
-    restore_for_end(vm);
-    flush_streams(vm);
-    Py_CLEAR(vm->entry);
-    Py_CLEAR(vm->modules);
-    for (int i = 0; i < 2; i++) Py_CLEAR(vm->streams[i]);
-    pvm_codec_clear(&vm->codec);
+    pvm_vm_unload(vm);
     pthread_mutex_lock(&lifecycle);
     Py_EndInterpreter(vm->tstate);
     pthread_mutex_unlock(&lifecycle);

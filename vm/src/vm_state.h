@@ -42,7 +42,10 @@ int pvm_vm_begin(pvm_vm *vm, char *err);
 int pvm_vm_bind(pvm_vm *vm, pvm_program *program, pvm_buffer *error, char *err);
 /* One call in a loaded VM; see pvm_vm_call. */
 int pvm_vm_run(pvm_vm *vm, const void *payload, size_t len, pvm_buffer *result, char *err);
-/* any -> empty, memory returned whole. */
+/* Run what the task left to run at its end, by letting go of all that is its own. The VM
+** cannot be used for anything but ending it. May take as long as the task likes. */
+void pvm_vm_unload(pvm_vm *vm);
+/* any -> empty, memory returned whole. Unloads first. */
 void pvm_vm_end(pvm_vm *vm);
 void pvm_vm_delete(pvm_vm *vm);
 

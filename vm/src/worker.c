@@ -9,11 +9,14 @@
 #include "executor.h"
 #include "runtime.h"
 
-/* CPython 3.13 allows 10,000 nested C calls whatever the stack; its largest frames are
-** under 1 KB. The pages are touched only if a task recurses that deep. */
-#define STACK_BYTES (16u << 20)
+/* Enough for all the nested C calls that CPython allows (see pvm_vm_begin). Pages are
+** touched only if a task does recurse that deep. */
+#define STACK_BYTES (128u << 20)
 
-#define NAP_NS 1000000 /* how soon a sleeper looks at others' queues while they are busy */
+/* Work that has waited this long in another's queue may be stolen, and a sleeper looks for
+** such work this often while any is queued. Sooner, and a worker would make a VM for what
+** the home worker was about to do in its own, warm one. */
+#define PATIENCE_NS 200000
 
 /* ---- Seats: which task has a VM here ------------------------------------ */
 
@@ -36,12 +39,21 @@ static void seat_account(pvm_seat *seat, size_t bytes) {
   seat->bytes = bytes;
 }
 
-static void seat_vacate(pvm_worker *w, pvm_seat *seat) {
-  pthread_mutex_lock(&w->interrupt); /* nobody is pointing at the VM */
+/* End a VM. What the task left to run at its end, __del__ methods above all, can still be
+** interrupted; once the interrupt lock has been taken nobody points at the VM any more. */
+static void retire(pvm_worker *w, pvm_vm *vm) {
+  atomic_store(&w->running, vm);
+  pvm_vm_unload(vm);
+  atomic_store(&w->running, NULL);
+  pthread_mutex_lock(&w->interrupt);
   pthread_mutex_unlock(&w->interrupt);
+  pvm_vm_delete(vm);
+}
+
+static void seat_vacate(pvm_worker *w, pvm_seat *seat) {
   seat_unlink(w, seat);
   w->seated--;
-  pvm_vm_delete(seat->vm);
+  retire(w, seat->vm);
   seat->vm = NULL;
   seat_account(seat, 0);
   atomic_fetch_sub(&seat->task->vms, 1);
@@ -59,6 +71,7 @@ static pvm_vm *seat_take(pvm_worker *w, pvm_task *task, pvm_completion *completi
     return seat->vm;
   }
   uint64_t started = pvm_now();
+  if (pvm_task_failure_recall(task, started, &completion->data)) return NULL;
   if (w->seated >= w->executor->config.vms_per_worker) seat_vacate(w, w->oldest);
   char err[PVM_ERR_MAX] = "";
   pvm_vm *vm = pvm_pool_take(&w->pool, err);
@@ -70,10 +83,10 @@ static pvm_vm *seat_take(pvm_worker *w, pvm_task *task, pvm_completion *completi
   }
   completion->load_ns = pvm_now() - started;
   if (status != PVM_OK) {
-    pthread_mutex_lock(&w->interrupt);
-    pthread_mutex_unlock(&w->interrupt);
-    pvm_vm_delete(vm);
-    if (completion->data.data == NULL) pvm_buffer_text(&completion->data, err[0] ? err : pvm_strerror(status));
+    if (vm != NULL) retire(w, vm);
+    if (completion->data.data == NULL)
+      pvm_buffer_text(&completion->data, err[0] ? err : pvm_strerror(status));
+    pvm_task_failure_note(task, pvm_now(), &completion->data);
     return NULL;
   }
   seat->vm = vm;
@@ -125,12 +138,12 @@ static void run(pvm_worker *w, pvm_invocation *invocation) {
     atomic_store(&w->running, NULL);
     if (outcome < 0) pvm_buffer_text(&completion->data, err[0] ? err : pvm_strerror(outcome));
     else completion->outcome = outcome;
-    if (outcome == PVM_FAILED && atomic_load(&w->executor->state) >= PVM_EXECUTOR_CANCELLING)
-      completion->outcome = PVM_CANCELLED; /* interrupted by pvm_executor_stop */
     seat_account(&task->seats[w->index],
                  atomic_load_explicit(&vm->memory.bytes, memory_order_relaxed));
     completion->run_ns = pvm_now() - started - completion->load_ns;
   }
+  if (completion->outcome == PVM_FAILED && atomic_load(&w->executor->state) >= PVM_EXECUTOR_CANCELLING)
+    completion->outcome = PVM_CANCELLED; /* interrupted by pvm_executor_stop */
   finish(w, invocation);
 }
 
@@ -149,8 +162,11 @@ void pvm_worker_cancel_queue(pvm_worker *w) {
 
 static pvm_invocation *steal(pvm_worker *w) {
   pvm_executor *executor = w->executor;
+  uint64_t now = pvm_now();
   for (uint32_t i = 1; i < executor->config.workers; i++) {
     pvm_worker *other = &executor->workers[(w->index + i) % executor->config.workers];
+    uint64_t oldest = pvm_ring_oldest(&other->queue);
+    if (oldest == UINT64_MAX || oldest + PATIENCE_NS > now) continue;
     pvm_invocation *invocation = pvm_ring_pop(&other->queue);
     if (invocation != NULL) return invocation;
   }
@@ -184,8 +200,10 @@ static void sleep_until_rung(pvm_worker *w) {
     return;
   }
   pvm_vm_leave(); /* an interpreter is not held while nothing runs in it */
-  int others_busy = atomic_load(&w->executor->unfinished) != 0;
-  pvm_park_sleep(&w->park, ticket, others_busy ? NAP_NS : PVM_FOREVER);
+  int queued = 0;
+  for (uint32_t i = 0; i < w->executor->config.workers && !queued; i++)
+    queued = pvm_ring_count(&w->executor->workers[i].queue) != 0;
+  pvm_park_sleep(&w->park, ticket, queued ? PATIENCE_NS : PVM_FOREVER);
 }
 
 static void *work(void *argument) {

@@ -1,7 +1,7 @@
 /* worker.h - a thread that runs invocations in VMs of its own.
 **
-** A worker looks for work in its own queue, then in the others' (work that waits there
-** has waited at least as long as this worker has looked), and sleeps when there is none.
+** A worker looks for work in its own queue, then for work that has waited too long in
+** another's, and sleeps when there is none.
 ** A task keeps its VM on a worker between invocations; when the worker's VMs are used up
 ** the one unused for longest retires.
 */

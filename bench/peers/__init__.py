@@ -1,0 +1,6 @@
+"""The Pythons that PolyVM is measured against, and how each one is obtained.
+
+`debian`   a distribution's own optimised build, unpacked beside the system, never installed
+`sdk`      the Python that our SDK build makes: same source and options as a VM
+`python`   what both are to the rest of the harness: a command that starts an interpreter
+"""

@@ -1,0 +1,19 @@
+"""The parts of the benchmark. Each module has
+
+``TITLE``            what it measures, for a heading
+``measure(setup)``   runs it and returns what it measured, as JSON can hold it
+``rows(data)``       the design's numbers that it covers
+``tables(data)``     everything else worth reading
+"""
+
+from types import ModuleType
+
+from bench.sections import dispatch, lifecycle, memory, programs, scaling
+
+SECTIONS: dict[str, ModuleType] = {
+    "programs": programs,
+    "scaling": scaling,
+    "lifecycle": lifecycle,
+    "dispatch": dispatch,
+    "memory": memory,
+}

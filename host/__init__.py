@@ -1,0 +1,1 @@
+"""PolyVM's control plane: bundles in, invocations through the VMs, results and figures out."""

@@ -1,0 +1,250 @@
+"""Bundles: reading what a task ships as, and refusing what is not sound.
+
+A bundle is a zip of ``task.toml``, ``.pyc`` files beside their module's path, and assets; or a
+folder with the same content. Nothing is unmarshalled here: bytecode is checked by its header
+and goes to the VM as it is.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import struct
+import sys
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from polyvm.host import manifest as manifests
+from polyvm.host.errors import BundleError, ManifestError
+from polyvm.vm import Module, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from polyvm.host.manifest import Manifest
+
+MAX_FILES = 4096
+MAX_FILE_BYTES = 64 * 2**20
+MAX_TOTAL_BYTES = 256 * 2**20
+PYC_HEADER_BYTES = 16
+
+# Names that a task's modules must not have: `import json` in any task means the library's.
+RESERVED = frozenset(sys.stdlib_module_names) | {"polyvm", "_polyvm"}
+
+_BROKEN_ZIP = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One version of one task, checked and in memory."""
+
+    manifest: Manifest
+    modules: Mapping[str, Module]
+    assets: Mapping[str, bytes]
+    source: Path
+
+    def program(self) -> Program:
+        """Return the sealed form that executors take. Raises polyvm.vm.VmError."""
+        return Program(
+            name=self.manifest.name,
+            version=self.manifest.version,
+            entry=self.manifest.entry,
+            modules=self.modules,
+            assets=self.assets,
+        )
+
+
+def read(path: Path, magic: bytes) -> Bundle:
+    """Read a bundle file, or a folder of .pyc files.
+
+    ``magic`` is the 4-byte bytecode magic that the VMs take. Raises BundleError or ManifestError,
+    one sentence that names the file; nothing else, whatever the bytes are.
+    """
+    try:
+        if path.is_dir():
+            files = dict(_folder_files(path))
+        else:
+            if path.stat().st_size > MAX_TOTAL_BYTES:
+                raise BundleError(f"{path}: larger than {MAX_TOTAL_BYTES} bytes; ship less data")
+            return from_zip(path.read_bytes(), path, magic)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return _assemble(files, path, magic)
+
+
+def from_zip(content: bytes, source: Path, magic: bytes) -> Bundle:
+    """Read a bundle from the bytes of its zip; ``source`` names it in errors."""
+    try:
+        files = dict(_zip_files(content, source))
+    except _BROKEN_ZIP as error:
+        raise BundleError(
+            f"{source}: not a sound zip file ({error}); copy it again, or pack it anew with "
+            "`polyvm pack`"
+        ) from None
+    return _assemble(files, source, magic)
+
+
+def _zip_files(content: bytes, source: Path) -> Iterator[tuple[str, bytes]]:
+    total = 0
+    seen: set[str] = set()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+        if len(entries) > MAX_FILES:
+            raise BundleError(f"{source}: holds {len(entries)} files; at most {MAX_FILES} may be")
+        for entry in entries:
+            # ZipInfo cuts names at a NUL byte; orig_filename shows what the file really says.
+            name = entry.orig_filename
+            if name.endswith("/"):
+                continue
+            _check_path(name, source)
+            if name in seen:
+                raise BundleError(f"{source}: holds {name!r} twice; pack it anew")
+            seen.add(name)
+            mode = entry.external_attr >> 16
+            if stat.S_IFMT(mode) not in {0, stat.S_IFREG}:
+                raise BundleError(f"{source}: {name!r} is a link or a device, not a plain file")
+            if entry.flag_bits & 0x1:
+                raise BundleError(f"{source}: {name!r} is encrypted, which plain bundles are not")
+            with archive.open(entry) as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+            total += len(data)
+            _check_size(name, len(data), total, source)
+            yield name, data
+
+
+def _folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:
+    total = 0
+    for count, path in enumerate(folder_paths(folder), start=1):
+        name = path.relative_to(folder).as_posix()
+        if count > MAX_FILES:
+            raise BundleError(f"{folder}: holds more than {MAX_FILES} files")
+        _check_path(name, folder)
+        size = path.stat().st_size
+        total += size
+        _check_size(name, size, total, folder)
+        yield name, path.read_bytes()
+
+
+def folder_paths(folder: Path) -> Iterator[Path]:
+    """Yield the files of a task folder, sorted; hidden ones and ``__pycache__`` are no part of it.
+
+    Raises BundleError for a link that leads out of the folder.
+    """
+    root = folder.resolve()
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if any(part.startswith(".") or part == "__pycache__" for part in parts):
+            continue
+        if not path.resolve().is_relative_to(root):
+            raise BundleError(f"{path}: a link that leads out of the task's folder; copy the file")
+        if path.is_file():
+            yield path
+
+
+def _check_path(name: str, source: Path) -> None:
+    sound = name and not name.startswith("/") and not re.search(r"[\\:\x00-\x1f\x7f]", name)
+    if not sound or any(part in {"", ".", ".."} for part in name.split("/")) or len(name) > 512:
+        raise BundleError(
+            f"{source}: path {name[:80]!r} is not allowed; paths are relative, with / between "
+            "plain names"
+        )
+
+
+def _check_size(name: str, size: int, total: int, source: Path) -> None:
+    if size > MAX_FILE_BYTES:
+        raise BundleError(f"{source}: {name!r} is larger than {MAX_FILE_BYTES} bytes unpacked")
+    if total > MAX_TOTAL_BYTES:
+        raise BundleError(f"{source}: larger than {MAX_TOTAL_BYTES} bytes unpacked; ship less data")
+
+
+def _assemble(files: dict[str, bytes], source: Path, magic: bytes) -> Bundle:
+    text = files.pop(manifests.FILE_NAME, None)
+    if text is None:
+        raise ManifestError(
+            f"{source}: holds no {manifests.FILE_NAME}; a task needs one with name, version, entry"
+        )
+    manifest = manifests.parse(text, f"{source}/{manifests.FILE_NAME}")
+    modules: dict[str, Module] = {}
+    assets: dict[str, bytes] = {}
+    for name, data in files.items():
+        path = PurePosixPath(name)
+        if path.suffix == ".py":
+            raise BundleError(
+                f"{source}: {name!r} is source; bundles hold bytecode only: pack the folder with "
+                "`polyvm pack`"
+            )
+        if path.suffix != ".pyc":
+            assets[name] = data
+            continue
+        module, package = module_of(path, source)
+        if module in modules:
+            raise BundleError(
+                f"{source}: module {module!r} is there twice, as a file and as a package; drop one"
+            )
+        modules[module] = Module(code=_code(name, data, source, magic), package=package)
+    check_packages(modules, source)
+    if manifest.entry_module not in modules:
+        raise BundleError(
+            f"{source}: entry {manifest.entry!r} names module {manifest.entry_module!r}, which is "
+            f"not in the bundle; it holds {', '.join(sorted(modules)) or 'no module'}"
+        )
+    return Bundle(manifest=manifest, modules=modules, assets=assets, source=source)
+
+
+def module_of(path: PurePosixPath, source: Path) -> tuple[str, bool]:
+    """Return the dotted module of a relative .py or .pyc path, and whether it is a package.
+
+    Raises BundleError for a path that no import statement can name, or a reserved name.
+    """
+    parts = [*path.parts[:-1], path.stem]
+    package = parts[-1] == "__init__"
+    if package:
+        parts.pop()
+    if not parts or not all(part.isidentifier() for part in parts):
+        raise BundleError(
+            f"{source}: {str(path)!r} is no importable module; name modules with letters, digits "
+            "and underscores"
+        )
+    if parts[0] in RESERVED:
+        raise BundleError(
+            f"{source}: module {parts[0]!r} has the name of a standard library module, which would "
+            "never be found; rename it"
+        )
+    return ".".join(parts), package
+
+
+def check_packages(modules: Iterable[str], source: Path) -> None:
+    """Refuse modules in folders that are no package: VMs know no namespace packages."""
+    names = set(modules)
+    for name in sorted(names):
+        parent = name.rpartition(".")[0]
+        if parent and parent not in names:
+            raise BundleError(
+                f"{source}: module {name!r} is in a folder without __init__.py; add an empty one"
+            )
+
+
+def _code(name: str, data: bytes, source: Path, magic: bytes) -> bytes:
+    if len(data) <= PYC_HEADER_BYTES or data[2:4] != b"\r\n":
+        raise BundleError(f"{source}: {name!r} is not a .pyc file; pack it anew")
+    if data[:4] != magic:
+        raise BundleError(
+            f"{source}: {name!r} is compiled for another Python (magic {data[:4].hex()}, these VMs "
+            f"take {magic.hex()}); repack with `polyvm pack`"
+        )
+    return data[PYC_HEADER_BYTES:]

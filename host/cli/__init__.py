@@ -1,0 +1,74 @@
+"""The ``polyvm`` command. One module a subcommand, imported when it is the one asked for."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from polyvm.host.errors import ExitCode, PolyvmError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_COMMANDS = {
+    "run": "run all tasks of a folder at once and feed them",
+    "call": "run one invocation of one task and print its result",
+    "pack": "pack a task folder into a bundle",
+    "dev": "run a task folder under ordinary Python, for debugging",
+    "info": "tell what the VMs are made of",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code. Never shows a traceback of its own making."""
+    try:
+        try:
+            code = _dispatch(sys.argv[1:] if arguments is None else arguments)
+        finally:
+            sys.stdout.flush()
+    except PolyvmError as error:
+        print(f"polyvm: {error}", file=sys.stderr)
+        code = error.code
+    except KeyboardInterrupt:
+        print("polyvm: interrupted", file=sys.stderr)
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone. The flush at exit would say so again.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.OK
+    return int(code)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="polyvm",
+        description="Many small Python tasks in one process, each in its own interpreter.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    # Only the module of the command that is named is imported: help for the others is one line.
+    named = next((word for word in arguments if not word.startswith("-")), None)
+    module = None
+    for name, summary in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
+        if name == named:
+            module = import_module(f"polyvm.host.cli.{name}")
+            module.add_arguments(command)
+    options = parser.parse_args(arguments)
+    assert module is not None, "argparse has refused any other name"
+    return int(_guarded(module.run, options))
+
+
+def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Run a command; errors of the VM library become sentences."""
+    try:
+        return int(run(options))
+    except Exception as error:
+        vm = sys.modules.get("polyvm.vm")
+        if vm is not None and isinstance(error, vm.VmError):
+            raise PolyvmError(str(error)) from None
+        raise

@@ -1,0 +1,75 @@
+"""``polyvm call TASK JSON``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from polyvm.host import loader, log, results
+from polyvm.host.errors import ExitCode, UsageError
+from polyvm.host.payload import from_json
+from polyvm.host.registry import LANES
+from polyvm.vm import Executor, collect_logs, info
+
+if TYPE_CHECKING:
+    import argparse
+
+    from polyvm.host.bundle import Bundle
+    from polyvm.vm import Completion
+
+_WAIT_MS = 100  # how soon Ctrl-C is noticed
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("task", metavar="TASK", help="bundle, task folder, or name under tasks/")
+    parser.add_argument("payload", metavar="JSON", help="the payload; - reads it from stdin")
+    parser.add_argument(
+        "--bundles",
+        metavar="DIR",
+        type=Path,
+        default=loader.PACKED,
+        help="where the bundle of a source folder lands (default: %(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Print the result as JSON, or the traceback on stderr."""
+    log.configure()
+    text = sys.stdin.buffer.read() if options.payload == "-" else options.payload.encode()
+    try:
+        _, payload = from_json(text)
+    except ValueError as error:
+        raise UsageError(f"payload {error}") from None
+    bundle = loader.load(loader.find(options.task), info().bytecode_magic, options.bundles)
+    completion = _invoke(bundle, payload)
+    fields = results.record(completion, bundle.manifest)
+    if "error" in fields:
+        print(f"{fields['outcome']}: {fields['error']}", file=sys.stderr)
+        return ExitCode.FAILED
+    print(results.as_json(fields["result"]))
+    return ExitCode.OK
+
+
+def _invoke(bundle: Bundle, payload: bytes) -> Completion:
+    """Run the task once, logging what it prints. Ctrl-C ends the process in any case."""
+    logger = log.get()
+    executor = Executor(workers=1)
+    try:
+        executor.submit(executor.add(bundle.program(), LANES[bundle.manifest.lane]), payload)
+        # Not invoke(): it would wait in C, where no signal reaches Python.
+        completions: list[Completion] = []
+        while not completions:
+            completions = executor.collect(1, _WAIT_MS)
+            while records := collect_logs(timeout_ms=0)[0]:
+                for record in records:
+                    log.task_record(logger, record)
+    except KeyboardInterrupt:
+        # The task may never end, and stopping the executor would wait for it.
+        print("polyvm: interrupted", file=sys.stderr, flush=True)
+        os._exit(ExitCode.INTERRUPTED)
+    executor.stop(0)
+    executor.close()
+    return completions[0]

@@ -1,0 +1,101 @@
+"""``polyvm run TASKS [--input FILE.jsonl] [--output FILE.jsonl] ...``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from polyvm.host import loader, log
+from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
+from polyvm.host.service import Options, Service
+
+_WORKERS = range(1, 257)  # PVM_MAX_WORKERS of vm.h
+_FILE_WIDTH = 120
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "tasks", metavar="TASKS", type=Path, help="folder of bundles and task folders, or one task"
+    )
+    parser.add_argument(
+        "--input",
+        metavar="FILE.jsonl",
+        help="one payload a line, also .gz; - is stdin; ends the run (default: watch TASKS only)",
+    )
+    parser.add_argument(
+        "--output", metavar="FILE.jsonl", help="one result a line; - is stdout (default: none)"
+    )
+    parser.add_argument(
+        "--workers", metavar="N", type=_workers, help="worker threads (default: one a core)"
+    )
+    parser.add_argument("--no-table", action="store_true", help="log lines instead of the table")
+    parser.add_argument(
+        "--keep-running", action="store_true", help="go on watching TASKS after the input's end"
+    )
+    parser.add_argument(
+        "--bundles",
+        metavar="DIR",
+        type=Path,
+        default=loader.PACKED,
+        help="where bundles of source folders land (default: %(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Run the tasks to the input's end, or until SIGINT or SIGTERM."""
+    _check_files(options.input, options.output)
+    log.configure()
+    service = Service(
+        Options(
+            tasks=options.tasks,
+            input=options.input,
+            output=options.output,
+            workers=options.workers,
+            table=not options.no_table,
+            keep_running=options.keep_running,
+            packed=options.bundles,
+        ),
+        _console(to_stderr=options.output == "-"),
+    )
+    try:
+        code = service.run()
+    except PolyvmError as error:
+        if not service.stuck:
+            raise
+        print(f"polyvm: {error}", file=sys.stderr)
+        code = error.code
+    if service.stuck:
+        # A worker is in a task that does not end: interpreter shutdown would wait for it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _console(*, to_stderr: bool) -> Console:
+    console = Console(stderr=to_stderr)
+    # Rich takes 80 columns where there is no terminal, too few for the summary.
+    return console if console.is_terminal else Console(stderr=to_stderr, width=_FILE_WIDTH)
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or int(text) not in _WORKERS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_WORKERS[-1]}")
+    return int(text)
+
+
+def _check_files(source: str | None, output: str | None) -> None:
+    """Refuse what would destroy the output for nothing, or the input."""
+    if source is None or source == "-":
+        return
+    if not Path(source).exists():
+        raise MissingError(f"{source}: no such file; --input takes a file of JSON lines, or -")
+    if output is None or output == "-" or not Path(output).is_file():
+        return
+    if Path(source).samefile(output):
+        raise UsageError(f"--input and --output are the same file, {source}; choose another output")

@@ -1,0 +1,61 @@
+"""What the host says when it cannot go on, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """Exit codes of the ``polyvm`` command; 64 and above follow sysexits.h."""
+
+    OK = 0
+    FAILED = 1  # `call`, `dev`: the task's outcome was not `done`
+    USAGE = 2  # the command line makes no sense (argparse's number)
+    PARTIAL = 3  # `run` went through, but a task, a line or an invocation failed
+    BAD_DATA = 65  # a manifest, a bundle or a source file is not as it must be
+    NO_INPUT = 66  # a file or folder that was named cannot be read
+    UNAVAILABLE = 69  # the VM library is missing or does not start
+    CANNOT_WRITE = 74  # results or a bundle cannot be written
+    INTERRUPTED = 130  # stopped by a second SIGINT or SIGTERM, work was cancelled
+
+
+class PolyvmError(Exception):
+    """One sentence for the user: what, where, what to do. Printed without a traceback."""
+
+    code = ExitCode.BAD_DATA
+
+
+class ManifestError(PolyvmError):
+    """A task.toml is missing or not as it must be."""
+
+
+class BundleError(PolyvmError):
+    """A bundle, or a folder of .pyc files, cannot be taken."""
+
+
+class PackError(PolyvmError):
+    """A task folder cannot be packed."""
+
+
+class MissingError(PolyvmError):
+    """A file or folder that the user named cannot be read."""
+
+    code = ExitCode.NO_INPUT
+
+
+class WriteError(PolyvmError):
+    """Results or a bundle cannot be written."""
+
+    code = ExitCode.CANNOT_WRITE
+
+
+class RuntimeMissingError(PolyvmError):
+    """The VM library is missing or does not start."""
+
+    code = ExitCode.UNAVAILABLE
+
+
+class UsageError(PolyvmError):
+    """The command line makes no sense in a way that argparse does not see."""
+
+    code = ExitCode.USAGE

@@ -1,0 +1,96 @@
+"""The feed: each line of the input becomes one invocation of every task that takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from polyvm.host.lines import MAX_LINE_BYTES, OverlongLine, read_lines
+from polyvm.host.payload import from_json
+from polyvm.vm import QueueFull, VmError
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+    from polyvm.host.registry import Registry
+
+_ROOM_CHECK = 0.05  # seconds; an upper bound only, as completions end the wait
+
+
+class Feed:
+    """Reads JSON lines and submits them. One use: make one, then `run` it in some thread.
+
+    A line that is no JSON, or holds what MessagePack cannot, is reported and counted; the feed
+    goes on. When the executor is full the feed waits for completions, so nothing is lost and
+    memory stays constant. Line numbers, from 1, are the invocations' tags.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        registry: Registry,
+        *,
+        bad_line: Callable[[int, str], None],
+        refused: Callable[[int, str, str], None],
+        stop: threading.Event,
+        cancel: threading.Event,
+    ) -> None:
+        """Prepare to read ``source``.
+
+        ``bad_line(line, reason)`` and ``refused(line, task, reason)`` are called in the feed's
+        thread. ``stop`` ends the feed after the line at hand; ``cancel`` at once.
+        """
+        self._source = source
+        self._registry = registry
+        self._bad_line = bad_line
+        self._refused = refused
+        self._stop = stop
+        self._cancel = cancel
+        self.lines = 0  # read so far, blank ones included
+        self.bad = 0  # of these, not usable
+        self.unrouted = 0  # of these, taken by no task
+        self.lost = 0  # invocations given up at `cancel`
+
+    def run(self) -> None:
+        """Feed until the end of the source. Raises MissingError if it cannot be read."""
+        for line in read_lines(self._source, self._stop):
+            self.lines += 1
+            if isinstance(line, OverlongLine):
+                self._reject(f"is longer than {MAX_LINE_BYTES} bytes")
+            elif line and not line.isspace():
+                self._feed(line)
+
+    def _feed(self, line: bytes) -> None:
+        try:
+            value, payload = from_json(line)
+        except ValueError as error:
+            self._reject(str(error))
+            return
+        targets = self._registry.targets(_event(value))
+        if not targets:
+            self.unrouted += 1
+        for name in targets:
+            self._submit(name, payload)
+
+    def _submit(self, name: str, payload: bytes) -> None:
+        while not self._cancel.is_set():
+            try:
+                # False means that the task was withdrawn a moment ago: then the line is not its.
+                self._registry.submit(name, payload, self.lines)
+            except QueueFull:
+                self._registry.wait_for_room(_ROOM_CHECK)
+            except VmError as error:
+                self._refused(self.lines, name, str(error))
+                return
+            else:
+                return
+        self.lost += 1
+
+    def _reject(self, reason: str) -> None:
+        self.bad += 1
+        self._bad_line(self.lines, reason)
+
+
+def _event(value: Any) -> str | None:
+    event = value.get("event") if isinstance(value, dict) else None
+    return event if isinstance(event, str) else None

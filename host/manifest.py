@@ -1,0 +1,138 @@
+"""task.toml: what a task is called, where it starts, which events it takes."""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+import tomllib
+from typing import Any
+
+import msgspec
+
+from polyvm.host.errors import ManifestError
+
+FILE_NAME = "task.toml"
+MAX_BYTES = 64 * 1024
+LANES = ("core", "regular", "low")
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
+_VERSION = re.compile(r"(\d{1,9}(?:\.\d{1,9}){0,5})(?:[-+]?([A-Za-z][A-Za-z0-9.+-]{0,31}))?")
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A checked task.toml. Make one with `parse`, which explains what is wrong."""
+
+    name: str
+    version: str
+    entry: str
+    description: str = ""
+    lane: str = "regular"
+    events: tuple[str, ...] | None = None
+
+    @property
+    def entry_module(self) -> str:
+        """The dotted module of ``entry``."""
+        return self.entry.partition(":")[0]
+
+    @property
+    def entry_function(self) -> str:
+        """The function's name in that module."""
+        return self.entry.partition(":")[2]
+
+    @property
+    def bundle_name(self) -> str:
+        """The file name of the task's bundle."""
+        return f"{self.name}-{self.version}.bundle"
+
+    @property
+    def order(self) -> tuple[tuple[int, ...], int, str]:
+        """A sort key of versions: 1.0 = 1.0.0 < 1.2 < 1.10; 1.0-rc1 comes before 1.0."""
+        match = _VERSION.fullmatch(self.version)
+        assert match is not None, "parse() admits no other version"
+        numbers = [int(number) for number in match[1].split(".")]
+        while numbers and numbers[-1] == 0:
+            numbers.pop()
+        suffix = match[2] or ""
+        return tuple(numbers), 0 if suffix else 1, suffix
+
+
+def parse(text: bytes, where: str) -> Manifest:
+    """Read the bytes of a task.toml; ``where`` names it in errors.
+
+    Raises ManifestError, whose sentence names the file, the field and what to do.
+    """
+    if len(text) > MAX_BYTES:
+        raise ManifestError(f"{where}: larger than {MAX_BYTES} bytes; a manifest is a few lines")
+    try:
+        table = tomllib.loads(text.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{where}: byte {error.start} is not UTF-8; save it as UTF-8") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ManifestError(f"{where}: not TOML: {error}") from None
+    for field in table:
+        if field not in Manifest.__struct_fields__:
+            raise ManifestError(_unknown(where, field))
+    for field in ("name", "version", "entry"):
+        if field not in table:
+            raise ManifestError(f"{where}: field {field!r} is missing; add {_example(field)}")
+    try:
+        manifest = msgspec.convert(table, Manifest)
+    except msgspec.ValidationError as error:
+        raise ManifestError(f"{where}: {_type_error(str(error))}") from None
+    _check(manifest, where)
+    return manifest
+
+
+def _check(manifest: Manifest, where: str) -> None:
+    if not _NAME.fullmatch(manifest.name):
+        raise ManifestError(
+            f"{where}: name {_short(manifest.name)} must be a lower-case letter followed by up to "
+            "63 lower-case letters, digits and hyphens"
+        )
+    if not _VERSION.fullmatch(manifest.version):
+        raise ManifestError(
+            f"{where}: version {_short(manifest.version)} must be dotted numbers with an optional "
+            'suffix, such as "1.2.0" or "1.2.0-rc1"'
+        )
+    module, colon, function = manifest.entry.partition(":")
+    if not colon or not all(map(_identifier, module.split("."))) or not _identifier(function):
+        raise ManifestError(
+            f"{where}: entry {_short(manifest.entry)} must be module:function, such as "
+            f"{_example('entry')}"
+        )
+    if manifest.lane not in LANES:
+        raise ManifestError(
+            f"{where}: lane {_short(manifest.lane)} must be one of {', '.join(LANES)}"
+        )
+    if manifest.events is not None and not manifest.events:
+        raise ManifestError(
+            f"{where}: events is empty, so no line would ever reach the task; name at least one "
+            "event, or leave the field out to take every line"
+        )
+
+
+def _identifier(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def _example(field: str) -> str:
+    value = {"name": "session-features", "version": "1.0.0", "entry": "main:run"}[field]
+    return f'{field} = "{value}"'
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _unknown(where: str, field: str) -> str:
+    close = difflib.get_close_matches(field, Manifest.__struct_fields__, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "take it out."
+    known = ", ".join(Manifest.__struct_fields__)
+    return f"{where}: field {_short(field)} is unknown; {hint} Known fields: {known}"
+
+
+def _type_error(message: str) -> str:
+    what, _, path = message.partition(" - at `$.")
+    return f"field {path.rstrip('`')!r}: {what[0].lower()}{what[1:]}" if path else what

@@ -1,0 +1,142 @@
+"""Results as JSON lines: one line an invocation, whole lines only.
+
+    {"task", "version", "line", "outcome", "result" or "error", "queued_us", "run_us"}
+
+`line` is the input's line number, from 1. `result` is the task's value when the outcome is
+`done`; bytes in it become base64, NaN and infinities become null. For any other outcome there
+is `error`, a text: the traceback, or the reason.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from polyvm.host.errors import WriteError
+from polyvm.vm import Outcome
+
+if TYPE_CHECKING:
+    from polyvm.host.manifest import Manifest
+    from polyvm.vm import Completion
+
+_FLUSH_BYTES = 64 * 1024
+_encoder = msgspec.json.Encoder()
+
+
+def record(completion: Completion, manifest: Manifest) -> dict[str, Any]:
+    """Return one completion as the dictionary that its result line holds."""
+    outcome = completion.outcome.name.lower()
+    fields: dict[str, Any] = {
+        "task": manifest.name,
+        "version": manifest.version,
+        "line": completion.tag,
+        "outcome": outcome,
+    }
+    if completion.outcome is Outcome.DONE:
+        try:
+            fields["result"] = msgspec.msgpack.decode(completion.data)
+        except (msgspec.DecodeError, TypeError, ValueError) as error:
+            fields["outcome"] = "failed"
+            fields["error"] = f"the result cannot be read by the host: {error}"
+    else:
+        fields["error"] = completion.data.decode("utf-8", "replace")
+    fields["queued_us"] = completion.queued_ns // 1000
+    fields["run_us"] = completion.run_ns // 1000
+    return fields
+
+
+def encode(fields: dict[str, Any]) -> bytes:
+    """Return one result line, without its end.
+
+    A result that JSON cannot hold, such as a map with lists for keys, gives a line with
+    `outcome` "failed" and the reason.
+    """
+    try:
+        return _encoder.encode(fields)
+    except (TypeError, ValueError, RecursionError) as error:
+        kept = {name: value for name, value in fields.items() if name != "result"}
+        return _encoder.encode(
+            {**kept, "outcome": "failed", "error": f"the result cannot be written as JSON: {error}"}
+        )
+
+
+def as_json(value: Any) -> str:
+    """Return a task's value as one line of JSON, for people. Raises WriteError."""
+    try:
+        return _encoder.encode(value).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WriteError(f"the result cannot be written as JSON: {error}") from None
+
+
+class ResultWriter:
+    """Appends result lines to a file that is made anew, or to stdout (``-``).
+
+    If a write fails, the file is cut back to its last whole line and WriteError is raised; what
+    is written after that is dropped in silence, as the error has told. One thread at a time.
+    """
+
+    def __init__(self, output: str) -> None:
+        self._name = "standard output" if output == "-" else output
+        self._buffer = bytearray()
+        self._whole = 0  # bytes of whole lines in the file
+        self.failed = False
+        try:
+            self._descriptor = (
+                os.dup(sys.stdout.fileno())
+                if output == "-"
+                else os.open(
+                    Path(output), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644
+                )
+            )
+        except OSError as error:
+            raise WriteError(
+                f"cannot write results to {self._name}: {error.strerror}; choose another --output"
+            ) from None
+        self._regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode) and output != "-"
+
+    def write(self, line: bytes) -> None:
+        """Add one line. It reaches the file at the next `flush`, or when 64 KiB are held."""
+        if self.failed:
+            return
+        self._buffer += line
+        self._buffer += b"\n"
+        if len(self._buffer) >= _FLUSH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand all lines to the operating system. Raises WriteError, or BrokenPipeError."""
+        if self.failed or not self._buffer:
+            return
+        view = memoryview(bytes(self._buffer))
+        done = 0
+        try:
+            while done < len(view):
+                done += os.write(self._descriptor, view[done:])
+        except BrokenPipeError:
+            self.failed = True
+            raise
+        except OSError as error:
+            self.failed = True
+            last = bytes(view[:done]).rfind(b"\n") + 1
+            if self._regular:
+                os.ftruncate(self._descriptor, self._whole + last)
+            raise WriteError(
+                f"cannot write results to {self._name}: {error.strerror}; what it holds ends with "
+                "a whole line: make room, or choose another --output"
+            ) from None
+        self._whole += done
+        self._buffer.clear()
+
+    def close(self) -> None:
+        """Flush and close. Raises as `flush` does; the file is closed in any case."""
+        try:
+            self.flush()
+        finally:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1

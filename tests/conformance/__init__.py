@@ -1,0 +1,1 @@
+"""CPython's own regression tests, run inside VMs: see docs/conformance.md."""

@@ -1,0 +1,63 @@
+"""A runner under the test's control: what is submitted ends when, and how, the test says.
+
+The registry's promises are about the order of events, which a real executor does not let a test
+choose. The same promises are checked against the real one in tests/e2e.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+
+from polyvm.vm import Completion, Lane, Outcome, Program, QueueFull, TaskStats, VmError
+
+
+class ManualRunner:
+    """Accepts up to ``room`` invocations; `finish` ends the oldest."""
+
+    def __init__(self, room: int = 10**9) -> None:
+        self.room = room
+        self.pending: deque[tuple[int, int, bytes]] = deque()
+        self.withdrawn: set[int] = set()
+        self.programs: list[Program] = []
+        self._lock = threading.Lock()
+
+    def add(self, program: Program, lane: Lane = Lane.REGULAR) -> int:
+        del lane
+        self.programs.append(program)
+        return len(self.programs)
+
+    def withdraw(self, task_id: int) -> None:
+        with self._lock:
+            self.withdrawn.add(task_id)
+
+    def submit(self, task_id: int, payload: bytes, tag: int = 0) -> None:
+        with self._lock:
+            if task_id in self.withdrawn:
+                raise VmError(-12, "no such task")
+            if len(self.pending) >= self.room:
+                raise QueueFull(-11, "the queue is full")
+            self.pending.append((task_id, tag, payload))
+
+    def stats(self, task_id: int) -> TaskStats:
+        del task_id
+        return TaskStats(accepted=0, finished=0, failed=0, running=0, vms=1, bytes=1000)
+
+    def finish(self, count: int = 10**9, outcome: Outcome = Outcome.DONE) -> list[Completion]:
+        ended: list[Completion] = []
+        with self._lock:
+            while self.pending and len(ended) < count:
+                task, tag, payload = self.pending.popleft()
+                ended.append(
+                    Completion(
+                        tag=tag,
+                        task=task,
+                        outcome=outcome,
+                        worker=0,
+                        queued_ns=0,
+                        load_ns=0,
+                        run_ns=1000,
+                        data=payload,
+                    )
+                )
+        return ended

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from polyvm.host import manifest
+from polyvm.host.errors import ManifestError
+
+GOOD = {"name": '"a"', "version": '"1.0"', "entry": '"main:run"'}
+
+
+def text(**fields: str) -> bytes:
+    merged = {**GOOD, **fields}
+    return "\n".join(f"{key} = {value}" for key, value in merged.items() if value).encode()
+
+
+def test_defaults() -> None:
+    parsed = manifest.parse(text(), "task.toml")
+    assert (parsed.lane, parsed.events, parsed.description) == ("regular", None, "")
+    assert (parsed.entry_module, parsed.entry_function) == ("main", "run")
+    assert parsed.bundle_name == "a-1.0.bundle"
+
+
+def test_all_fields() -> None:
+    parsed = manifest.parse(
+        text(entry='"pkg.sub:go"', lane='"core"', events='["x", "y"]', description='"d"'), "f"
+    )
+    assert (parsed.entry_module, parsed.lane, parsed.events) == ("pkg.sub", "core", ("x", "y"))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (text(name=""), "f: field 'name' is missing; add name = \"session-features\""),
+        (text(entry=""), "f: field 'entry' is missing"),
+        (text(lanes='"core"'), "field 'lanes' is unknown; did you mean 'lane'? Known fields: name"),
+        (text(zzz="1"), "field 'zzz' is unknown; take it out. Known fields"),
+        (text(name='"A"'), "name 'A' must be a lower-case letter"),
+        (text(name=f'"{"a" * 65}"'), "must be a lower-case letter followed by up to 63"),
+        (text(name="3"), "field 'name': expected `str`, got `int`"),
+        (text(version='"one"'), "version 'one' must be dotted numbers"),
+        (text(version='"1/../2"'), "must be dotted numbers"),
+        (text(version="1.0"), "field 'version': expected `str`, got `float`"),
+        (text(entry='"main.run"'), "entry 'main.run' must be module:function"),
+        (text(entry='"../x:run"'), "must be module:function"),
+        (text(entry='"class:run"'), "must be module:function"),
+        (text(lane='"fast"'), "lane 'fast' must be one of core, regular, low"),
+        (text(events="[]"), "events is empty"),
+        (text(events="[1]"), "field 'events[0]': expected `str`, got `int`"),
+        (b"name = ", "f: not TOML: "),
+        (b"\xff", "f: byte 0 is not UTF-8; save it as UTF-8"),
+        (b"a" * 70_000, "f: larger than 65536 bytes"),
+    ],
+)
+def test_refusals_say_what_and_where(content: bytes, sentence: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        manifest.parse(content, "f")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_versions_are_ordered() -> None:
+    ordered = ["0.9", "1.0-alpha", "1.0-rc1", "1.0", "1.0.1", "1.2", "1.10", "2"]
+    orders = [manifest.parse(text(version=f'"{each}"'), "f").order for each in ordered]
+    assert orders == sorted(orders)
+    assert len(set(orders)) == len(orders)
+    assert (
+        manifest.parse(text(version='"1.0.0"'), "f").order
+        == manifest.parse(text(version='"1"'), "f").order
+    )
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_give_a_manifest_or_a_sentence(content: bytes) -> None:
+    try:
+        manifest.parse(content, "f")
+    except ManifestError as error:
+        assert str(error).startswith("f: ")

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from polyvm.host.registry import Row, State
+from polyvm.host.table import LiveTable, Progress, duration, render, size
+
+ROW = Row(
+    name="a",
+    version="1.0",
+    state=State.LIVE,
+    pending=3,
+    runs=1200,
+    failures=7,
+    p50_ns=1_250_000,
+    p99_ns=20_000_000,
+    memory_bytes=3 * 2**20,
+)
+PROGRESS = Progress(
+    rows=[ROW],
+    refused=[(Path("tasks/broken.bundle"), "no zip")],
+    lines=1210,
+    bad_lines=2,
+    pending=3,
+    elapsed_s=2.0,
+    phase="running",
+)
+
+
+def test_render() -> None:
+    output = io.StringIO()
+    Console(file=output, width=120).print(render(PROGRESS))
+    text = output.getvalue()
+    for words in ("1,200", "1.25 ms", "20.0 ms", "3.0 MiB", "broken.bundle", "refused"):
+        assert words in text
+    assert "running · 1,210 lines · 1,200 runs (600/s) · 7 failures · 3 pending · 2.0 s" in text
+    assert "2 bad lines" in text
+
+
+def test_live_table_redraws_and_leaves_nothing() -> None:
+    output = io.StringIO()
+    table = LiveTable(Console(file=output, width=120, force_terminal=True))
+    table.show(PROGRESS)
+    assert "1,200" in output.getvalue()
+    table.close()
+    assert output.getvalue().endswith("\x1b[2K")  # the last line is erased
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0 ns"),
+        (999, "999 ns"),
+        (1000, "1.00 µs"),
+        (12_345, "12.3 µs"),
+        (123_456_789, "123 ms"),
+        (61_000_000_000, "61.0 s"),
+        (3_600_000_000_000, "3600 s"),
+    ],
+)
+def test_duration(nanoseconds: int, text: str) -> None:
+    assert duration(nanoseconds) == text
+
+
+def test_size() -> None:
+    assert (size(2048), size(2**21)) == ("2 KiB", "2.0 MiB")

@@ -1,0 +1,635 @@
+"""The executor: every accepted invocation ends exactly once, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from polyvm.vm import (
+    Completion,
+    Executor,
+    Lane,
+    Outcome,
+    QueueFull,
+    StateError,
+    UnknownTask,
+    VmError,
+)
+from tests.vm.programs import ECHO, NIL, apart_ok, pack, program, unpack, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.conftest import Seeded
+
+COUNT = """
+count = 0
+def run(payload):
+    global count
+    count += 1
+    return count
+"""
+# Runs until the file named by the payload exists.
+GATE = """
+import os, time
+def run(path):
+    while not os.path.exists(path):
+        time.sleep(0.0005)
+    return path
+"""
+FOREVER = "def run(payload):\n    while True: pass\n"
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Executor]]:
+    """Executors that are closed when the test is over."""
+    started: list[Executor] = []
+
+    def make(workers: int = 2, **options: int) -> Executor:
+        started.append(Executor(workers, **options))
+        return started[-1]
+
+    yield make
+    for executor in started:
+        executor.close()
+
+
+def collect(executor: Executor, count: int) -> list[Completion]:
+    """Exactly `count` completions, and no more are there."""
+    got: list[Completion] = []
+
+    def enough() -> bool:
+        got.extend(executor.collect(timeout_ms=100))
+        return len(got) >= count
+
+    until(enough)
+    got.extend(executor.collect(timeout_ms=0))
+    assert len(got) == count
+    return got
+
+
+def test_every_tag_comes_back_once_with_its_result(
+    start: Callable[..., Executor], rand: Seeded
+) -> None:
+    executor = start(2)
+    tasks = [
+        executor.add(program(f"def run(x):\n    return [{n}, x * {n}]\n", f"times-{n}"))
+        for n in range(20)
+    ]
+    work = [(rand.choice(tasks), tag) for tag in range(4000)]
+    for task, tag in work:
+        executor.submit(task, pack(tag), tag)
+    by_tag = {}
+    for ended in collect(executor, len(work)):
+        assert ended.outcome is Outcome.DONE
+        assert ended.tag not in by_tag
+        by_tag[ended.tag] = (ended.task, unpack(ended.data))
+        assert ended.worker < 2
+    assert by_tag == {
+        tag: (task, [tasks.index(task), tag * tasks.index(task)]) for task, tag in work
+    }
+    submitted = Counter(task for task, _ in work)
+    for task in tasks:
+        stats = executor.stats(task)
+        assert (stats.accepted, stats.finished) == (submitted[task], submitted[task])
+        assert (stats.failed, stats.running) == (0, 0)
+        assert stats.vms in (1, 2)
+        assert stats.bytes > 0
+
+
+def test_submit_many_takes_what_fits_in_order(start: Callable[..., Executor]) -> None:
+    executor = start(2, max_pending=64)
+    task = executor.add(program(ECHO))
+    payloads = [pack([n, "x" * n]) for n in range(100)]
+    assert executor.submit_many(task, payloads, first_tag=1000) == 64
+    with pytest.raises(QueueFull):
+        executor.submit_many(task, payloads[64:], first_tag=1064)
+    with pytest.raises(QueueFull):
+        executor.submit(task, NIL)
+    with pytest.raises(QueueFull):
+        executor.invoke(task, NIL)
+    first = collect(executor, 64)
+    assert executor.submit_many(task, payloads[64:], first_tag=1064) == 36
+    ended = first + collect(executor, 36)
+    assert {e.tag: e.data for e in ended} == {1000 + n: p for n, p in enumerate(payloads)}
+    assert executor.stats(task).accepted == 100
+
+
+def test_submit_many_of_nothing(start: Callable[..., Executor]) -> None:
+    executor = start(1)
+    assert executor.submit_many(executor.add(program(ECHO)), []) == 0
+    assert executor.collect(timeout_ms=0) == []
+
+
+def test_back_pressure_loses_nothing(start: Callable[..., Executor]) -> None:
+    executor = start(2, max_pending=32)
+    task = executor.add(program(ECHO))
+    tags: list[int] = []
+    for tag in range(2000):
+        while True:
+            try:
+                executor.submit(task, pack(tag), tag)
+                break
+            except QueueFull:
+                tags.extend(e.tag for e in executor.collect())
+    tags.extend(e.tag for e in collect(executor, 2000 - len(tags)))
+    assert sorted(tags) == list(range(2000))
+
+
+def test_one_worker_keeps_the_order_and_the_state_of_a_task(start: Callable[..., Executor]) -> None:
+    executor = start(1)
+    one, other = executor.add(program(COUNT, "one")), executor.add(program(COUNT, "other"))
+    for tag in range(100):
+        executor.submit(one if tag % 2 else other, NIL, tag)
+    ended = collect(executor, 100)
+    assert [e.tag for e in ended] == list(range(100))
+    assert [unpack(e.data) for e in ended] == [tag // 2 + 1 for tag in range(100)]
+    assert [e.load_ns > 0 for e in ended] == [True] * 2 + [False] * 98
+    assert all(e.run_ns > 0 and e.queued_ns > 0 for e in ended)
+
+
+def test_a_blocked_worker_does_not_hold_up_the_others(
+    start: Callable[..., Executor], tmp_path: Path
+) -> None:
+    executor = start(2)
+    gate = executor.add(program(GATE, "gate"))
+    path = tmp_path / "open"
+    executor.submit(gate, pack(str(path)), 999)
+    until(lambda: executor.stats(gate).running == 1)
+    tasks = [executor.add(program(ECHO, f"echo-{n}")) for n in range(10)]
+    for n, task in enumerate(tasks):
+        for i in range(10):
+            executor.submit(task, pack(n), 10 * n + i)
+    assert {e.tag for e in collect(executor, 100)} == set(range(100))
+    path.touch()
+    assert [e.tag for e in collect(executor, 1)] == [999]
+
+
+def test_withdrawn_task_finishes_what_was_accepted(
+    start: Callable[..., Executor], tmp_path: Path
+) -> None:
+    executor = start(2)
+    task = executor.add(program(GATE))
+    path = tmp_path / "open"
+    for tag in range(50):
+        executor.submit(task, pack(str(path)), tag)
+    executor.withdraw(task)
+    for attempt in (
+        lambda: executor.submit(task, NIL),
+        lambda: executor.invoke(task, NIL),
+        lambda: executor.submit_many(task, [NIL]),
+        lambda: executor.withdraw(task),
+    ):
+        with pytest.raises(UnknownTask):
+            attempt()
+    assert executor.stats(task).finished == 0
+    path.touch()
+    ended = collect(executor, 50)
+    assert all(e.outcome is Outcome.DONE for e in ended)
+    assert sorted(e.tag for e in ended) == list(range(50))
+    until(lambda: executor.stats(task).vms == 0)
+    stats = executor.stats(task)
+    assert (stats.accepted, stats.finished, stats.failed, stats.bytes) == (50, 50, 0, 0)
+
+
+def test_idle_vms_of_a_withdrawn_task_retire(start: Callable[..., Executor]) -> None:
+    executor = start(1)
+    tasks = [executor.add(program(ECHO, f"t-{n}")) for n in range(10)]
+    for task in tasks:
+        executor.invoke(task, NIL)
+    for task in tasks[::2]:
+        executor.withdraw(task)
+    until(lambda: all(executor.stats(task).vms == 0 for task in tasks[::2]))
+    assert all(executor.stats(task).vms == 1 for task in tasks[1::2])
+    assert all(executor.invoke(t, NIL).load_ns == 0 for t in tasks[1::2])
+
+
+def test_replacing_a_version_under_load_loses_nothing(start: Callable[..., Executor]) -> None:
+    executor = start(2)
+    versions = 12
+    per_version = 300
+    current = executor.add(program("def run(x):\n    return [0, x]\n"))
+    tags: list[tuple[int, int]] = []
+    done = threading.Event()
+
+    def gather() -> None:
+        while len(tags) < versions * per_version and not done.is_set():
+            for ended in executor.collect(timeout_ms=50):
+                assert ended.outcome is Outcome.DONE
+                version, x = unpack(ended.data)
+                assert x == ended.tag
+                tags.append((ended.tag, version))
+
+    gatherer = threading.Thread(target=gather)
+    gatherer.start()
+    old = []
+    try:
+        for version in range(versions):
+            for i in range(per_version):
+                tag = version * per_version + i
+                executor.submit(current, pack(tag), tag)
+            if version + 1 < versions:
+                old.append(current)
+                current = executor.add(program(f"def run(x):\n    return [{version + 1}, x]\n"))
+                executor.withdraw(old[-1])
+        until(lambda: len(tags) == versions * per_version)
+    finally:
+        done.set()
+        gatherer.join()
+    assert sorted(tags) == [(tag, tag // per_version) for tag in range(versions * per_version)]
+    until(lambda: all(executor.stats(task).vms == 0 for task in old))
+
+
+def test_withdrawing_while_others_submit(start: Callable[..., Executor]) -> None:
+    """What was accepted ends; what was not was refused with UnknownTask."""
+    executor = start(2)
+    for _ in range(20):
+        task = executor.add(program(ECHO))
+        accepted = [0] * 3
+        go = threading.Barrier(4)
+
+        def hammer(
+            index: int, task: int = task, accepted: list[int] = accepted, go: Any = go
+        ) -> None:
+            go.wait()
+            for _ in range(10000):
+                try:
+                    executor.submit(task, NIL)
+                except UnknownTask:
+                    return
+                accepted[index] += 1
+
+        threads = [threading.Thread(target=hammer, args=(i,)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        go.wait()
+        until(lambda task=task: executor.stats(task).accepted > 0)  # type: ignore[misc]
+        executor.withdraw(task)
+        for thread in threads:
+            thread.join()
+        collect(executor, sum(accepted))
+        until(lambda task=task: executor.stats(task).vms == 0)  # type: ignore[misc]
+        assert executor.stats(task).accepted == sum(accepted)
+
+
+def test_stop_lets_accepted_work_finish(start: Callable[..., Executor]) -> None:
+    executor = start(2)
+    task = executor.add(program(ECHO))
+    for tag in range(500):
+        executor.submit(task, pack(tag), tag)
+    assert executor.stop(60_000) == 0
+    for attempt in (
+        lambda: executor.submit(task, NIL),
+        lambda: executor.submit_many(task, [NIL]),
+        lambda: executor.invoke(task, NIL),
+        lambda: executor.add(program(ECHO)),
+        executor.stop,
+    ):
+        with pytest.raises(StateError):
+            attempt()
+    ended = collect(executor, 500)
+    assert {(e.tag, unpack(e.data)) for e in ended} == {(n, n) for n in range(500)}
+    assert executor.stats(task).finished == 500
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_stop_without_patience_cancels(start: Callable[..., Executor], workers: int) -> None:
+    """What runs for ever is interrupted, what is queued never runs."""
+    executor = start(workers)
+    forever = executor.add(program(FOREVER, "forever"))
+    echo = executor.add(program(ECHO, "echo"))
+    for tag in range(workers):
+        executor.submit(forever, NIL, tag)
+    until(lambda: executor.stats(forever).running == workers)
+    for tag in range(workers, 20):
+        executor.submit(echo, NIL, tag)
+    assert executor.stop(0) == 20
+    ended = collect(executor, 20)
+    assert sorted(e.tag for e in ended) == list(range(20))
+    assert {e.outcome for e in ended} == {Outcome.CANCELLED}
+    assert executor.stats(echo).failed == 20 - workers
+    assert executor.stats(forever).running == 0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # at the top level, so while the VM is being loaded
+        "while True: pass\ndef run(x): pass\n",
+        # swallows the interruption a few times
+        """
+        def run(x):
+            for _ in range(5):
+                try:
+                    while True: pass
+                except BaseException: pass
+            while True: pass
+        """,
+        # sleeps in short naps
+        "import time\ndef run(x):\n    while True: time.sleep(0.01)\n",
+        # waits in an event loop
+        """
+        import asyncio
+        async def wait():
+            while True: await asyncio.sleep(0.001)
+        def run(x): asyncio.run(wait())
+        """,
+        "def run(x):\n    def endless():\n        while True: yield 1\n    return sum(endless())\n",
+    ],
+    ids=["import", "swallows", "naps", "asyncio", "generator"],
+)
+def test_stop_interrupts(start: Callable[..., Executor], source: str) -> None:
+    executor = start(1)
+    task = executor.add(program(source))
+    executor.submit(task, NIL, 7)
+    until(lambda: executor.stats(task).running == 1)
+    assert executor.stop(0) == 1
+    assert [(e.tag, e.outcome) for e in collect(executor, 1)] == [(7, Outcome.CANCELLED)]
+
+
+def test_stop_gives_up_on_a_task_that_never_comes_back() -> None:
+    """Blocked inside C, where no interruption arrives: stop returns, and the process can end."""
+    out = apart_ok(
+        """
+        from polyvm.vm import Executor
+        from tests.vm.programs import NIL, program, until
+        executor = Executor(2)
+        stuck = executor.add(program(
+            "import threading\\ndef run(x):\\n    lock = threading.Lock()\\n"
+            "    lock.acquire()\\n    lock.acquire()\\n", "stuck"))
+        executor.submit(stuck, NIL)
+        until(lambda: executor.stats(stuck).running == 1)
+        executor.stop(0)
+        executor.close()
+        print("ended")
+        """
+    )
+    assert out == "ended\n"
+
+
+def test_submitters_racing_with_stop_all_get_an_answer() -> None:
+    """Accepted or refused, no waiting call is left behind."""
+    out = apart_ok(
+        """
+        import threading
+        from polyvm.vm import Executor, Outcome, StateError
+        from tests.vm.programs import ECHO, NIL, program
+        for _ in range(40):
+            executor = Executor(2, warm_vms=0)
+            task = executor.add(program(ECHO))
+            executor.invoke(task, NIL)
+            go = threading.Barrier(5)
+            ended = []
+            def hammer():
+                go.wait()
+                count = 0
+                try:
+                    while executor.invoke(task, NIL).outcome is Outcome.DONE: count += 1
+                except StateError: pass
+                ended.append(count)
+            threads = [threading.Thread(target=hammer, daemon=True) for _ in range(4)]
+            for t in threads: t.start()
+            go.wait()
+            executor.stop(0)
+            for t in threads:
+                t.join(20)
+                assert not t.is_alive(), "an invocation was lost"
+            stats = executor.stats(task)
+            assert stats.accepted == stats.finished, stats
+            executor.close()
+        print("ended")
+        """
+    )
+    assert out == "ended\n"
+
+
+def test_least_recently_used_vm_makes_room(start: Callable[..., Executor]) -> None:
+    executor = start(1, vms_per_worker=2, warm_vms=0)
+    a, b, c = (executor.add(program(COUNT, name)) for name in "abc")
+
+    def count(task: int) -> Any:
+        return unpack(executor.invoke(task, NIL).data)
+
+    assert [count(t) for t in (a, b, a)] == [1, 1, 2]
+    assert count(c) == 1  # b goes: a was used later
+    assert [executor.stats(t).vms for t in (a, b, c)] == [1, 0, 1]
+    assert count(a) == 3
+    assert count(b) == 1  # and starts anew, in the place of c
+    assert [executor.stats(t).vms for t in (a, b, c)] == [1, 1, 0]
+    assert executor.stats(c).bytes == 0
+
+
+def test_a_single_place_serves_many_tasks(start: Callable[..., Executor]) -> None:
+    executor = start(2, vms_per_worker=1)
+    tasks = [executor.add(program(f"def run(x): return {n}\n", f"t-{n}")) for n in range(10)]
+    for _ in range(3):
+        assert [unpack(executor.invoke(t, NIL).data) for t in tasks] == list(range(10))
+    assert sum(executor.stats(t).vms for t in tasks) <= 2
+
+
+def test_invoke_from_many_threads(start: Callable[..., Executor]) -> None:
+    executor = start(2)
+    tasks = [executor.add(program(f"def run(x): return [x, {n}]\n", f"t-{n}")) for n in range(4)]
+    wrong: list[object] = []
+
+    def work(thread: int) -> None:
+        for i in range(100):
+            n = (thread + i) % 4
+            ended = executor.invoke(tasks[n], pack(1000 * thread + i))
+            if ended.outcome is not Outcome.DONE or unpack(ended.data) != [1000 * thread + i, n]:
+                wrong.append(ended)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert sum(executor.stats(t).finished for t in tasks) == 1600
+    assert executor.collect(timeout_ms=0) == []
+
+
+def test_collectors_share_the_completions(start: Callable[..., Executor]) -> None:
+    executor = start(2)
+    task = executor.add(program(ECHO))
+    seen: list[list[int]] = [[], [], []]
+    total = 3000
+
+    def gather(mine: list[int]) -> None:
+        while sum(map(len, seen)) < total:
+            mine.extend(e.tag for e in executor.collect(max=7, timeout_ms=10))
+
+    threads = [threading.Thread(target=gather, args=(mine,)) for mine in seen]
+    for thread in threads:
+        thread.start()
+    for tag in range(total):
+        executor.submit(task, NIL, tag)
+    for thread in threads:
+        thread.join()
+    assert sorted(seen[0] + seen[1] + seen[2]) == list(range(total))
+
+
+def test_stats_never_contradict_themselves(start: Callable[..., Executor]) -> None:
+    executor = start(2)
+    task = executor.add(program("def run(x):\n    if x % 3 == 0: raise ValueError(x)\n"))
+    samples = []
+    for tag in range(900):
+        executor.submit(task, pack(tag), tag)
+        samples.append(executor.stats(task))
+    collect(executor, 900)
+    for stats in samples:
+        assert stats.failed <= stats.finished <= stats.accepted
+        assert stats.running <= 2
+        assert stats.vms <= 2
+    last = executor.stats(task)
+    assert (last.accepted, last.finished, last.failed, last.running) == (900, 900, 300, 0)
+
+
+def test_failures_are_reported_each_time_and_disturb_nobody(start: Callable[..., Executor]) -> None:
+    executor = start(2)
+    broken = executor.add(program("import nosuchmodule\ndef run(x): pass\n", "broken"))
+    nofunction = executor.add(program("def walk(x): pass\n", "nofunction"))
+    raising = executor.add(program("def run(x): return 1 / x\n", "raising"))
+    good = executor.add(program(ECHO, "good"))
+    for _ in range(3):
+        ended = executor.invoke(broken, NIL)
+        assert ended.outcome is Outcome.FAILED
+        assert 'File "broken/main.py", line 1, in <module>' in ended.data.decode()
+        assert "No module named 'nosuchmodule'" in ended.data.decode()
+        ended = executor.invoke(nofunction, NIL)
+        assert ended.outcome is Outcome.FAILED
+        assert ended.data.decode() == "nofunction: module 'main' has no function 'run'"
+        ended = executor.invoke(raising, pack(0))
+        assert ended.outcome is Outcome.FAILED
+        assert ended.data.decode().endswith("ZeroDivisionError: division by zero")
+        ended = executor.invoke(raising, b"\xc1")
+        assert ended.outcome is Outcome.FAILED
+        assert "not valid MessagePack" in ended.data.decode()
+        assert unpack(executor.invoke(raising, pack(4)).data) == 0.25
+        assert executor.invoke(good, pack("fine")).data == pack("fine")
+    assert executor.stats(broken).vms == 0
+    assert executor.stats(broken).failed == 3
+    assert executor.stats(raising).failed == 6
+
+
+def test_a_task_whose_load_failed_once_is_tried_again(
+    start: Callable[..., Executor], tmp_path: Path
+) -> None:
+    executor = start(1)
+    path = tmp_path / "needed"
+    task = executor.add(program(f"text = open({str(path)!r}).read()\ndef run(x): return text\n"))
+    assert executor.invoke(task, NIL).outcome is Outcome.FAILED
+    path.write_text("there")
+    assert unpack(executor.invoke(task, NIL).data) == "there"
+
+
+def test_three_hundred_tasks(start: Callable[..., Executor]) -> None:
+    executor = start(2)
+    tasks = [executor.add(program(f"def run(x): return x + {n}\n", f"t-{n}")) for n in range(300)]
+    for turn in range(2):
+        for n, task in enumerate(tasks):
+            executor.submit(task, pack(turn), n)
+        ended = collect(executor, 300)
+        assert {e.tag: unpack(e.data) for e in ended} == {n: n + turn for n in range(300)}
+    for task in tasks:
+        executor.withdraw(task)
+    until(lambda: all(executor.stats(task).vms == 0 for task in tasks))
+
+
+def test_executors_live_side_by_side(start: Callable[..., Executor]) -> None:
+    one, other = start(1), start(1)
+    made = program(COUNT)
+    a, b = one.add(made), other.add(made)
+    assert [unpack(one.invoke(a, NIL).data) for _ in range(3)] == [1, 2, 3]
+    assert unpack(other.invoke(b, NIL).data) == 1
+    one.close()
+    assert unpack(other.invoke(b, NIL).data) == 2
+
+
+def test_close_without_stop_and_use_after_close() -> None:
+    executor = Executor(2)
+    task = executor.add(program(ECHO))
+    executor.submit_many(task, [pack(n) for n in range(100)])
+    executor.close()
+    executor.close()
+    attempts: list[Callable[[], object]] = [
+        lambda: executor.add(program(ECHO)),
+        lambda: executor.submit(task, NIL),
+        lambda: executor.submit_many(task, [NIL]),
+        lambda: executor.invoke(task, NIL),
+        lambda: executor.stats(task),
+        lambda: executor.withdraw(task),
+        executor.collect,
+        executor.stop,
+    ]
+    for attempt in attempts:
+        with pytest.raises(StateError):
+            attempt()
+
+
+def test_close_while_tasks_run_for_ever() -> None:
+    executor = Executor(2)
+    task = executor.add(program(FOREVER))
+    executor.submit_many(task, [NIL] * 10)
+    until(lambda: executor.stats(task).running > 0)
+    executor.close()
+
+
+@pytest.mark.parametrize("task", [0, -1, 2, 10**6, 2**62])
+def test_unknown_tasks_are_refused(start: Callable[..., Executor], task: int) -> None:
+    executor = start(1)
+    assert executor.add(program(ECHO)) == 1
+    attempts: list[Callable[[], object]] = [
+        lambda: executor.submit(task, NIL),
+        lambda: executor.submit_many(task, [NIL]),
+        lambda: executor.invoke(task, NIL),
+        lambda: executor.stats(task),
+        lambda: executor.withdraw(task),
+    ]
+    for attempt in attempts:
+        with pytest.raises(UnknownTask):
+            attempt()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"workers": 0},
+        {"workers": 257},
+        {"workers": 1, "max_pending": 0},
+        {"workers": 1, "max_pending": 2**24 + 1},
+        {"workers": 1, "vms_per_worker": 0},
+        {"workers": 1, "warm_vms": 1025},
+        {"workers": 1, "spin_us": 1_000_001},
+    ],
+    ids=str,
+)
+def test_options_out_of_range_are_refused(options: dict[str, int]) -> None:
+    with pytest.raises(VmError, match="out of its range"):
+        Executor(**options)  # type: ignore[arg-type]
+
+
+def test_options_that_are_no_32_bit_numbers_are_refused() -> None:
+    with pytest.raises(ValueError, match="workers is out of range: -1"):
+        Executor(-1)
+    with pytest.raises(ValueError, match="spin_us is out of range"):
+        Executor(1, spin_us=2**32)
+
+
+def test_lanes_are_accepted(start: Callable[..., Executor]) -> None:
+    executor = start(1)
+    for lane in Lane:
+        assert executor.invoke(executor.add(program(ECHO), lane), NIL).outcome is Outcome.DONE
+    with pytest.raises(VmError):
+        executor.add(program(ECHO), 3)  # type: ignore[arg-type]
+
+
+def test_idle_workers_sleep_and_wake(start: Callable[..., Executor]) -> None:
+    executor = start(2, spin_us=0, warm_vms=0)
+    task = executor.add(program(ECHO))
+    for n in range(300):
+        assert executor.invoke(task, pack(n)).data == pack(n)

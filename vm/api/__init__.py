@@ -1,0 +1,60 @@
+"""What a task imports: its assets, its own name, and where it runs.
+
+The same three names work in a VM and under ordinary Python:
+
+>>> import polyvm
+>>> weights = polyvm.asset("weights.json")  # doctest: +SKIP
+
+- ``asset(path)`` gives the bytes of a file that lies beside ``task.toml``.
+- ``task.name`` and ``task.version`` are the manifest's.
+- ``in_vm`` is True in a VM, False under ordinary Python (tests, ``polyvm dev``).
+
+This package is frozen into every VM: it imports nothing at the top but `_polyvm`.
+"""
+
+from __future__ import annotations
+
+__all__ = ["Task", "asset", "in_vm", "task"]
+
+try:
+    import _polyvm as _runtime
+
+    in_vm: bool = True
+except ImportError:
+    from polyvm import _ordinary as _runtime
+
+    in_vm = False
+
+
+def asset(path: str) -> bytes:
+    """Return the content of the task's file ``path``, relative to its ``task.toml``.
+
+    Folders are separated by ``/``. Raises FileNotFoundError for a file that the task's bundle
+    does not hold: also for ``.py`` files, tests and hidden files, which are never assets.
+    """
+    content: bytes = _runtime.asset(path)
+    return content
+
+
+class Task:
+    """The running task, as its manifest names it. Both fields are asked for at each use."""
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """The manifest's ``name``."""
+        name: str = _runtime.task()[0]
+        return name
+
+    @property
+    def version(self) -> str:
+        """The manifest's ``version``."""
+        version: str = _runtime.task()[1]
+        return version
+
+    def __repr__(self) -> str:
+        return f"<task {self.name} {self.version}>"
+
+
+task = Task()

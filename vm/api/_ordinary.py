@@ -1,0 +1,76 @@
+"""`_polyvm`'s part for tasks under ordinary Python: files come from the task's folder.
+
+The task is found by the code that asks: the nearest ``task.toml`` at or above the file of the
+innermost calling function that has one, else at or above the working directory. So the same
+call works under ``polyvm dev``, in a unit test beside the task, and in a debugger.
+
+Not imported in VMs.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+MANIFEST = "task.toml"
+_PACKAGE = str(Path(__file__).parent)
+
+
+def is_asset(path: PurePosixPath) -> bool:
+    """Whether a file of a task folder, given by its relative path, is an asset of its bundle."""
+    return (
+        path != PurePosixPath(MANIFEST)
+        and path.suffix not in {".py", ".pyc", ".bundle"}
+        and not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+    )
+
+
+def asset(path: str) -> bytes:
+    """Return the bytes of one asset; see `polyvm.asset`."""
+    relative = PurePosixPath(path)
+    if relative.is_absolute() or ".." in relative.parts or not is_asset(relative):
+        raise FileNotFoundError(f"task has no asset {path!r}")
+    folder = _folder()
+    try:
+        return (folder / relative).read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise FileNotFoundError(f"task has no asset {path!r}: not a file in {folder}") from None
+
+
+def task() -> tuple[str, str]:
+    """Return the name and the version in the calling task's manifest."""
+    return _identity(_folder())
+
+
+@cache
+def _identity(folder: Path) -> tuple[str, str]:
+    with (folder / MANIFEST).open("rb") as file:
+        manifest = tomllib.load(file)
+    return str(manifest["name"]), str(manifest["version"])
+
+
+@cache
+def _nearest(folder: Path) -> Path | None:
+    return next((at for at in (folder, *folder.parents) if (at / MANIFEST).is_file()), None)
+
+
+def _folder() -> Path:
+    frame = sys._getframe(1)  # noqa: SLF001 - the caller is the only witness of which task asks
+    while frame is not None:
+        file = frame.f_globals.get("__file__")
+        if isinstance(file, str) and not file.startswith(_PACKAGE):
+            found = _nearest(Path(file).resolve().parent)
+            if found is not None:
+                return found
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    found = _nearest(Path.cwd())
+    if found is None:
+        raise FileNotFoundError(
+            f"no {MANIFEST} at or above the calling code or the working directory; "
+            "asset() and task need the folder of a task"
+        )
+    return found
