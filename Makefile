@@ -24,7 +24,8 @@ help:
 	  while read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
 run: build ## run the demo to its summary
-	$(BIN)/python tasks/demo.py
+	$(BIN)/python tasks/prepare_data.py build/demo/events.jsonl
+	$(BIN)/polyvm run tasks --input build/demo/events.jsonl --output build/demo/results.jsonl
 
 test: build ## every test, on all cores
 	$(BIN)/python -m pytest -n $(JOBS) tests tasks

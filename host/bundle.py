@@ -32,6 +32,9 @@ MAX_FILE_BYTES = 64 * 2**20
 MAX_TOTAL_BYTES = 256 * 2**20
 PYC_HEADER_BYTES = 16
 
+# Windows' separators, control characters, and bytes of a file name that were not UTF-8.
+_UNSOUND = re.compile(r"[\\:\x00-\x1f\x7f\ud800-\udfff]")
+
 # Names that a task's modules must not have: `import json` in any task means the library's.
 RESERVED = frozenset(sys.stdlib_module_names) | {"polyvm", "_polyvm"}
 
@@ -111,7 +114,7 @@ def _zip_files(content: bytes, source: Path) -> Iterator[tuple[str, bytes]]:
             name = entry.orig_filename
             if name.endswith("/"):
                 continue
-            _check_path(name, source)
+            check_path(name, source)
             if name in seen:
                 raise BundleError(f"{source}: holds {name!r} twice; pack it anew")
             seen.add(name)
@@ -133,7 +136,7 @@ def _folder_files(folder: Path) -> Iterator[tuple[str, bytes]]:
         name = path.relative_to(folder).as_posix()
         if count > MAX_FILES:
             raise BundleError(f"{folder}: holds more than {MAX_FILES} files")
-        _check_path(name, folder)
+        check_path(name, folder)
         size = path.stat().st_size
         total += size
         _check_size(name, size, total, folder)
@@ -156,9 +159,10 @@ def folder_paths(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _check_path(name: str, source: Path) -> None:
-    sound = name and not name.startswith("/") and not re.search(r"[\\:\x00-\x1f\x7f]", name)
-    if not sound or any(part in {"", ".", ".."} for part in name.split("/")) or len(name) > 512:
+def check_path(name: str, source: Path) -> None:
+    """Refuse the path of a bundle's member that is not plain and relative."""
+    parts = name.split("/")
+    if len(name) > 512 or _UNSOUND.search(name) or any(part in {"", ".", ".."} for part in parts):
         raise BundleError(
             f"{source}: path {name[:80]!r} is not allowed; paths are relative, with / between "
             "plain names"

@@ -12,7 +12,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from polyvm.host import manifest as manifests
-from polyvm.host.bundle import MAX_FILE_BYTES, MAX_FILES, check_packages, folder_paths, module_of
+from polyvm.host.bundle import (
+    MAX_FILE_BYTES,
+    MAX_FILES,
+    check_packages,
+    check_path,
+    folder_paths,
+    module_of,
+)
 from polyvm.host.errors import BundleError, ManifestError, MissingError, PackError, WriteError
 from polyvm.vm import toolchain
 
@@ -87,6 +94,7 @@ def _build(folder: Path) -> tuple[Manifest, bytes]:
     sources: dict[str, tuple[Path, bytes]] = {}
     for path in paths:
         relative = PurePosixPath(path.relative_to(folder).as_posix())
+        check_path(str(relative), folder)
         data = path.read_bytes()
         if len(data) > MAX_FILE_BYTES:
             raise PackError(f"{path}: larger than {MAX_FILE_BYTES} bytes; ship less data")

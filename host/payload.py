@@ -1,10 +1,12 @@
-"""Payloads as users write them: JSON in, the MessagePack that a VM takes out."""
+"""Values as users see them: a payload comes in as JSON, a result goes out as JSON."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import msgspec
+
+from polyvm.host.errors import WriteError
 
 
 def from_json(text: bytes) -> tuple[Any, bytes]:
@@ -23,3 +25,14 @@ def from_json(text: bytes) -> tuple[Any, bytes]:
         raise ValueError("is nested too deeply") from None
     except OverflowError:
         raise ValueError("holds an integer of more than 64 bits, which tasks cannot get") from None
+
+
+def to_json(value: Any) -> str:
+    """Return a task's result as one line of JSON; bytes become base64, NaN becomes null.
+
+    Raises WriteError for what JSON cannot hold, such as a map with lists for keys.
+    """
+    try:
+        return msgspec.json.encode(value).decode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WriteError(f"the result cannot be written as JSON: {error}") from None

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from polyvm.vm import Completion
 
 _FLUSH_BYTES = 64 * 1024
+_OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 _encoder = msgspec.json.Encoder()
 
 
@@ -65,14 +65,6 @@ def encode(fields: dict[str, Any]) -> bytes:
         )
 
 
-def as_json(value: Any) -> str:
-    """Return a task's value as one line of JSON, for people. Raises WriteError."""
-    try:
-        return _encoder.encode(value).decode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise WriteError(f"the result cannot be written as JSON: {error}") from None
-
-
 class ResultWriter:
     """Appends result lines to a file that is made anew, or to stdout (``-``).
 
@@ -89,9 +81,7 @@ class ResultWriter:
             self._descriptor = (
                 os.dup(sys.stdout.fileno())
                 if output == "-"
-                else os.open(
-                    Path(output), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644
-                )
+                else os.open(output, _OPEN_FLAGS, 0o644)
             )
         except OSError as error:
             raise WriteError(

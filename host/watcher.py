@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from polyvm.host import manifest
 from polyvm.host.bundle import folder_paths
 from polyvm.host.errors import BundleError, MissingError, PolyvmError
-from polyvm.host.loader import SUFFIX
+from polyvm.host.finder import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

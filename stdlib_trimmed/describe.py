@@ -1,6 +1,6 @@
-"""Writes docs/stdlib.md from manifest.toml, to standard output.
+"""Write docs/stdlib.md from manifest.toml, to standard output.
 
-    $SDK/bin/python stdlib_trimmed/describe.py --lib $SDK/Lib > docs/stdlib.md
+$SDK/bin/python stdlib_trimmed/describe.py --lib $SDK/Lib > docs/stdlib.md
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import manifest as manifests  # noqa: E402
+import manifest as manifests
 
 HEAD = """\
 # The standard library in a VM
@@ -53,8 +51,13 @@ difference, so run a task in a VM before you ship it.
 """
 
 
-def _row(*cells: str) -> str:
-    return "| " + " | ".join(cells) + " |\n"
+def _rows(manifest: manifests.Manifest, kind: str) -> list[str]:
+    """Return the lines of a table: one for each group of that kind."""
+    return [
+        f"| {group.title} | {_names(group.names)} | {group.reason} |\n"
+        for group in manifest.groups
+        if group.kind == kind
+    ]
 
 
 def _names(names: tuple[str, ...]) -> str:
@@ -62,16 +65,12 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 def render(manifest: manifests.Manifest) -> str:
-    """The whole page."""
+    """Return the whole page."""
     out = [HEAD]
     for kind in ("kept", "builtin"):
-        for group in manifest.groups:
-            if group.kind == kind:
-                out.append(_row(group.title, _names(group.names), group.reason))
+        out.extend(_rows(manifest, kind))
     out.append("\n## Left out\n\n| what | modules | why |\n| --- | --- | --- |\n")
-    for group in manifest.groups:
-        if group.kind == "dropped":
-            out.append(_row(group.title, _names(group.names), group.reason))
+    out.extend(_rows(manifest, "dropped"))
     out.append("\n## Functions\n\nThe C modules that are kept lack what reaches beyond the VM.\n\n")
     for entry in manifest.functions:
         out.append(f"**`{entry.module}`**: {entry.reason}.\n")
@@ -83,19 +82,19 @@ def render(manifest: manifests.Manifest) -> str:
             out.append(f"- raise `RuntimeError`: {_names(entry.refuse)}\n")
         out.append("\n")
     out.append("## Packages from elsewhere\n\n")
-    for other in manifest.elsewhere:
-        out.append(f"{_names(other.names)}: {other.reason}.\n")
+    out.extend(f"{_names(other.names)}: {other.reason}.\n" for other in manifest.elsewhere)
     return "".join(out)
 
 
 def main() -> int:
+    """Print the page; 1 if the manifest does not fit the release."""
     parser = argparse.ArgumentParser(prog="describe.py")
     parser.add_argument("--lib", type=Path, required=True, help="the release's Lib folder")
     options = parser.parse_args()
     try:
         manifest = manifests.read(options.lib)
     except manifests.ManifestError as error:
-        print(f"describe.py: {error}", file=sys.stderr)
+        sys.stderr.write(f"describe.py: {error}\n")
         return 1
     sys.stdout.write(render(manifest))
     return 0

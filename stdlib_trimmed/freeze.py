@@ -1,4 +1,4 @@
-"""Writes the C sources that give the runtime library its standard library.
+"""Write the C sources that give the runtime library its standard library.
 
 Run with the Python of the SDK, so that the bytecode is the release's own::
 
@@ -22,16 +22,17 @@ import importlib.util
 import marshal
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
+from typing import TYPE_CHECKING
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+import manifest as manifests
+import patches
+import templates
 
-import manifest as manifests  # noqa: E402
-import patches  # noqa: E402
-import templates  # noqa: E402
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).resolve().parent
 
@@ -73,13 +74,13 @@ def compile_module(name: str, source: str, is_package: bool) -> Frozen:
     except SyntaxError as error:
         raise FreezeError(f"{name}: line {error.lineno}: {error.msg}") from error
     # A second pass through marshal makes the references depend on the content alone.
-    canonical = marshal.loads(marshal.dumps(code))
+    canonical = marshal.loads(marshal.dumps(code))  # noqa: S302 - its own output
     assert isinstance(canonical, CodeType)
     return Frozen(name, marshal.dumps(canonical), is_package)
 
 
 def freeze_library(manifest: manifests.Manifest, lib: Path, overrides: Path) -> Iterator[Frozen]:
-    """Every kept module of the standard library, and the private ones of overrides/."""
+    """Yield every kept module of the standard library, and the private ones of overrides/."""
     for name in manifest.names("kept"):
         if name in _DISPLAY_NAMES.values():
             continue  # importlib takes these two from sys.modules
@@ -92,19 +93,19 @@ def freeze_library(manifest: manifests.Manifest, lib: Path, overrides: Path) -> 
             assert found is not None  # manifests.read checked it
             source, is_package = patches.apply(overrides, shown, found[0].read_text()), found[1]
         yield compile_module(name, _insert_constants(source), is_package)
-    for name in own_modules(manifest, lib, overrides):
+    for name in own_modules(lib, overrides):
         source = (overrides / f"{name}.py").read_text()
         yield compile_module(name, _insert_constants(source), is_package=False)
 
 
-def own_modules(manifest: manifests.Manifest, lib: Path, overrides: Path) -> list[str]:
-    """Modules in overrides/ that the release does not have: the private ones."""
+def own_modules(lib: Path, overrides: Path) -> list[str]:
+    """List the modules in overrides/ that the release does not have: the private ones."""
     stems = sorted(path.name[: -len(".py")] for path in overrides.glob("*.py"))
     return [name for name in stems if manifests.source_of(lib, name) is None]
 
 
 def freeze_api(api: Path) -> Iterator[Frozen]:
-    """The package `polyvm` that tasks import, from the .py files of its folder."""
+    """Yield the package `polyvm` that tasks import, from the .py files of its folder."""
     for path in sorted(api.rglob("*.py")):
         parts = ("polyvm", *path.relative_to(api).with_suffix("").parts)
         is_package = parts[-1] == "__init__"
@@ -128,10 +129,8 @@ def _insert_constants(source: str) -> str:
 
 
 def c_bytes(data: bytes) -> str:
-    """A C string literal of `data`, over several lines, without trigraphs."""
-    table = [
-        chr(i) if 32 <= i < 127 and chr(i) not in '"\\?' else f"\\{i:03o}" for i in range(256)
-    ]
+    """Return a C string literal of `data`, over several lines, without trigraphs."""
+    table = [chr(i) if 32 <= i < 127 and chr(i) not in '"\\?' else f"\\{i:03o}" for i in range(256)]
     text = [table[byte] for byte in data]
     lines: list[str] = []
     line: list[str] = []
@@ -147,12 +146,12 @@ def c_bytes(data: bytes) -> str:
 
 
 def c_string(text: str) -> str:
-    """A C string literal of one line of text."""
+    """Return a C string literal of one line of text."""
     return c_bytes(text.encode()).replace('"\n"', "")
 
 
 def render_frozen(modules: list[Frozen], builtins: list[str]) -> str:
-    """frozen.c."""
+    """Return frozen.c."""
     out = [_banner("frozen.c", "the frozen modules"), '#include "cut.h"\n']
     out.append('#include "pycore_import.h"\n')
     symbols = {m.name: f"frozen_{i}" for i, m in enumerate(modules)}
@@ -165,18 +164,17 @@ def render_frozen(modules: list[Frozen], builtins: list[str]) -> str:
 
     def table(title: str, chosen: list[Frozen]) -> None:
         out.append(f"\nstatic const struct _frozen {title}[] = {{\n")
-        for m in chosen:
-            out.append(
-                f'    {{"{m.name}", {symbols[m.name]}, {len(m.data)}, {int(m.is_package)}}},\n'
-            )
+        out.extend(
+            f'    {{"{m.name}", {symbols[m.name]}, {len(m.data)}, {int(m.is_package)}}},\n'
+            for m in chosen
+        )
         out.append("    {0, 0, 0, 0},\n};\n")
 
     table("bootstrap", [m for m in modules if m.name in _BOOTSTRAP])
     table("stdlib", [m for m in modules if m.name not in _BOOTSTRAP])
     table("none", [])
     out.append("\nstatic const struct _module_alias aliases[] = {\n")
-    for name, original in _DISPLAY_NAMES.items():
-        out.append(f'    {{"{name}", "{original}"}},\n')
+    out.extend(f'    {{"{name}", "{shown}"}},\n' for name, shown in _DISPLAY_NAMES.items())
     out.append("    {0, 0},\n};\n\n")
     out.append("const struct _frozen *_PyImport_FrozenBootstrap = bootstrap;\n")
     out.append("const struct _frozen *_PyImport_FrozenStdlib = stdlib;\n")
@@ -192,16 +190,13 @@ def render_frozen(modules: list[Frozen], builtins: list[str]) -> str:
 
 
 def render_inittab(manifest: manifests.Manifest, builtins: list[str]) -> str:
-    """inittab.c. The functions to cut are read off the modules of the running SDK."""
+    """Return inittab.c; the functions to cut are read off the modules of the running SDK."""
     out = [_banner("inittab.c", "the linked C modules and the functions cut from them")]
     out.append('#include "cut.h"\n\n')
     inits = {name: _INIT.get(name, f"PyInit_{name}") for name in builtins}
-    for init in inits.values():
-        if init is not None:
-            out.append(f"extern PyObject *{init}(void);\n")
+    out.extend(f"extern PyObject *{init}(void);\n" for init in inits.values() if init is not None)
     out.append("\nstruct _inittab _PyImport_Inittab[] = {\n")
-    for name, init in inits.items():
-        out.append(f'    {{"{name}", {init or "NULL"}}},\n')
+    out.extend(f'    {{"{name}", {init or "NULL"}}},\n' for name, init in inits.items())
     out.append("    {0, 0},\n};\n\n")
     out.append(f"const unsigned pvm_builtin_count = {len(builtins)};\n")
     rows: list[str] = []
@@ -225,7 +220,8 @@ def render_inittab(manifest: manifests.Manifest, builtins: list[str]) -> str:
         out.extend(cut)
         out.append("    {NULL, NULL},\n};\n")
         init = inits.get(entry.module) or "NULL"
-        rows.append(f'    {{"{entry.module}", {init},\n     {reason},\n     cut_{entry.module}}},\n')
+        rows.append(f'    {{"{entry.module}", {init},\n     {reason},\n')
+        rows.append(f"     cut_{entry.module}}},\n")
     out.append("\nconst pvm_cut_module pvm_cut_modules[] = {\n")
     out.extend(rows)
     out.append("    {NULL, NULL, NULL, NULL},\n};\n")
@@ -240,7 +236,7 @@ def _functions_of(module: str) -> list[str]:
 
 
 def render_dropped(manifest: manifests.Manifest) -> str:
-    """dropped.c, sorted by name as strcmp sorts."""
+    """Return dropped.c, sorted by name as strcmp sorts."""
     out = [_banner("dropped.c", "why a module is not there"), '#include "cut.h"\n\n']
     where = "; docs/stdlib.md lists what there is"
     reasons = manifest.reasons()
@@ -257,7 +253,8 @@ def render_dropped(manifest: manifests.Manifest) -> str:
 
 def _banner(file: str, what: str) -> str:
     release = ".".join(map(str, sys.version_info[:3]))
-    return f"/* {file} - {what}. Generated by stdlib_trimmed/freeze.py for CPython {release}. */\n\n"
+    made = f"Generated by stdlib_trimmed/freeze.py for CPython {release}."
+    return f"/* {file} - {what}. {made} */\n\n"
 
 
 def without_columns() -> None:
@@ -265,12 +262,14 @@ def without_columns() -> None:
 
     Columns serve to underline source text, which a VM does not have.
     """
-    if "no_debug_ranges" not in sys._xoptions:
-        os.execv(sys.executable, [sys.executable, "-B", "-X", "no_debug_ranges", *sys.argv])
+    if "no_debug_ranges" not in sys._xoptions:  # noqa: SLF001 - the documented way
+        command = [sys.executable, "-B", "-X", "no_debug_ranges", *sys.argv]
+        os.execv(sys.executable, command)  # noqa: S606 - itself
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="freeze.py", description=__doc__.splitlines()[0])
+    """Write the three files; 1 with one sentence on stderr if the input does not fit."""
+    parser = argparse.ArgumentParser(prog="freeze.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--lib", type=Path, required=True, help="the release's Lib folder")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--api", type=Path, help="folder of the package `polyvm` for tasks")
@@ -282,7 +281,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.api is not None:
             modules += freeze_api(options.api)
     except (manifests.ManifestError, patches.PatchError, FreezeError) as error:
-        print(f"freeze.py: {error}", file=sys.stderr)
+        sys.stderr.write(f"freeze.py: {error}\n")
         return 1
     modules.sort(key=lambda m: m.name)
     builtins = sorted([*manifest.names("builtin"), *_OWN_BUILTINS])

@@ -1,4 +1,4 @@
-"""Reads manifest.toml and checks it against a release's ``Lib/`` folder.
+"""Read manifest.toml and checks it against a release's ``Lib/`` folder.
 
 The manifest is the single place that says which standard library modules a VM has. Reading
 it never guesses: a module of the release that no group names, a name in two groups, or an
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import sys
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).resolve().parent
 
@@ -49,7 +51,7 @@ class Functions:
     refuse: tuple[str, ...]
 
     def fate(self, function: str) -> str:
-        """"kept", "dropped" or "refused"."""
+        """Return "kept", "dropped" or "refused"."""
         if function in self.refuse:
             return "refused"
         if function in self.drop or (self.keep is not None and function not in self.keep):
@@ -67,16 +69,18 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Manifest:
+    """What manifest.toml says, in its order."""
+
     groups: tuple[Group, ...]
     functions: tuple[Functions, ...]
     elsewhere: tuple[Elsewhere, ...]
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """All module names of one kind, sorted."""
+        """Return all module names of one kind, sorted."""
         return tuple(sorted(n for g in self.groups if g.kind == kind for n in g.names))
 
     def reasons(self) -> dict[str, str]:
-        """Dropped module name -> why it is not there."""
+        """Return, for each dropped module, why it is not there."""
         found = {n: g.reason for g in self.groups if g.kind == "dropped" for n in g.names}
         for entry in self.elsewhere:
             found.update((n, entry.reason) for n in entry.names)
@@ -88,7 +92,7 @@ def read(
     top_level: frozenset[str] = sys.stdlib_module_names,
     path: Path = HERE / "manifest.toml",
 ) -> Manifest:
-    """The manifest, checked against the release whose library is ``lib``.
+    """Return the manifest, checked against the release whose library is ``lib``.
 
     top_level: names of that release's top-level modules; by default those of the running
     Python, which is the release's own while freezing. Raises ManifestError for anything
@@ -98,7 +102,7 @@ def read(
         data = tomllib.load(file)
     unknown = set(data) - {"group", "functions", "elsewhere"}
     if unknown:
-        raise ManifestError(f"{path.name}: unknown key {sorted(unknown)[0]!r}")
+        raise ManifestError(f"{path.name}: unknown key {min(unknown)!r}")
     groups = list(_groups(path.name, data["group"]))
     named = _names_once(path.name, groups)
     for index, group in enumerate(groups):
@@ -108,8 +112,8 @@ def read(
                 group.title, group.reason, "dropped", (*group.names[:-1], *sorted(rest))
             )
             named |= rest
-    expected = set(top_level)
-    _check_release(path.name, lib, named, expected, {n for g in groups if g.kind == "kept" for n in g.names})
+    kept = {n for g in groups if g.kind == "kept" for n in g.names}
+    _check_release(path.name, lib, named, set(top_level), kept)
     functions = tuple(_functions(path.name, data.get("functions", {})))
     elsewhere = tuple(
         Elsewhere(tuple(entry["names"]), entry["reason"]) for entry in data.get("elsewhere", [])
@@ -118,7 +122,7 @@ def read(
 
 
 def source_of(lib: Path, name: str) -> tuple[Path, bool] | None:
-    """The file of a Python module and whether it is a package; None if there is none."""
+    """Return the file of a Python module and whether it is a package; None if there is none."""
     name = {
         "_frozen_importlib": "importlib._bootstrap",
         "_frozen_importlib_external": "importlib._bootstrap_external",
@@ -134,7 +138,7 @@ def _groups(where: str, tables: list[dict[str, Any]]) -> Iterator[Group]:
     for table in tables:
         unknown = set(table) - _GROUP_KEYS
         if unknown:
-            raise ManifestError(f"{where}: unknown key {sorted(unknown)[0]!r} in a group")
+            raise ManifestError(f"{where}: unknown key {min(unknown)!r} in a group")
         for kind in KINDS:
             names = tuple(table.get(kind, ()))
             if kind == "dropped" and table.get("dropped_encodings") == "rest":
@@ -147,9 +151,7 @@ def _functions(where: str, tables: dict[str, dict[str, Any]]) -> Iterator[Functi
     for module, table in tables.items():
         unknown = set(table) - _FUNCTION_KEYS
         if unknown:
-            raise ManifestError(
-                f"{where}: unknown key {sorted(unknown)[0]!r} in [functions.{module}]"
-            )
+            raise ManifestError(f"{where}: unknown key {min(unknown)!r} in [functions.{module}]")
         keep = frozenset(table["keep"]) if "keep" in table else None
         drop, refuse = tuple(table.get("drop", ())), tuple(table.get("refuse", ()))
         yield Functions(module, table["reason"], keep, drop, refuse)

@@ -5,11 +5,11 @@ A change is data beside the freezer, ``overrides/NAME.patch.toml``::
     why = "one sentence"
 
     [[replace]]          # `old` becomes `new`; it must occur `count` times (1 if not given)
-    old = '''...'''
+    old = '''...'''      # or a list, one text a release: the first that occurs counts
     new = '''...'''
 
     [[define]]           # a top-level function or class is replaced or removed
-    name = "f"           # "Class.method" names a method
+    name = "f"           # "Class.method" names a method; a list is as in `old`
     was = ["1a2b3c4d"]   # accepted fingerprints of the original's text
     new = '''...'''
 
@@ -31,9 +31,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import tomllib
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _KEYS = {"why", "replace", "define", "remove", "append"}
 
 
@@ -42,13 +45,13 @@ class PatchError(Exception):
 
 
 def override(folder: Path, name: str) -> Path | None:
-    """The file that replaces module ``name`` as a whole, if there is one."""
+    """Return the file that replaces module ``name`` as a whole, if there is one."""
     path = folder / f"{name}.py"
     return path if path.is_file() else None
 
 
 def apply(folder: Path, name: str, source: str) -> str:
-    """``source`` of module ``name`` with its changes; unchanged if it has none."""
+    """Return ``source`` of module ``name`` with its changes; unchanged if it has none."""
     path = folder / f"{name}.patch.toml"
     if not path.is_file():
         return source
@@ -71,13 +74,24 @@ def apply(folder: Path, name: str, source: str) -> str:
     return source
 
 
+def defined(source: str, names: list[str]) -> str:
+    """Return the first of ``names`` that ``source`` defines, or else the first."""
+    body = {node.name for node in ast.parse(source).body if isinstance(node, _DEFINITIONS)}
+    return next((name for name in names if name.partition(".")[0] in body), names[0])
+
+
+def _list(one_or_more: str | list[str]) -> list[str]:
+    return [one_or_more] if isinstance(one_or_more, str) else one_or_more
+
+
 def fingerprint(text: str) -> str:
-    """Eight hexadecimal digits that stand for a definition's text."""
+    """Return eight hexadecimal digits that stand for a definition's text."""
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _replace(where: str, source: str, change: dict[str, Any]) -> str:
-    old, new, expected = change["old"], change["new"], change.get("count", 1)
+    olds, new, expected = _list(change["old"]), change["new"], change.get("count", 1)
+    old = next((text for text in olds if text in source), olds[0])
     count = source.count(old)
     if count != expected:
         line = next((text for text in old.splitlines() if text.strip()), "")
@@ -86,7 +100,7 @@ def _replace(where: str, source: str, change: dict[str, Any]) -> str:
 
 
 def _define(where: str, source: str, change: dict[str, Any]) -> str:
-    name = change["name"]
+    name = defined(source, _list(change["name"]))
     start, end = span(where, source, name)
     lines = source.splitlines(keepends=True)
     found = fingerprint("".join(lines[start:end]))
@@ -99,23 +113,18 @@ def _define(where: str, source: str, change: dict[str, Any]) -> str:
 
 
 def span(where: str, source: str, name: str) -> tuple[int, int]:
-    """First line and line after the last of a definition, decorators included."""
+    """Return the first line and the line after the last of a definition with its decorators."""
     body: list[ast.stmt] = ast.parse(source).body
     node: ast.stmt | None = None
     for part in name.split("."):
         node = next(
-            (
-                item
-                for item in body
-                if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-                and item.name == part
-            ),
+            (item for item in body if isinstance(item, _DEFINITIONS) and item.name == part),
             None,
         )
         if node is None:
             raise PatchError(f"{where}: {name} is not defined in this release")
         body = node.body if isinstance(node, ast.ClassDef) else []
-    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    assert isinstance(node, _DEFINITIONS)
     first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
     assert node.end_lineno is not None
     return first - 1, node.end_lineno

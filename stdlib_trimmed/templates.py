@@ -24,6 +24,8 @@ class TemplateError(Exception):
 
 @dataclass(frozen=True)
 class Template:
+    """A statement or operand, with the variables that it uses."""
+
     locals: str
     frees: str
     text: str
@@ -73,10 +75,15 @@ TEMPLATES = {
     "return_tuple": Template("_cls", "", "return _tuple_new(_cls, (SPLICE,))"),
     # operands
     "argument": Template("FIELD", "", "SINK = FIELD"),
+    "global": Template("", "", "SINK = FIELD"),
     "attribute": Template("SELF", "", "SINK = SELF.FIELD"),
     "text": Template("", "", 'SINK = "@TEXT"'),
     "shown": Template("SELF", "", 'SINK = f"{SELF.FIELD!r}"'),
 }
+
+_JUMPS = {*dis.hasjrel, *dis.hasjabs}
+
+_FRAMING = ("RESUME", "COPY_FREE_VARS", "EXTENDED_ARG", "STORE_FAST")
 
 # Kinds of an instruction's argument; _codetemplates.py names them the same.
 RAW, LOCAL, FREE, NAME, CONST, SYMBOL_CONST, JUMP, SPLICE, COUNT = range(9)
@@ -86,7 +93,7 @@ Instruction = tuple[int, int, object, int, int, int]
 
 
 def render() -> str:
-    """The templates as the text of a Python dict: name -> (stack size, instructions)."""
+    """Return the templates as the text of a dict: name -> (stack size, instructions)."""
     lines = ["{"]
     for name, template in TEMPLATES.items():
         code = _compile(name, template)
@@ -96,12 +103,12 @@ def render() -> str:
 
 
 def opcodes() -> dict[str, int]:
-    """The few opcodes that frame every assembled function."""
-    return {name: dis.opmap[name] for name in ("RESUME", "COPY_FREE_VARS", "EXTENDED_ARG")}
+    """Return the few opcodes that frame every assembled function."""
+    return {name: dis.opmap[name] for name in _FRAMING}
 
 
 def _compile(name: str, template: Template) -> CodeType:
-    """The template between two marks, in a function with the declared variables."""
+    """Compile the template between two marks, in a function with the declared variables."""
     body = template.text.replace("\n", "\n  ")
     parameters = ", ".join(template.locals.split())
     source = (
@@ -131,9 +138,9 @@ def _instructions(name: str, code: CodeType) -> list[Instruction]:
     index_of[found[end].offset if ends else -1] = len(out)
     for i, (opcode, kind, value, shift, low, caches) in enumerate(out):
         if kind == JUMP:
-            if value not in index_of or index_of[value] <= i:  # type: ignore[index]
+            if value not in index_of or index_of[value] <= i:
                 raise TemplateError(f"{name}: jumps out of itself or back")
-            out[i] = (opcode, kind, index_of[value], shift, low, caches)  # type: ignore[index]
+            out[i] = (opcode, kind, index_of[value], shift, low, caches)
     for i in [i for i, instruction in enumerate(out) if instruction[1] == SPLICE]:
         _count_operands(name, out, i)
     if len(out) >= 2 and out[-1][2] == "SINK":
@@ -158,7 +165,7 @@ def _count_operands(name: str, out: list[Instruction], splice: int) -> None:
 
 
 def _translate(name: str, instruction: dis.Instruction) -> list[Instruction]:
-    """One instruction; pairs that the compiler fused are taken apart."""
+    """Translate one instruction; pairs that the compiler fused are taken apart."""
     op, arg, value = instruction.opcode, instruction.arg, instruction.argval
     opname = instruction.opname
     caches = sum(size for _, size, _ in getattr(instruction, "cache_info", None) or ())
@@ -185,6 +192,6 @@ def _translate(name: str, instruction: dis.Instruction) -> list[Instruction]:
         if isinstance(value, str) and value.startswith("@"):
             return [(op, SYMBOL_CONST, value[1:], 0, 0, caches)]
         return [(op, CONST, value, 0, 0, caches)]
-    if op in dis.hasjump:
+    if op in _JUMPS:
         return [(op, JUMP, value, 0, 0, caches)]
     return [(op, RAW, arg or 0, 0, 0, caches)]

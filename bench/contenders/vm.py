@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from polyvm import vm
-from polyvm.vm import toolchain
 
 from bench.contenders.serve import digest, percentile, pin, resident_bytes, serve
 from bench.workloads import CLASSES, runs_of
+from polyvm import vm
+from polyvm.vm import toolchain
 
 BENCH = Path(__file__).resolve().parent.parent
 HEADER = 16

@@ -9,10 +9,11 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from polyvm.host.errors import ExitCode, PolyvmError
+from polyvm.host.errors import ExitCode, PolyvmError, RuntimeMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
 
 _COMMANDS = {
     "run": "run all tasks of a folder at once and feed them",
@@ -56,11 +57,19 @@ def _dispatch(arguments: list[str]) -> int:
     for name, summary in _COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=f"{summary.capitalize()}.")
         if name == named:
-            module = import_module(f"polyvm.host.cli.{name}")
+            module = _import(name)
             module.add_arguments(command)
     options = parser.parse_args(arguments)
     assert module is not None, "argparse has refused any other name"
     return int(_guarded(module.run, options))
+
+
+def _import(command: str) -> ModuleType:
+    try:
+        return import_module(f"polyvm.host.cli.{command}")
+    except (ImportError, OSError) as error:
+        # All but `dev` need the VM library, and its binding says what to do where it is missing.
+        raise RuntimeMissingError(str(error)) from None
 
 
 def _guarded(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polyvm.host import loader, log, results
+from polyvm.host import finder, loader, log, results
 from polyvm.host.errors import ExitCode, UsageError
-from polyvm.host.payload import from_json
+from polyvm.host.payload import from_json, to_json
 from polyvm.host.registry import LANES
 from polyvm.vm import Executor, collect_logs, info
 
@@ -43,13 +43,13 @@ def run(options: argparse.Namespace) -> ExitCode:
         _, payload = from_json(text)
     except ValueError as error:
         raise UsageError(f"payload {error}") from None
-    bundle = loader.load(loader.find(options.task), info().bytecode_magic, options.bundles)
+    bundle = loader.load(finder.find(options.task), info().bytecode_magic, options.bundles)
     completion = _invoke(bundle, payload)
     fields = results.record(completion, bundle.manifest)
     if "error" in fields:
         print(f"{fields['outcome']}: {fields['error']}", file=sys.stderr)
         return ExitCode.FAILED
-    print(results.as_json(fields["result"]))
+    print(to_json(fields["result"]))
     return ExitCode.OK
 
 

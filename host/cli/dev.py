@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polyvm.host import dev, loader, results
+from polyvm.host import dev, finder
 from polyvm.host.errors import ExitCode, MissingError, UsageError
 from polyvm.host.lines import OverlongLine, read_lines
-from polyvm.host.payload import from_json
+from polyvm.host.payload import from_json, to_json
 
 if TYPE_CHECKING:
     import argparse
@@ -32,11 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitCode:
     """Print each result as a line of JSON; tracebacks go to stderr."""
     code = ExitCode.OK
-    with dev.opened(loader.find(options.task)) as task:
+    with dev.opened(finder.find(options.task)) as task:
         for line, payload in _payloads(options.input, task):
             answer = task(payload)
             if answer.failure is None:
-                print(results.as_json(answer.value))
+                print(to_json(answer.value))
             else:
                 code = ExitCode.FAILED
                 print(f"line {line}: {answer.failure}", file=sys.stderr)

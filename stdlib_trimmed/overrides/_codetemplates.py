@@ -15,6 +15,7 @@ _OPCODES = "@OPCODES@"
 _RESUME = _OPCODES["RESUME"]
 _COPY_FREE_VARS = _OPCODES["COPY_FREE_VARS"]
 _EXTENDED_ARG = _OPCODES["EXTENDED_ARG"]
+_STORE_FAST = _OPCODES["STORE_FAST"]
 
 _OPTIMIZED, _NEWLOCALS, _NESTED = 0x1, 0x2, 0x10
 
@@ -54,6 +55,9 @@ class _Assembly:
                 argument = value
             elif kind == LOCAL:
                 value = symbols.get(value, value)
+                # Bytecode does not check: reading an unbound local is a crash.
+                if value not in self.locals and opcode != _STORE_FAST:
+                    raise NameError(f"template {template!r} reads {value!r}, which is not bound")
                 argument = self.locals.setdefault(value, len(self.locals))
             elif kind == NAME:
                 value = symbols.get(value, value)

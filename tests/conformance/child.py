@@ -19,10 +19,10 @@ from .vendor import Library
 def main(request_file: str, answer_file: str) -> None:
     request = json.loads(Path(request_file).read_bytes())
     library = Library(Path(request["lib"]), Path(request["cache"]))
-    program, files = library.program(request["modules"], request["also"])
+    program = library.program(request["modules"], request["also"])
     payload = {key: request[key] for key in ("modules", "prefix", "progress", "only")}
     with vm.Executor(workers=1) as executor:
-        done = executor.invoke(executor.add(program), msgspec.msgpack.encode(payload | {"files": files}))
+        done = executor.invoke(executor.add(program), msgspec.msgpack.encode(payload))
     if done.outcome is vm.Outcome.DONE:
         answer = msgspec.msgpack.decode(done.data)
     else:

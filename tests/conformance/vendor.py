@@ -7,6 +7,7 @@ module that a VM has: the program's modules are looked up last.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -80,10 +81,8 @@ class Library:
             wanted.extend(imports(name, source))
         return found
 
-    def program(
-        self, modules: list[str], also: list[str]
-    ) -> tuple[vm.Program, dict[str, str]]:
-        """A program with the modules in it, and the path of each one's source."""
+    def program(self, modules: list[str], also: list[str]) -> vm.Program:
+        """A program with the modules, and an asset that names the file of each one's source."""
         roots = [ENTRY, "unittest", "test.support", *modules, *also]
         sources = self.closure(roots)
         missing = [name for name in modules if name not in sources]
@@ -97,9 +96,9 @@ class Library:
                 if name in roots:
                     raise
                 # There are files that are meant not to compile.
-        program = vm.Program("conformance", "1.0.0", f"{ENTRY}:run", compiled)
         files = {name: str(s.path) for name, s in sources.items() if self.lib in s.path.parents}
-        return program, files
+        assets = {"files.json": json.dumps(files).encode()}
+        return vm.Program("conformance", "1.0.0", f"{ENTRY}:run", compiled, assets)
 
     def _read(self, name: str, path: Path, *, package: bool) -> Source:
         text = path.read_bytes()

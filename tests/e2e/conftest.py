@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 COMMAND = [sys.executable, "-m", "polyvm.host"]
-PATIENCE = 120  # seconds after which a test gives up; nothing is measured by it
+PATIENCE = 90  # seconds after which a test gives up; nothing is measured by it
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +82,30 @@ def test_dev_takes_a_file_and_stops_at_breakpoints(
     assert done.code == ExitCode.OK
     assert "42" in done.out
     assert done.out.splitlines()[-1].endswith('{"event":"x","n":1}')
+
+
+def test_without_the_library_dev_works_and_the_others_say_what_to_do(who: Path) -> None:
+    """An import hook stands for a checkout that is not built."""
+    script = """
+import sys
+class Unbuilt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "polyvm.vm._isolated":
+            raise ImportError("no _isolated here")
+sys.meta_path.insert(0, Unbuilt())
+from polyvm.host.cli import main
+sys.exit(main())
+"""
+    for arguments, code, words in [
+        (["dev", str(who), "--input", "1"], ExitCode.OK, "who"),
+        (["info"], ExitCode.UNAVAILABLE, "polyvm: polyvm's library is not built"),
+    ]:
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stderr
+        assert words in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
 
 
 def test_run_writes_results_and_a_summary(cli: Cli, who: Path) -> None:
@@ -172,9 +198,6 @@ def test_demo_gives_the_same_under_dev_and_in_vms(
 
 def test_demo_data_falls_back_to_the_sample(tmp_path: Path) -> None:
     """Without a package index the demo's input is the sample, and that is said."""
-    import os
-    import subprocess
-
     output = tmp_path / "ecom.jsonl"
     done = subprocess.run(
         [sys.executable, REPOSITORY / "tasks" / "prepare_data.py", output],

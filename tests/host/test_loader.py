@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from polyvm.host import loader, packer
+from polyvm.host import finder, loader, packer
 from polyvm.host.errors import MissingError, WriteError
 from polyvm.vm import info
 
@@ -28,11 +28,11 @@ def test_find(make_task: Callable[..., Path], tmp_path: Path) -> None:
     for version in ("1.9", "1.10", "1.2"):
         packer.pack(make_task("a", version=version), tasks)
     folder = tasks / "a"
-    assert loader.find(str(folder), tasks) == folder
-    assert loader.find("a", tasks) == folder
+    assert finder.find(str(folder), tasks) == folder
+    assert finder.find("a", tasks) == folder
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
-    assert loader.find("a", tasks) == tasks / "a-1.10.bundle"
+    assert finder.find("a", tasks) == tasks / "a-1.10.bundle"
     with pytest.raises(MissingError, match="no task 'b'"):
-        loader.find("b", tasks)
+        finder.find("b", tasks)

@@ -128,6 +128,14 @@ def test_modules_that_cannot_be(make_task: Callable[..., Path], file: str, sente
         packer.build(folder)
 
 
+@pytest.mark.parametrize("name", ["a:b", "back\\slash", "new\nline", "latin-\udce9"])
+def test_file_names_that_a_bundle_cannot_hold(make_task: Callable[..., Path], name: str) -> None:
+    folder = make_task("a")
+    (folder / name).write_text("")
+    with pytest.raises(PackError, match="is not allowed; paths are relative"):
+        packer.build(folder)
+
+
 def test_module_that_is_there_twice(make_task: Callable[..., Path]) -> None:
     folder = make_task("a")
     (folder / "x").mkdir()

@@ -56,9 +56,7 @@ class Shell:
         return call([self.path, folder / "cell.code"], check=False)
 
 
-def call(
-    command: list[str | Path], *, check: bool = True
-) -> subprocess.CompletedProcess[str]:
+def call(command: list[str | Path], *, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command with its output as UTF-8; a failure shows all it printed."""
     done = subprocess.run(
         [str(part) for part in command],
@@ -72,10 +70,12 @@ def call(
     return done
 
 
-def freeze(sdk: Sdk, out: Path, *more: str | Path) -> subprocess.CompletedProcess[str]:
+def freeze(
+    sdk: Sdk, out: Path, *more: str | Path, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run the freezer into ``out``."""
     command: list[str | Path] = [sdk.python, CUT / "freeze.py", "--lib", sdk.lib, "--out", out]
-    return call([*command, *more])
+    return call([*command, *more], check=check)
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +108,17 @@ def shell(sdk: Sdk) -> Shell:
             includes.append(f"-I{sdk.path / 'include' / 'internal'}")
             libraries = ["-Wl,--gc-sections", f"-Wl,-Map={program}.map", "-lm", "-ldl", "-lpthread"]
             temporary = folder / "shell.new"
-            call(["gcc", *FLAGS, *includes, "-o", temporary, *sources,
-                  sdk.path / "lib/libpython.a", *libraries])
+            call(
+                [
+                    "gcc",
+                    *FLAGS,
+                    *includes,
+                    "-o",
+                    temporary,
+                    *sources,
+                    sdk.path / "lib/libpython.a",
+                    *libraries,
+                ]
+            )
             temporary.rename(program)
     return Shell(program, sdk)

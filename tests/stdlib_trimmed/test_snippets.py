@@ -27,6 +27,7 @@ def test_same_output(cell: Cell, shell: Shell, tmp_path: Path) -> None:
 
 
 def test_snippets_print_something() -> None:
-    silent = [cell.name for cell in read_cells() if "print(" not in cell.source
-              and cell.expected is None]
+    silent = [
+        cell.name for cell in read_cells() if "print(" not in cell.source and cell.expected is None
+    ]
     assert silent == []

@@ -86,20 +86,25 @@ def test_flush_sends_what_there_is() -> None:
     assert printed(source, "flusher") == [("stdout", "a"), ("stdout", "b")]
 
 
-def test_long_lines_are_cut() -> None:
+def test_long_lines_come_in_pieces() -> None:
     source = """
     def run(x):
         print("x" * 200_000)
-        print("a" * 65535 + "\\u20ac" * 10)
+        print("a" * 65535 + "\\u20ac" * 30_000)
+        print("z" * 65536)
         for _ in range(2000): print("y" * 100, end="")
+        print()
         print()
         print("END")
     """
     texts = [text for _, text in printed(source, "long-lines")]
-    assert texts[0] == "x" * LIMIT
-    assert texts[1] == "a" * 65535  # a character is not cut in two
-    assert "".join(texts[2:]) == "y" * 200_000
-    assert max(map(len, texts)) <= LIMIT
+    assert [len(text) for text in texts[:4]] == [LIMIT] * 3 + [200_000 - 3 * LIMIT]
+    assert set("".join(texts[:4])) == {"x"}
+    assert texts[4] == "a" * 65535  # a character is not cut in two
+    assert "".join(texts[5:7]) == "€" * 30_000
+    assert texts[7] == "z" * LIMIT
+    assert "".join(texts[8:12]) == "y" * 200_000
+    assert texts[12:] == [""]
 
 
 def test_logging_keeps_level_and_logger() -> None:

@@ -36,7 +36,7 @@ SNIPPETS = {
             def g(self): raise RuntimeError('in property')
         def run(x): A().f()
         """,
-    "comprehension": "def run(x): return [1 / n for n in (2, 1, 0)]",
+    "generator": "def run(x): return list(1 / n for n in (2, 1, 0))",
     "lambda and generator": "def run(x): return sum((lambda y: 1 // y)(n) for n in (1, 0))",
     "own class": """
         class E(Exception): pass
@@ -167,11 +167,8 @@ def ordinary(source: str) -> str:
         exec(compile(textwrap.dedent(source), "t/main.py", "exec"), scope)  # noqa: S102
         scope["run"](None)  # type: ignore[operator]
     except BaseException as error:  # noqa: BLE001
-        return "".join(
-            line
-            for line in "".join(traceback.format_exception(error)).splitlines(keepends=True)
-            if not line.startswith(f'  File "{__file__}"')
-        )
+        assert error.__traceback__ is not None
+        return "".join(traceback.format_exception(error.with_traceback(error.__traceback__.tb_next)))
     raise AssertionError("the snippet did not raise")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from types import TracebackType
@@ -65,6 +66,20 @@ class TaskStats:
 
 
 _OUTCOMES = tuple(Outcome)
+_RECORD = struct.Struct("=QqiIQQQQ")  # pvm_record
+assert _RECORD.size == ffi.sizeof("pvm_record")
+
+
+def _completions(batch: Any, count: int) -> Iterator[Completion]:
+    if count == 0:
+        return
+    records = ffi.buffer(batch.records, count * _RECORD.size)
+    last: int = batch.records[count - 1].end
+    data: bytes = ffi.unpack(ffi.cast("char *", batch.data), last) if last else b""
+    start = 0
+    for tag, task, outcome, worker, queued, load, run, end in _RECORD.iter_unpack(records):
+        yield Completion(tag, task, _OUTCOMES[outcome], worker, queued, load, run, data[start:end])
+        start = end
 
 
 def _completion(raw: Any) -> Completion:
@@ -147,9 +162,12 @@ class Executor:
 
     def collect(self, max: int = 1024, timeout_ms: int = 100) -> list[Completion]:
         """Ended invocations, in the order in which they ended; waits for the first."""
-        raw = ffi.new("pvm_completion[]", max)
-        count = check(lib.pvm_collect(self._handle(), raw, max, timeout_ms))
-        return [_completion(raw[i]) for i in range(count)]
+        batch = ffi.new("pvm_batch *")
+        count = check(lib.pvm_collect_batch(self._handle(), batch, max, timeout_ms))
+        try:
+            return list(_completions(batch, count))
+        finally:
+            lib.pvm_batch_free(batch)
 
     def invoke(self, task: int, payload: bytes) -> Completion:
         """Submit and wait for the result."""

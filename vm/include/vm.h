@@ -231,6 +231,28 @@ PVM_API int64_t pvm_submit_many(pvm_executor *executor, int64_t task, uint64_t f
 ** many, 0 on time-out. The caller frees each one's data. */
 PVM_API int pvm_collect(pvm_executor *executor, pvm_completion *completions, uint32_t max,
                         uint32_t timeout_ms);
+/* The same for callers to whom each call is dear, such as interpreters: everything in two
+** blocks. Release both with pvm_batch_free. */
+typedef struct pvm_record {
+  uint64_t tag;
+  int64_t task;
+  int32_t outcome;
+  uint32_t worker;
+  uint64_t queued_ns;
+  uint64_t load_ns;
+  uint64_t run_ns;
+  uint64_t end; /* of this record's data in the batch's; it starts at the end before */
+} pvm_record;
+
+typedef struct pvm_batch {
+  uint32_t count;
+  pvm_record *records;
+  unsigned char *data;
+} pvm_batch;
+
+PVM_API int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t max,
+                              uint32_t timeout_ms);
+PVM_API void pvm_batch_free(pvm_batch *batch);
 /* Submit and wait for the result, past the completion queue. */
 PVM_API int pvm_invoke(pvm_executor *executor, int64_t task, const void *payload, size_t len,
                        pvm_completion *completion);

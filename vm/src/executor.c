@@ -283,26 +283,95 @@ void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation) {
   count_down(executor, 1);
 }
 
-int pvm_collect(pvm_executor *executor, pvm_completion *completions, uint32_t max,
-                uint32_t timeout_ms) {
-  if (pvm_runtime_forked()) return PVM_E_FORKED;
-  if (executor == NULL || completions == NULL || max == 0) return PVM_E_INVALID;
-  uint64_t deadline = pvm_now() + (uint64_t)timeout_ms * 1000000u;
-  uint32_t count = 0;
-  for (;;) {
-    pvm_invocation *invocation;
-    while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
-      completions[count++] = invocation->completion;
-      free(invocation);
-    }
+/* Wait for completions; 1 when there are some, 0 on time-out. Another collector may be
+** quicker to take them. */
+static int await_completions(pvm_executor *executor, uint64_t deadline) {
+  while (pvm_ring_count(&executor->completed) == 0) {
     uint64_t now = pvm_now();
-    if (count > 0 || now >= deadline) break;
+    if (now >= deadline) return 0;
     uint32_t ticket = pvm_park_ticket(&executor->collector);
     if (pvm_ring_count(&executor->completed) != 0) pvm_park_leave(&executor->collector);
     else pvm_park_sleep(&executor->collector, ticket, (int64_t)(deadline - now));
   }
+  return 1;
+}
+
+/* Take ended invocations out, up to max, waiting for the first; hand each to `take`. */
+static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
+                   void (*take)(void *to, uint32_t index, pvm_completion *completion), void *to) {
+  uint64_t deadline = pvm_now() + (uint64_t)timeout_ms * 1000000u;
+  uint32_t count = 0;
+  do {
+    pvm_invocation *invocation;
+    while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
+      take(to, count++, &invocation->completion);
+      free(invocation);
+    }
+  } while (count == 0 && await_completions(executor, deadline));
   if (count > 0) return_places(executor, count);
   return (int)count;
+}
+
+static void take_completion(void *to, uint32_t index, pvm_completion *completion) {
+  ((pvm_completion *)to)[index] = *completion;
+}
+
+int pvm_collect(pvm_executor *executor, pvm_completion *completions, uint32_t max,
+                uint32_t timeout_ms) {
+  if (pvm_runtime_forked()) return PVM_E_FORKED;
+  if (executor == NULL || completions == NULL || max == 0) return PVM_E_INVALID;
+  return collect(executor, max, timeout_ms, take_completion, completions);
+}
+
+/* A batch as it grows. Without memory for more data, an invocation keeps its outcome and
+** loses its data: the count of completions must be right above all. */
+typedef struct growing {
+  pvm_batch *batch;
+  size_t len;
+  size_t cap;
+} growing;
+
+static void take_record(void *to, uint32_t index, pvm_completion *completion) {
+  growing *g = to;
+  size_t len = completion->data.len;
+  if (g->cap - g->len < len) {
+    size_t cap = g->cap ? g->cap : 4096;
+    while (cap - g->len < len) cap *= 2;
+    unsigned char *data = realloc(g->batch->data, cap);
+    if (data == NULL) {
+      len = 0;
+    } else {
+      g->batch->data = data;
+      g->cap = cap;
+    }
+  }
+  if (len != 0) memcpy(g->batch->data + g->len, completion->data.data, len);
+  g->len += len;
+  g->batch->records[index] = (pvm_record){completion->tag,       completion->task,
+                                          completion->outcome,   completion->worker,
+                                          completion->queued_ns, completion->load_ns,
+                                          completion->run_ns,    g->len};
+  pvm_buffer_free(&completion->data);
+}
+
+int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t max,
+                      uint32_t timeout_ms) {
+  if (pvm_runtime_forked()) return PVM_E_FORKED;
+  if (executor == NULL || batch == NULL || max == 0) return PVM_E_INVALID;
+  growing g = {batch, 0, 0};
+  batch->count = 0;
+  batch->data = NULL;
+  batch->records = malloc(max * sizeof *batch->records);
+  if (batch->records == NULL) return PVM_E_NOMEM;
+  batch->count = (uint32_t)collect(executor, max, timeout_ms, take_record, &g);
+  return (int)batch->count;
+}
+
+void pvm_batch_free(pvm_batch *batch) {
+  if (batch == NULL) return;
+  free(batch->records);
+  free(batch->data);
+  *batch = (pvm_batch){0, NULL, NULL};
 }
 
 static void wait_for(pvm_executor *executor, pvm_invocation *invocation) {

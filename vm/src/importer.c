@@ -75,9 +75,12 @@ static PyObject *load_code(PyObject *name) {
     return NULL;
   }
   PyObject *code = PyMarshal_ReadObjectFromString((const char *)item->data, (Py_ssize_t)item->len);
-  if (code == NULL || PyCode_Check(code)) return code;
-  Py_DECREF(code);
-  PyErr_Format(PyExc_ImportError, "module '%U' holds no code object", name);
+  if (code != NULL && PyCode_Check(code)) return code;
+  Py_XDECREF(code);
+  if (PyErr_ExceptionMatches(PyExc_MemoryError)) return NULL;
+  PyErr_Clear();
+  PyErr_Format(PyExc_ImportError,
+               "module '%U' holds no bytecode of CPython " PY_VERSION ": pack the task anew", name);
   return NULL;
 }
 
@@ -87,8 +90,10 @@ static PyObject *exec_module(PyObject *self, PyObject *module) {
   PyObject *code = name != NULL ? load_code(name) : NULL;
   PyObject *dict = PyModule_GetDict(module);
   PyObject *value = NULL;
+  /* __file__ names no file; it is there for code that looks at it when it is imported */
   if (code != NULL && dict != NULL &&
-      PyDict_SetItemString(dict, "__builtins__", PyEval_GetBuiltins()) == 0)
+      PyDict_SetItemString(dict, "__builtins__", PyEval_GetBuiltins()) == 0 &&
+      PyDict_SetItemString(dict, "__file__", ((PyCodeObject *)code)->co_filename) == 0)
     value = PyEval_EvalCode(code, dict, dict);
   Py_XDECREF(name);
   Py_XDECREF(code);

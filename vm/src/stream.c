@@ -9,9 +9,10 @@
 typedef struct stream {
   PyObject_HEAD
   pvm_log_source source;
-  char *line; /* PyMem's: what follows the last newline */
+  char *line; /* PyMem's: what follows the last newline; at most PVM_LOG_TEXT_MAX bytes */
   size_t len;
   size_t cap;
+  int split; /* pieces of this line have gone out already */
 } stream;
 
 static void emit(stream *s, const char *text, size_t len) {
@@ -38,19 +39,39 @@ static int keep(stream *s, const char *text, size_t len) {
   return 0;
 }
 
-/* Whole lines go out; a line without an end goes out in pieces of a record's size. */
+/* The line is as long as a record may be: pass it on, but for a character cut in two. */
+static void emit_piece(stream *s) {
+  size_t n = s->len;
+  while (n > 1 && ((unsigned char)s->line[n - 1] & 0xc0) == 0x80) n--;
+  if ((unsigned char)s->line[n - 1] < 0x80) n = s->len;
+  else n--;
+  emit(s, s->line, n);
+  memmove(s->line, s->line + n, s->len - n);
+  s->len -= n;
+  s->split = 1;
+}
+
+static void end_line(stream *s) {
+  if (s->len != 0 || !s->split) emit(s, s->line, s->len);
+  s->len = 0;
+  s->split = 0;
+}
+
+/* Whole lines go out; those longer than a record go out in pieces. */
 static int write_text(stream *s, const char *text, size_t len) {
   while (len > 0) {
     const char *newline = memchr(text, '\n', len);
     size_t n = newline != NULL ? (size_t)(newline - text) : len;
-    if (newline != NULL && s->len == 0) {
+    if (newline != NULL && s->len == 0 && !s->split && n <= PVM_LOG_TEXT_MAX) {
       emit(s, text, n);
     } else {
-      if (keep(s, text, n) < 0) return -1;
-      if (newline != NULL || s->len >= PVM_LOG_TEXT_MAX) {
-        emit(s, s->line, s->len);
-        s->len = 0;
+      if (n > PVM_LOG_TEXT_MAX - s->len) {
+        n = PVM_LOG_TEXT_MAX - s->len;
+        newline = NULL;
       }
+      if (keep(s, text, n) < 0) return -1;
+      if (newline != NULL) end_line(s);
+      else if (s->len == PVM_LOG_TEXT_MAX) emit_piece(s);
     }
     n += newline != NULL;
     text += n;
@@ -61,9 +82,9 @@ static int write_text(stream *s, const char *text, size_t len) {
 
 void pvm_stream_flush(PyObject *self) {
   stream *s = (stream *)self;
-  if (s->len == 0) return;
-  emit(s, s->line, s->len);
+  if (s->len != 0) emit(s, s->line, s->len);
   s->len = 0;
+  s->split = 0;
 }
 
 static PyObject *stream_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
@@ -82,6 +103,7 @@ static PyObject *stream_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
   s->source = (pvm_log_source)source;
   s->line = NULL;
   s->len = s->cap = 0;
+  s->split = 0;
   return (PyObject *)s;
 }
 

@@ -99,6 +99,10 @@ static int same_place(place a, place b) {
   return a.code == b.code && a.line == b.line;
 }
 
+static void put_repeated(text *t, Py_ssize_t times) {
+  put_f(t, "  [Previous line repeated %zd more time%s]\n", times, times == 1 ? "" : "s");
+}
+
 /* The lines of a traceback, runs of equal ones cut short. Lines first to last - 1 are left
 ** out; t may be NULL, to count. Returns how many lines there are. */
 static Py_ssize_t put_lines(text *t, PyObject *traceback, Py_ssize_t first, Py_ssize_t last) {
@@ -112,7 +116,7 @@ static Py_ssize_t put_lines(text *t, PyObject *traceback, Py_ssize_t first, Py_s
       if (lines == first && first < last) put_f(t, "  [%zd lines left out]\n", last - first);
       if (lines >= first && lines < last) is_frame = is_end = 0, lines++;
       else if (is_frame) put_frame(t, p.code, p.line);
-      else put_f(t, "  [Previous line repeated %zd more times]\n", repeated - SAME_FRAMES + 1);
+      else put_repeated(t, repeated - SAME_FRAMES + 1);
     }
     lines += is_frame || is_end;
   }
@@ -146,7 +150,7 @@ static void put_last_line(text *t, PyObject *exception) {
   PyObject *message = PyObject_Str(exception);
   if (message == NULL) {
     PyErr_Clear();
-    put_s(t, ": <its __str__ failed>");
+    put_s(t, ": <exception str() failed>");
   } else if (PyUnicode_GetLength(message) != 0) {
     put_s(t, ": ");
     put_str(t, message, "?");
@@ -181,6 +185,7 @@ static void put_group(text *t, PyObject *exception, int depth) {
 }
 
 static void put_exception(text *t, PyObject *exception, int depth) {
+  if (t->full) return; /* groups may share members: far more paths than exceptions */
   if (depth >= MAX_CHAIN || !PyExceptionInstance_Check(exception)) {
     put_s(t, "[earlier exceptions left out]\n");
     return;
