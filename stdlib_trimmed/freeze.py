@@ -32,7 +32,7 @@ import patches
 import templates
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).resolve().parent
 
@@ -114,15 +114,19 @@ def freeze_api(api: Path) -> Iterator[Frozen]:
 
 
 def _insert_constants(source: str) -> str:
-    """Values known only while freezing, for modules that ask for them by a placeholder."""
-    if "@MAGIC_NUMBER@" in source:
-        source = source.replace('"@MAGIC_NUMBER@"', repr(importlib.util.MAGIC_NUMBER))
-    if "@TEMPLATES@" in source:
-        source = source.replace('"@TEMPLATES@"', templates.render())
-        source = source.replace('"@OPCODES@"', repr(templates.opcodes()))
-    if "@COMPILER_FLAG_NAMES@" in source:
-        source = source.replace('"@COMPILER_FLAG_NAMES@"', repr(dis.COMPILER_FLAG_NAMES))
+    """Put in what is known only while freezing, where a module asks by a placeholder."""
+    for name, value in _CONSTANTS.items():
+        if name in source:
+            source = source.replace(f'"{name}"', value())
     return source
+
+
+_CONSTANTS: dict[str, Callable[[], str]] = {
+    "@MAGIC_NUMBER@": lambda: repr(importlib.util.MAGIC_NUMBER),
+    "@COMPILER_FLAG_NAMES@": lambda: repr(dis.COMPILER_FLAG_NAMES),
+    "@TEMPLATES@": templates.render,
+    "@OPCODES@": lambda: repr(templates.opcodes()),
+}
 
 
 # ---- C output ---------------------------------------------------------------------------

@@ -83,7 +83,7 @@ TEMPLATES = {
 
 _JUMPS = {*dis.hasjrel, *dis.hasjabs}
 
-_FRAMING = ("RESUME", "COPY_FREE_VARS", "EXTENDED_ARG", "STORE_FAST")
+_FRAMING = ("RESUME", "COPY_FREE_VARS", "EXTENDED_ARG", "STORE_FAST", "LOAD_GLOBAL", "LOAD_ATTR")
 
 # Kinds of an instruction's argument; _codetemplates.py names them the same.
 RAW, LOCAL, FREE, NAME, CONST, SYMBOL_CONST, JUMP, SPLICE, COUNT = range(9)

@@ -49,6 +49,9 @@ class Expression:
     def __hash__(self):
         return hash(self.text)
 
+    def __reduce__(self):
+        raise TypeError("cannot pickle code objects")
+
     def __repr__(self):
         return f"<annotation {self.text!r}>"
 

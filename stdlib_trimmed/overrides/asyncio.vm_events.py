@@ -9,7 +9,7 @@ import time
 
 from . import base_events, events
 
-__all__ = ("EventLoop", "DefaultEventLoopPolicy")
+__all__ = ("EventLoop", "SelectorEventLoop", "DefaultEventLoopPolicy")
 
 # Longest sleep in one go, in seconds: between two sleeps the VM can be interrupted.
 _SLICE = 0.05
@@ -52,6 +52,9 @@ class EventLoop(base_events.BaseEventLoop):
                 "not have: call the function, or submit more invocations"
             )
         return super().run_in_executor(executor, func, *args)
+
+
+SelectorEventLoop = EventLoop  # the name that ordinary Python gives its default loop
 
 
 def _refusal(name):

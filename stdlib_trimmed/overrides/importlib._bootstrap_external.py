@@ -52,7 +52,27 @@ def _fix_up_module(namespace, name, pathname, cpathname=None):
 
 
 def _bless_my_loader(module_globals):
-    """Called by warnings, for a source line: no loader has sources."""
+    """Called by warnings: the loader of a module, with complaints if its globals disagree."""
+    if not isinstance(module_globals, dict):
+        return None
+    incomplete = "Module globals is missing a __spec__.loader"
+    loader = module_globals.get("__loader__")
+    if loader is None and "__spec__" not in module_globals:
+        return None
+    spec = module_globals.get("__spec__", loader)
+    if loader is None and spec is None:
+        raise ValueError(incomplete)
+    from_spec = getattr(spec, "loader", None)
+    if from_spec is None:
+        if loader is None:
+            raise (ValueError if hasattr(spec, "loader") else AttributeError)(incomplete)
+        _bootstrap._warnings.warn(incomplete, DeprecationWarning)
+        return loader
+    if loader is not None and loader != from_spec:
+        _bootstrap._warnings.warn(
+            "Module globals; __loader__ != __spec__.loader", DeprecationWarning)
+        return loader
+    return from_spec
 
 
 def _pack_uint32(number):

@@ -4,6 +4,8 @@ Exit status 0: every failure is explained in expected.toml, and every explained 
 1: something else happened; it is listed. 2: the run could not start.
 """
 
+# ruff: noqa: T201  it is a command
+
 from __future__ import annotations
 
 import argparse
@@ -14,20 +16,15 @@ from pathlib import Path
 from .expected import Expected, ExpectedError
 from .outcome import Outcome, judge
 from .report import DOCUMENT, document, line, summary
-from .runner import ROOT, RunError, Runner, module_list
+from .runner import ROOT, RunError, Runner, find_sdk, module_list
 
 
 def main(argv: list[str]) -> int:
     options = arguments(argv)
     try:
         expected = Expected()
-        names = module_list()
-        if options.only:
-            unknown = [name for name in options.only if name not in names]
-            if unknown:
-                raise RunError(f"{', '.join(unknown)}: not in modules.toml")
-            names = options.only
-        runner = Runner(sdk(options.sdk), options.timeout)
+        names = chosen(options.only)
+        runner = Runner(find_sdk(options.sdk), options.timeout)
         outcomes: list[Outcome] = []
         with ThreadPoolExecutor(options.jobs) as pool:
             for name, answer in zip(names, pool.map(runner.run, names), strict=True):
@@ -41,6 +38,15 @@ def main(argv: list[str]) -> int:
         DOCUMENT.write_text(document(outcomes, expected), encoding="utf-8")
         print(f"written: {DOCUMENT.relative_to(ROOT)}")
     return 0 if all(outcome.good for outcome in outcomes) else 1
+
+
+def chosen(only: list[str] | None) -> list[str]:
+    """The names of the test modules to run."""
+    known = list(module_list())
+    unknown = [name for name in only or [] if name not in known]
+    if unknown:
+        raise RunError(f"{', '.join(unknown)}: not in modules.toml")
+    return only or known
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
@@ -57,18 +63,6 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     if options.write_docs and options.only:
         parser.error("--write-docs describes the whole run: leave --only out")
     return options
-
-
-def sdk(given: Path | None) -> Path:
-    """The SDK that the library was built from, unless another one is given."""
-    if given is None:
-        note = ROOT / "build" / "vm" / "sdk"
-        if not note.is_file():
-            raise RunError("no SDK known: run `make build`, or give --sdk PATH")
-        given = Path(note.read_text(encoding="utf-8").strip())
-    if not (given / "Lib" / "test").is_dir():
-        raise RunError(f"{given}: no SDK with Lib/test in it")
-    return given
 
 
 if __name__ == "__main__":

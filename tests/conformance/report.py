@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from polyvm import vm
 
-from .expected import Expected
-from .outcome import Outcome
 from .runner import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .expected import Expected
+    from .outcome import Outcome
 
 DOCUMENT = ROOT / "docs" / "conformance.md"
 
@@ -94,13 +98,13 @@ def _reasons(outcomes: Sequence[Outcome], expected: Expected) -> str:
         f"| {reason} | {number} | {expected.reasons[reason]} |"
         for reason, number in count.most_common()
     ]
-    return "\n".join(["## Failures by reason\n", "| reason | tests | |", "| --- | ---: | --- |", *rows, ""])
+    return "\n".join(
+        ["## Failures by reason\n", "| reason | tests | |", "| --- | ---: | --- |", *rows, ""]
+    )
 
 
 def _skips(outcomes: Sequence[Outcome]) -> str:
-    count = Counter(
-        _short(reason) for outcome in outcomes for _, reason in outcome.skips
-    )
+    count = Counter(_short(reason) for outcome in outcomes for _, reason in outcome.skips)
     rows = [f"| {_cell(reason)} | {number} |" for reason, number in count.most_common()]
     return "\n".join(["## Skips by reason\n", "| reason | tests |", "| --- | ---: |", *rows, ""])
 
@@ -120,7 +124,10 @@ def _table(outcomes: Sequence[Outcome]) -> str:
         else f"| {o.module} | {_cell(o.broken)} | | | | |"
         for o in outcomes
     ]
-    head = ["| module | run | passed | failures | errors | skipped |", "| --- | ---: | ---: | ---: | ---: | ---: |"]
+    head = [
+        "| module | run | passed | failures | errors | skipped |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
     return "\n".join(["## Modules\n", *head, *rows, ""])
 
 

@@ -21,6 +21,18 @@ class RunError(Exception):
     """The run cannot start; the text says why."""
 
 
+def find_sdk(given: Path | None = None) -> Path:
+    """The SDK that the library was built from, unless another one is given."""
+    if given is None:
+        note = ROOT / "build" / "vm" / "sdk"
+        if not note.is_file():
+            raise RunError("no SDK known: run `make build`, or give --sdk PATH")
+        given = Path(note.read_text(encoding="utf-8").strip())
+    if not (given / "Lib" / "test").is_dir():
+        raise RunError(f"{given}: no SDK with Lib/test in it")
+    return given
+
+
 def also_carried(name: str) -> list[str]:
     """modules.toml: what a test module needs beside what it is seen to import."""
     tables = tomllib.loads((HERE / "modules.toml").read_text(encoding="utf-8"))

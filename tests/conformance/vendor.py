@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 IN_VM = HERE / "in_vm"
 ENTRY = "conformance_entry"
 
+
 class VendorError(Exception):
     """A test module cannot be carried into a VM; the text says why."""
 
@@ -104,7 +105,7 @@ class Library:
         text = path.read_bytes()
         for old, new in CHANGES.get(name, []):
             if text.count(old.encode()) != 1:
-                raise VendorError(f"{path}: {old!r} does not stand there once; adapt place.py")
+                raise VendorError(f"{path}: {old!r} does not stand there once; adapt place.toml")
             text = text.replace(old.encode(), new.encode())
         return Source(path, package, text)
 

@@ -10,6 +10,7 @@
 #include "cut.h"
 
 #include <marshal.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,17 +202,37 @@ static int measure(int count, const char *path) {
   return failed;
 }
 
-int main(int argc, char **argv) {
-  int failed = 0;
-  start_runtime();
-  if (argc == 4 && strcmp(argv[1], "--measure") == 0) return measure(atoi(argv[2]), argv[3]);
+/* VMs run on a thread that is not the process's main one, as in libpolyvm. */
+typedef struct arguments {
+  int argc;
+  char **argv;
+  int failed;
+} arguments;
+
+static void *run_all(void *data) {
+  arguments *a = data;
+  PyGILState_Ensure();
+  if (a->argc == 4 && strcmp(a->argv[1], "--measure") == 0) {
+    a->failed = measure(atoi(a->argv[2]), a->argv[3]);
+    return NULL;
+  }
   PyThreadState *main_state = PyThreadState_Get();
-  for (int i = 1; i < argc; i++) {
+  for (int i = 1; i < a->argc; i++) {
     PyThreadState *vm = make_vm();
     give_streams();
-    failed |= run_file(argv[i]);
+    a->failed |= run_file(a->argv[i]);
     Py_EndInterpreter(vm);
     PyThreadState_Swap(main_state);
   }
-  return failed;
+  return NULL;
+}
+
+int main(int argc, char **argv) {
+  pthread_t thread;
+  arguments a = {argc, argv, 0};
+  start_runtime();
+  PyEval_SaveThread();
+  if (pthread_create(&thread, NULL, run_all, &a) != 0) return 2;
+  pthread_join(thread, NULL);
+  return a.failed;
 }

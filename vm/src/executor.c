@@ -249,15 +249,12 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
   }
   size_t start = 0;
   uint32_t done = 0;
-  pvm_worker *last = NULL;
   for (; done < n; done++) {
     const unsigned char *payload = (const unsigned char *)payloads + start;
     pvm_invocation *invocation = make(task, first_tag + done, payload, ends[done] - start);
     if (invocation == NULL) break;
     start = ends[done];
-    pvm_worker *w = enqueue(executor, invocation);
-    if (w != last) wake(executor, w);
-    last = w;
+    wake(executor, enqueue(executor, invocation)); /* each: workers sleep between two pushes */
   }
   if (done < n) { /* no memory for the rest */
     atomic_fetch_sub(&task->accepted, n - done);

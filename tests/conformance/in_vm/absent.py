@@ -4,15 +4,18 @@ Importing succeeds and so does subclassing what is in it, so that the file's oth
 run. A test that uses it is skipped, as regression tests are where a module is missing.
 """
 
+from typing import Any, Never
 
-def __getattr__(name, module=__name__):
+
+def __getattr__(name: str, module: str = __name__) -> type:
     if name.startswith("__"):
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
-    def skip(*args, **kwargs):
+    def skip(*_args: Any, **_keywords: Any) -> Never:
         from unittest import SkipTest
 
         raise SkipTest(f"needs {module}.{name}, which VMs leave out")
 
-    made = globals()[name] = type(name, (Exception,), {"__module__": module, "__new__": skip})
+    made = type(name, (Exception,), {"__module__": module, "__new__": skip})
+    globals()[name] = made
     return made

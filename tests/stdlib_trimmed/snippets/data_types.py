@@ -81,3 +81,8 @@ print(ns, types.MappingProxyType({"a": 1}), isinstance(lambda: 0, types.Function
 C = types.new_class("C", (int,), {}, lambda d: d.update(x=5))
 print(C(3) + C.x, types.resolve_bases((list[int],)), types.GenericAlias(list, int))
 m = types.ModuleType("m", "doc"); print(m.__doc__, m)
+# %% strptime_without_a_year
+import warnings
+from datetime import datetime
+warnings.simplefilter("ignore")
+print(datetime.strptime("03 04", "%d %m"))

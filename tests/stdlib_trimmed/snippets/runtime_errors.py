@@ -122,3 +122,51 @@ print(eval(code), exec(code))
 ns = {}
 exec((lambda: __import__("json").dumps([1])).__code__, ns)
 print("__builtins__" in ns)
+# %% signatures_in_text
+import enum, inspect
+class Colour(enum.Enum):
+    RED = 1
+print(inspect.signature(enum.Enum), inspect.signature(Colour), inspect.signature(enum.Flag))
+class Texted:
+    def __init__(self): pass
+for text in ("(a, b=1, /, *, c='x,y', d=None)", "($self, /, a, *args, k=-1, **kw)", "(*, a=[1])", "(m=sys.maxsize)"):
+    f = type("F", (), {"__text_signature__": text, "__call__": lambda self: 0, "__name__": "f"})()
+    try:
+        print(inspect._signature_fromstr(inspect.Signature, len, text))
+    except ValueError as error:
+        print(error)
+# %% closure_variables
+import inspect
+class A: real = 1
+def f(a): return len(a.real), real_name, a.imag, str
+real_name = 2
+v = inspect.getclosurevars(f); print(v.globals, sorted(v.builtins), sorted(v.unbound))
+# %% every_public_name_exists
+import importlib
+for name in ("asyncio", "asyncio.base_events", "collections", "dataclasses", "inspect", "os", "typing", "logging", "functools", "enum", "pathlib", "threading", "locale", "codecs", "importlib", "linecache", "traceback", "concurrent.futures", "uuid", "json", "re", "random", "statistics"):
+    module = importlib.import_module(name)
+    missing = [n for n in getattr(module, "__all__", ()) if not hasattr(module, n)]
+    print(name, missing)
+#> asyncio []
+#> asyncio.base_events []
+#> collections []
+#> dataclasses []
+#> inspect []
+#> os []
+#> typing []
+#> logging []
+#> functools []
+#> enum []
+#> pathlib []
+#> threading []
+#> locale []
+#> codecs []
+#> importlib []
+#> linecache []
+#> traceback []
+#> concurrent.futures []
+#> uuid []
+#> json []
+#> re []
+#> random []
+#> statistics []

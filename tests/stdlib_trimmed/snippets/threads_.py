@@ -19,3 +19,7 @@ try:
     f.set_result(4)
 except InvalidStateError as error:
     print("invalid")
+# %% the_main_thread
+import asyncio.events, threading
+print(threading.current_thread().name, threading.current_thread() is threading.main_thread(), threading.main_thread().ident == threading.get_ident())
+#> MainThread True True

@@ -113,11 +113,14 @@ for attempt in (lambda: open(1, "w"), lambda: open(0, closefd=False), lambda: __
 #> [Errno 9] a VM may not use raw file descriptors
 #> [Errno 9] a VM may not use raw file descriptors
 # %% environment_is_empty
-import os, posix
+import posix
+print(posix.environ)
+import os
 print(dict(os.environ), posix.environ)
 os.environ["TZ"] = "UTC"
 print(dict(os.environ))
 os.environ.clear()
+#> {}
 #> {} {}
 #> {'TZ': 'UTC'}
 # %% locale_is_c
@@ -236,3 +239,26 @@ import sys
 sys.path.append("/usr/lib/python3")
 print([getattr(finder, "__name__", finder) for finder in sys.meta_path], sys.path_hooks)
 #> ['BuiltinImporter', 'FrozenImporter'] []
+# %% logging_errors_are_shown
+import io, logging, sys
+sys.stderr = io.StringIO()
+logging.error("%d", "not a number")
+lines = sys.stderr.getvalue().splitlines()
+print(lines[0], "|", [line for line in lines if line.startswith("TypeError")], "|", lines[-3].strip(), "|", lines[-2:])
+#> --- Logging error --- | ['TypeError: %d format: a real number is required, not str'] | File "task/main.py", line 3, in <module> | ["Message: '%d'", "Arguments: ('not a number',)"]
+# %% codecs_are_loaded_on_demand
+import sys
+before = "codecs" in sys.modules
+text = "é".encode().decode("utf-8"), "é".encode("latin-1"), "é".encode("ascii", "replace")
+between = "codecs" in sys.modules
+cyrillic = "Я".encode("cp1251")
+import codecs
+print(before, between, "codecs" in sys.modules, cyrillic, type(codecs.lookup("utf-8")).__name__, codecs.lookup("utf8").name)
+#> False False True b'\xdf' CodecInfo utf-8
+# %% text_files_with_the_first_utf8_entry
+import sys
+with open("/proc/self/comm", encoding="utf-8") as file:
+    print(bool(file.read()), file.encoding)
+print("é".encode("utf-8"), b"\xc3\xa9".decode("UTF-8"))
+#> True utf-8
+#> b'\xc3\xa9' é
