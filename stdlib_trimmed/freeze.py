@@ -91,7 +91,10 @@ def freeze_library(manifest: manifests.Manifest, lib: Path, overrides: Path) -> 
             source, is_package = whole.read_text(), bool(found and found[1])
         else:
             assert found is not None  # manifests.read checked it
-            source, is_package = patches.apply(overrides, shown, found[0].read_text()), found[1]
+            source, is_package = (
+                patches.apply(overrides, shown, found[0].read_text(), lib),
+                found[1],
+            )
         yield compile_module(name, _insert_constants(source), is_package)
     for name in own_modules(lib, overrides):
         source = (overrides / f"{name}.py").read_text()
@@ -212,8 +215,9 @@ def render_inittab(manifest: manifests.Manifest, builtins: list[str]) -> str:
             if fate == "refused":
                 symbol = f"refuse_{entry.module}_{function}"
                 out.append(
-                    f"\nstatic PyObject *{symbol}(PyObject *self, PyObject *args) {{\n"
-                    f"  (void)self, (void)args;\n"
+                    f"\nstatic PyObject *{symbol}(PyObject *self, PyObject *args,\n"
+                    f"                    PyObject *kwargs) {{\n"
+                    f"  (void)self, (void)args, (void)kwargs;\n"
                     f'  return pvm_refuse("{entry.module}.{function}",\n'
                     f"                    {reason});\n}}\n"
                 )

@@ -7,6 +7,7 @@ A change is data beside the freezer, ``overrides/NAME.patch.toml``::
     [[replace]]          # `old` becomes `new`; it must occur `count` times (1 if not given)
     old = '''...'''      # or a list, one text a release: the first that occurs counts
     new = '''...'''
+    optional = true      # only if some release has no such text at all
 
     [[define]]           # a top-level function or class is replaced or removed
     name = "f"           # "Class.method" names a method; a list is as in `old`
@@ -15,6 +16,10 @@ A change is data beside the freezer, ``overrides/NAME.patch.toml``::
 
     [[remove]]           # functions, classes and methods that a VM has no use for
     names = ["f", "Class.method"]
+
+    [[borrow]]           # a copy of another module's function, added at the end
+    module = "m"
+    name = "f"
 
     [[append]]           # text added at the end of the module
     new = '''...'''
@@ -33,11 +38,13 @@ import hashlib
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+import manifest as manifests
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_KEYS = {"why", "replace", "define", "remove", "append"}
+_KEYS = {"why", "replace", "define", "remove", "borrow", "append"}
 
 
 class PatchError(Exception):
@@ -50,8 +57,11 @@ def override(folder: Path, name: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def apply(folder: Path, name: str, source: str) -> str:
-    """Return ``source`` of module ``name`` with its changes; unchanged if it has none."""
+def apply(folder: Path, name: str, source: str, lib: Path) -> str:
+    """Return ``source`` of module ``name`` with its changes; unchanged if it has none.
+
+    lib: the release's library, for what is borrowed from other modules.
+    """
     path = folder / f"{name}.patch.toml"
     if not path.is_file():
         return source
@@ -69,6 +79,11 @@ def apply(folder: Path, name: str, source: str) -> str:
             source = "".join([*lines[:start], *lines[end:]])
     for change in changes.get("replace", []):
         source = _replace(path.name, source, change)
+    for change in changes.get("borrow", []):
+        found = manifests.source_of(lib, change["module"])
+        text = found[0].read_text() if found is not None else ""
+        start, end = span(path.name, text, change["name"])
+        source += "\n\n" + "".join(text.splitlines(keepends=True)[start:end])
     for change in changes.get("append", []):
         source = source.rstrip("\n") + "\n\n" + change["new"].lstrip("\n")
     return source
@@ -93,6 +108,8 @@ def _replace(where: str, source: str, change: dict[str, Any]) -> str:
     olds, new, expected = _list(change["old"]), change["new"], change.get("count", 1)
     old = next((text for text in olds if text in source), olds[0])
     count = source.count(old)
+    if count == 0 and change.get("optional", False):
+        return source
     if count != expected:
         line = next((text for text in old.splitlines() if text.strip()), "")
         raise PatchError(f"{where}: {line.strip()!r} occurs {count} times, not {expected}")

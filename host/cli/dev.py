@@ -1,10 +1,9 @@
-"""``polyvm dev TASK [--input FILE|JSON]``."""
+"""``polyvm dev TASK [JSON | --input FILE]``."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from polyvm.host import dev, finder
@@ -20,12 +19,12 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("task", metavar="TASK", help="task folder, or its name under tasks/")
-    parser.add_argument(
-        "--input",
-        metavar="FILE|JSON",
-        default="null",
-        help="one payload, or a file of JSON lines, of which the task's own are taken "
-        "(default: %(default)s)",
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument(
+        "payload", metavar="JSON", nargs="?", default="null", help="the payload (default: null)"
+    )
+    given.add_argument(
+        "--input", metavar="FILE", help="JSON lines, of which the task's own are taken; - is stdin"
     )
 
 
@@ -33,7 +32,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     """Print each result as a line of JSON; tracebacks go to stderr."""
     code = ExitCode.OK
     with dev.opened(finder.find(options.task)) as task:
-        for line, payload in _payloads(options.input, task):
+        payloads = _lines(options.input, task) if options.input else _one(options.payload)
+        for line, payload in payloads:
             answer = task(payload)
             if answer.failure is None:
                 print(to_json(answer.value))
@@ -43,13 +43,14 @@ def run(options: argparse.Namespace) -> ExitCode:
     return code
 
 
-def _payloads(source: str, task: dev.OrdinaryTask) -> Iterator[tuple[int, Any]]:
-    if not _is_file(source):
-        try:
-            yield 1, from_json(source.encode())[0]
-        except ValueError as error:
-            raise UsageError(f"--input {source[:80]!r} is no file, and {error}") from None
-        return
+def _one(text: str) -> Iterator[tuple[int, Any]]:
+    try:
+        yield 1, from_json(text.encode())[0]
+    except ValueError as error:
+        raise UsageError(f"payload {error}") from None
+
+
+def _lines(source: str, task: dev.OrdinaryTask) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(read_lines(source, threading.Event()), start=1):
         if isinstance(line, OverlongLine):
             raise MissingError(f"{source}:{number}: line is too long")
@@ -62,9 +63,3 @@ def _payloads(source: str, task: dev.OrdinaryTask) -> Iterator[tuple[int, Any]]:
             if task.takes(payload):
                 yield number, payload
 
-
-def _is_file(source: str) -> bool:
-    try:
-        return Path(source).is_file()
-    except (OSError, ValueError):  # a JSON text that is no possible path
-        return False

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 BUILD = ROOT / "build" / "conformance"
+MEMORY = 4 << 30  # bytes that one module may take
 
 
 class RunError(Exception):
@@ -93,27 +95,50 @@ class Runner:
         command += [str(work / "request.json"), str(work / "answer.json")]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         with (work / "output").open("w+b") as output:
-            try:
-                done = subprocess.run(
-                    command,
-                    cwd=work / "cwd",
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    timeout=self.timeout,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                return f"no end after {self.timeout} s{self._place(work)}"
-            if done.returncode == 0:
+            child = subprocess.Popen(
+                command,
+                cwd=work / "cwd",
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+            stopped = self._watch(child)
+            if stopped:
+                child.kill()
+                child.wait()
+                return stopped + self._place(work)
+            if child.returncode == 0:
                 return ""
-            if done.returncode < 0:
-                return f"crash: {signal.Signals(-done.returncode).name}{self._place(work)}"
+            if child.returncode < 0:
+                return f"crash: {signal.Signals(-child.returncode).name}{self._place(work)}"
             output.seek(0)
             text = output.read().decode("utf-8", "replace").strip()
-            return f"exit status {done.returncode}: {text[-2000:]}"
+            return f"exit status {child.returncode}: {text[-2000:]}"
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> str:
+        """Wait for the child; "" when it has ended, or why it must be ended."""
+        end = time.monotonic() + self.timeout
+        while True:
+            try:
+                child.wait(max(0.0, min(0.2, end - time.monotonic())))
+            except subprocess.TimeoutExpired:
+                if time.monotonic() >= end:
+                    return f"no end after {self.timeout} s"
+                if resident(child.pid) > MEMORY:
+                    return f"more than {MEMORY >> 30} GiB of memory"
+            else:
+                return ""
 
     def _place(self, work: Path) -> str:
         progress = work / "progress"
         return f" in {progress.read_text(encoding='utf-8')}" if progress.is_file() else ""
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory that a process of ours holds; 0 if it has just ended."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

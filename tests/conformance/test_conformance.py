@@ -11,7 +11,7 @@ from .outcome import judge
 from .runner import RunError, Runner, find_sdk, module_list
 from .vendor import Source, imports
 
-FAST = ["test_bisect", "test_dataclasses", "test_enum", "test_heapq", "test_json", "test_operator"]
+FAST = ["test_bisect", "test_dataclasses", "test_heapq", "test_json"]
 
 
 @pytest.mark.parametrize("name", FAST)

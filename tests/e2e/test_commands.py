@@ -68,7 +68,7 @@ def test_call_by_folder_and_by_name(cli: Cli, who: Path) -> None:
 
 
 def test_dev_gives_what_a_vm_gives_but_in_vm(cli: Cli, who: Path) -> None:
-    done = cli("dev", who, "--input", '"x"')
+    done = cli("dev", who, '"x"')
     assert done.code == ExitCode.OK
     assert json.loads(done.out) == ["x", "é", "who", "1.0.0", False]
 
@@ -97,7 +97,7 @@ from polyvm.host.cli import main
 sys.exit(main())
 """
     for arguments, code, words in [
-        (["dev", str(who), "--input", "1"], ExitCode.OK, "who"),
+        (["dev", str(who), "1"], ExitCode.OK, "who"),
         (["info"], ExitCode.UNAVAILABLE, "polyvm: polyvm's library is not built"),
     ]:
         done = subprocess.run(

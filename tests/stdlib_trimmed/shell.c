@@ -84,8 +84,8 @@ static PyModuleDef_Slot shell_slots[] = {
     {0, NULL},
 };
 
-static PyModuleDef shell_def = {
-    PyModuleDef_HEAD_INIT, .m_name = "_polyvm", .m_methods = shell_methods, .m_slots = shell_slots};
+static PyModuleDef shell_def = {PyModuleDef_HEAD_INIT, .m_name = "_polyvm",
+                                .m_methods = shell_methods, .m_slots = shell_slots};
 
 PyObject *PyInit__polyvm(void) {
   return PyModuleDef_Init(&shell_def);

@@ -19,7 +19,7 @@ static void cut_function(PyMethodDef *methods, const pvm_cut_function *cut) {
   while (from->ml_name != NULL && strcmp(from->ml_name, cut->name) != 0) from++;
   if (from->ml_name == NULL) return; /* this build has no such function */
   if (cut->refuse != NULL) {
-    from->ml_meth = cut->refuse;
+    from->ml_meth = (PyCFunction)(void (*)(void))cut->refuse;
     from->ml_flags = METH_VARARGS | METH_KEYWORDS;
     return;
   }
@@ -140,8 +140,8 @@ static PyModuleDef_Slot cut_slots[] = {
     {0, NULL},
 };
 
-static PyModuleDef cut_def = {
-    PyModuleDef_HEAD_INIT, .m_name = "_cut", .m_methods = cut_methods, .m_slots = cut_slots};
+static PyModuleDef cut_def = {PyModuleDef_HEAD_INIT, .m_name = "_cut", .m_methods = cut_methods,
+                              .m_slots = cut_slots};
 
 PyObject *PyInit__cut(void) {
   return PyModuleDef_Init(&cut_def);

@@ -15,7 +15,7 @@
 /* One function of a C module that goes (refuse == NULL) or is replaced by `refuse`. */
 typedef struct pvm_cut_function {
   const char *name;
-  PyCFunction refuse;
+  PyCFunctionWithKeywords refuse;
 } pvm_cut_function;
 
 /* One C module with functions cut; init == NULL stands for sys, which has none. */

@@ -13,10 +13,10 @@
 #include "pycore_ceval.h"
 #include "pycore_faulthandler.h"
 #include "pycore_getopt.h"
+#include "pycore_importdl.h"
 #include "pycore_initconfig.h"
 #include "pycore_pathconfig.h"
 #include "pycore_unicodeobject.h"
-#include "pycore_importdl.h"
 
 /*
 ** {==================================================================
@@ -27,7 +27,7 @@
 /* Contract of the original: fill what the caller left unset. The module search path
 ** becomes an empty list, the rest empty strings; no file is looked at. */
 PyStatus _PyConfig_InitPathConfig(PyConfig *config, int compute_path_config) {
-  wchar_t **unset[] = {&config->prefix,          &config->exec_prefix, &config->base_prefix,
+  wchar_t **unset[] = {&config->prefix,           &config->exec_prefix, &config->base_prefix,
                        &config->base_exec_prefix, &config->executable,  &config->base_executable,
                        &config->platlibdir};
   if (!compute_path_config) return _PyStatus_OK();
@@ -94,7 +94,8 @@ PyStatus _PyFaulthandler_Init(int enable) {
   return _PyStatus_OK();
 }
 
-void _PyFaulthandler_Fini(void) {}
+void _PyFaulthandler_Fini(void) {
+}
 
 _PyPerf_Callbacks _Py_perfmap_callbacks = {NULL, NULL, NULL};
 _PyPerf_Callbacks _Py_perfmap_jit_callbacks = {NULL, NULL, NULL};

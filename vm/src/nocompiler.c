@@ -29,8 +29,8 @@
 #include "pycore_opcode_metadata.h"
 #undef NEED_OPCODE_METADATA
 
-#define NO_COMPILER                                                         \
-  "compile() is not available in a VM: tasks run bytecode only; exec and " \
+#define NO_COMPILER                                                                                \
+  "compile() is not available in a VM: tasks run bytecode only; exec and "                         \
   "eval take code objects"
 
 static void *no_compiler(void) {

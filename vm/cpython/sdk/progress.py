@@ -85,7 +85,7 @@ class Progress:
         """
         self.note(f"$ {shlex.join(command)}")
         tail: deque[str] = deque(maxlen=TAIL_LINES)
-        process = subprocess.Popen(  # noqa: S603 - commands are ours, no shell
+        with subprocess.Popen(  # noqa: S603 - commands are ours, no shell
             command,
             cwd=cwd,
             env=env,
@@ -95,23 +95,23 @@ class Progress:
             encoding="utf-8",
             errors="replace",
             process_group=0,
-        )
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                self._log.write(line)
-                tail.append(line)
-                if watch is not None:
-                    watch(line)
-            status = process.wait()
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
+        ) as process:
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    self._log.write(line)
+                    tail.append(line)
+                    if watch is not None:
+                        watch(line)
                 process.wait()
-            self._log.flush()
-        if status != 0:
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGTERM)
+                self._log.flush()
+        if process.returncode != 0:
+            ended = f"ended with status {process.returncode}"
             raise SdkError(
-                f"{self._title}: `{shlex.join(command[:3])} ...` ended with status {status}; "
+                f"{self._title}: `{shlex.join(command[:3])} ...` {ended}; "
                 f"the whole output is in {self.log_path}",
                 "".join(tail),
             )

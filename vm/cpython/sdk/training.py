@@ -44,7 +44,9 @@ def train(source: Path, program: Path, env: Mapping[str, str], progress: Progres
     if make_variable := compiling.make_variable(source, "LLVM_PROF_FILE"):
         name, _, value = make_variable.partition("=")
         environment[name] = value.strip('"')
-    progress.run(["./python", "-E", "-s", "-B", str(program)], cwd=source, env=environment, watch=watch)
+    progress.run(
+        ["./python", "-E", "-s", "-B", str(program)], cwd=source, env=environment, watch=watch
+    )
     if merge := compiling.make_variable(source, "LLVM_PROF_MERGER"):
         progress.run(["sh", "-c", merge], cwd=source, env=env)
     return time.monotonic() - started

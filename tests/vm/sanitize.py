@@ -1,0 +1,233 @@
+"""The C runtime under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
+
+    python tests/vm/sanitize.py [--sdk SDK] [--rounds N] [--quick] [NAME ...]
+
+`--quick` runs ring and park only, which need no Python. Everything else is built from
+vm/src with the sanitizer in and linked with the SDK's CPython, which has none: what
+CPython itself does with memory is seen through its allocator's calls only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "vm" / "src"
+PROGRAMS = Path(__file__).parent / "c"
+BUILD = ROOT / "build" / "sanitize"
+FROZEN = ROOT / "build" / "vm" / "isolated"  # frozen.o and the tables, from vm/build.py
+
+COMMON = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fno-omit-frame-pointer", "-Wall", "-Wextra"]
+COMMON += ["-Wno-missing-field-initializers", "-ftls-model=initial-exec", "-UNDEBUG"]
+SANITIZERS = {
+    "address": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+    # ThreadSanitizer does not model fences. Here they only order wake-ups; data is
+    # handed over by acquire and release of the rings, which it does model.
+    "thread": ["-fsanitize=thread", "-Wno-tsan"],
+}
+ENVIRONMENT = {
+    # CPython keeps what it made until the process ends, in mappings that the leak
+    # detector does not search: its report would be of CPython's live objects.
+    "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
+    # It does not know pthread_timedjoin_np either, and would call joined threads leaked.
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1:report_thread_leaks=0",
+}
+TASKS = {
+    "echo": "def run(x):\n    return x\n",
+    "work": """
+import asyncio, collections, dataclasses, datetime, decimal, enum, json, logging, re
+@dataclasses.dataclass
+class A:
+    x: int
+    y: list
+class E(enum.Enum):
+    M = 1
+async def later(n):
+    await asyncio.sleep(0)
+    return n
+class Late:
+    def __del__(self): print("at the end")
+kept = [Late()]
+def run(x):
+    rows = [A(i, [i] * 5) for i in range(200)]
+    json.loads(json.dumps([dataclasses.asdict(r) for r in rows]))
+    logging.warning("working on %r", x)
+    print("half a line", end="")
+    print("x" * 70_000)
+    kept.append([re.compile("a+"), decimal.Decimal(1) / 7, datetime.datetime(2020, 1, 1), open("/dev/null")])
+    return [rows, E.M, asyncio.run(later(5)), {"s": {1}, b"b": (1, 2)}, bytes(70_000), 2**64 - 1]
+""",
+    "count": "n = 0\ndef run(x):\n    global n\n    n += 1\n    return n\n",
+    "fail": """
+class Bad(Exception):
+    def __str__(self): raise RuntimeError
+def deep(n): return deep(n + 1)
+def run(x):
+    kind = x if isinstance(x, int) else 0
+    if kind == 0: raise ValueError("v")
+    if kind == 1: return object()
+    if kind == 2: return 2 ** 64
+    if kind == 3: deep(0)
+    if kind == 4: raise Bad
+    if kind == 5: raise ExceptionGroup("g", [ValueError(1), ExceptionGroup("h", [KeyError(2)])])
+    if kind == 6:
+        a = []; a.append(a)
+        return a
+    try: 1 / 0
+    except ZeroDivisionError as e: raise KeyError("k") from e
+""",
+    "broken": "import nosuchmodule\n",
+    "forever": "def run(x):\n    while True: pass\n",
+    "log": "import sys\ndef run(x):\n    print('out', x); sys.stderr.write('err')\n",
+}
+
+
+class Failure(Exception):
+    """A program could not be built, or a sanitizer found something."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A test program: what it is linked from, and the arguments of a long run."""
+
+    name: str
+    sources: tuple[str, ...]  # of vm/src; empty: all of them, and CPython
+    arguments: tuple[str, ...]
+
+
+PROGRAM_LIST = (
+    Program("ring_test", ("ring",), ("300000",)),
+    Program("park_test", ("park", "ring"), ("300000",)),
+    Program("runtime_test", (), ()),
+)
+
+
+def run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)}\n{(done.stdout + done.stderr)[-6000:]}")
+    return done.stdout
+
+
+def python_flags(sdk: Path) -> list[str]:
+    described = json.loads((sdk / "sdk.json").read_text())
+    return [
+        "-DPy_BUILD_CORE",
+        "-DPVM_BUILD_VARIANT=\"sanitize\"",
+        f"-DPVM_BYTECODE_MAGIC={described['bytecode_magic']}u",
+        f"-I{sdk / 'include'}",
+        f"-I{sdk / 'include' / 'internal'}",
+    ]
+
+
+def build(program: Program, sanitizer: str, sdk: Path | None, out: Path, jobs: int) -> Path:
+    """Compile and link one program under one sanitizer; returns the executable."""
+    out.mkdir(parents=True, exist_ok=True)
+    flags = [*COMMON, *SANITIZERS[sanitizer], f"-I{SOURCES}", f"-I{ROOT / 'vm' / 'include'}"]
+    sources = [SOURCES / f"{name}.c" for name in program.sources] or sorted(SOURCES.glob("*.c"))
+    rest: list[str] = []
+    if not program.sources:
+        if sdk is None:
+            raise Failure("no SDK: run `make build` first, or name one with --sdk")
+        described = json.loads((sdk / "sdk.json").read_text())
+        flags += python_flags(sdk)
+        rest = [str(FROZEN / f"{name}.o") for name in ("frozen", "inittab", "dropped")]
+        rest += [str(sdk / described["archive"]), *described["link_libs"]]
+    objects = []
+
+    def compile_one(source: Path) -> None:
+        obj = out / f"{program.name}-{source.stem}.o"
+        run(["gcc", *flags, "-c", str(source), "-o", str(obj)])
+        objects.append(str(obj))
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(compile_one, [*sources, PROGRAMS / f"{program.name}.c"]))
+    executable = out / program.name
+    link = ["gcc", *SANITIZERS[sanitizer], "-Wl,--gc-sections", "-o", str(executable)]
+    run([*link, *objects, *rest, "-lpthread"])
+    return executable
+
+
+def write_tasks(folder: Path) -> Path:
+    """The marshalled code that runtime_test runs."""
+    from polyvm.vm import toolchain
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, source in TASKS.items():
+        pyc = toolchain.compile(source.encode(), f"{name}/main.py")
+        (folder / f"{name}.code").write_bytes(pyc[16:])
+    return folder
+
+
+def execute(executable: Path, arguments: list[str], sanitizer: str, seconds: float) -> str:
+    """Run it; Failure with the sanitizer's words if it does not end well."""
+    command = [str(executable), *arguments]
+    if sanitizer == "thread" and (setarch := shutil.which("setarch")):
+        # GCC's ThreadSanitizer cannot place its shadow when the kernel spreads mappings wide.
+        command = [setarch, "--addr-no-randomize", *command]
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            env={**os.environ, **ENVIRONMENT},
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Failure(f"{executable.name} did not end in {seconds:.0f} s: {error.stdout!r}") from error
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr[-12000:]}")
+    return done.stdout
+
+
+def recorded_sdk() -> Path | None:
+    stamp = ROOT / "build" / "vm" / "sdk"
+    return Path(stamp.read_text().strip()) if stamp.exists() else None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sdk", type=Path, default=recorded_sdk())
+    parser.add_argument("--rounds", type=int, default=20, help="how long runtime_test goes on")
+    parser.add_argument("--seed", type=int, default=None, help="of runtime_test's payloads")
+    parser.add_argument("--quick", action="store_true", help="ring and park only")
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("names", nargs="*", help="programs; all by default")
+    options = parser.parse_args()
+    seed = options.seed or int.from_bytes(os.urandom(3), "big") + 1
+    failed = 0
+    for program in PROGRAM_LIST:
+        if options.names and program.name not in options.names:
+            continue
+        if options.quick and not program.sources:
+            continue
+        for sanitizer in SANITIZERS:
+            label = f"{program.name}, {sanitizer}"
+            print(f"{label}: building", file=sys.stderr, flush=True)
+            try:
+                executable = build(program, sanitizer, options.sdk, BUILD / sanitizer, options.jobs)
+                arguments = list(program.arguments)
+                if not program.sources:
+                    arguments = [str(write_tasks(BUILD / "tasks")), str(options.rounds), str(seed)]
+                print(f"{label}: running {' '.join(arguments)}", file=sys.stderr, flush=True)
+                print(execute(executable, arguments, sanitizer, 1800).strip(), flush=True)
+            except Failure as error:
+                print(f"{label}: FAILED\n{error}", file=sys.stderr)
+                failed += 1
+    print("sanitize: all clean" if failed == 0 else f"sanitize: {failed} failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,6 @@
+"""The cffi module of the toolchain flavour; its objects have no types that a checker knows."""
+
+from typing import Any
+
+ffi: Any
+lib: Any
