@@ -13,10 +13,10 @@ OTHERS = ("#8a8f98", "#4f7cac", "#c0843d", "#9b5d8f", "#b5b9bf", "#6b7280")
 def draw(results: dict[str, Any], folder: Path) -> list[Path]:
     """Write chart.png and chart.svg into `folder`; nothing when matplotlib is not there."""
     try:
-        import matplotlib as mpl  # noqa: PLC0415 - optional
+        import matplotlib as mpl
 
         mpl.use("Agg")
-        from matplotlib import pyplot as plt  # noqa: PLC0415 - optional
+        from matplotlib import pyplot as plt
     except ImportError:
         return []
     sections = results["sections"]

@@ -23,7 +23,7 @@ _CHUNK = 256 * 1024
 _LOOK_UP = 0.1  # seconds between looks at `stop` while a pipe gives nothing
 
 
-class OverlongLine(Exception):  # noqa: N818 - a value handed on, never raised
+class OverlongLine(Exception):
     """Stands for a line of more than MAX_LINE_BYTES, which was skipped."""
 
 

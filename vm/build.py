@@ -25,8 +25,20 @@ VM = Path(__file__).resolve().parent
 ROOT = VM.parent
 BINDING = VM / "binding"
 
-WARNINGS = ["-Wall", "-Wextra", "-Werror=implicit-function-declaration", "-Wno-missing-field-initializers"]
-CODE = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-fPIC", "-fvisibility=hidden", "-ftls-model=initial-exec"]
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Werror=implicit-function-declaration",
+    "-Wno-missing-field-initializers",
+]
+CODE = [
+    "-std=gnu11",
+    "-D_GNU_SOURCE",
+    "-O2",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-ftls-model=initial-exec",
+]
 CODE += ["-ffunction-sections", "-fdata-sections", "-fno-plt", "-DNDEBUG"]
 # -Bsymbolic and --exclude-libs: no symbol of the private CPython meets the host's.
 LINK = ["-shared", "-Wl,--gc-sections", "-Wl,-Bsymbolic", "-Wl,--exclude-libs,ALL"]
@@ -132,7 +144,12 @@ def build_library(flavour: Flavour, sdk: Path, build: Path, jobs: int) -> Path:
     temporary = library.with_suffix(".new")
     command = ["gcc", *LINK, f"-Wl,-soname,{library.name}"]
     command += [f"-Wl,--version-script={VM / 'exports.map'}", "-o", str(temporary)]
-    command += [*map(str, objects), str(sdk / described["archive"]), *described["link_libs"], "-lpthread"]
+    command += [
+        *map(str, objects),
+        str(sdk / described["archive"]),
+        *described["link_libs"],
+        "-lpthread",
+    ]
     run(command, f"linking {library.name}")
     os.replace(temporary, library)  # a process that has the old one loaded keeps it
     stamp.write_text(key)

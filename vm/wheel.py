@@ -38,7 +38,9 @@ def main() -> int:
     stage(staged)
     shutil.rmtree(made, ignore_errors=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run([*pip, "wheel", "--quiet", "--no-deps", "-w", str(made), str(staged)], check=True)
+    subprocess.run(
+        [*pip, "wheel", "--quiet", "--no-deps", "-w", str(made), str(staged)], check=True
+    )
     (pure,) = made.glob("*.whl")
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
     tags = ["--python-tag=cp311", "--abi-tag=abi3", f"--platform-tag={platform}", "--remove"]

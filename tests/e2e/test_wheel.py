@@ -62,7 +62,9 @@ def test_a_clean_environment_packs_and_runs_a_bundle(clean: Path, tmp_path: Path
 
     polyvm("pack", "double")
     assert polyvm("call", "double-1.0.0.bundle", "[1, 2]").strip() == "[1,2,1,2]"
-    polyvm("run", "double-1.0.0.bundle", "--input", "in.jsonl", "--output", "out.jsonl", "--no-table")
+    polyvm(
+        "run", "double-1.0.0.bundle", "--input", "in.jsonl", "--output", "out.jsonl", "--no-table"
+    )
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
     assert len(lines) == 3
     assert all('"done"' in line for line in lines)

@@ -122,7 +122,7 @@ def python_flags(sdk: Path) -> list[str]:
     described = json.loads((sdk / "sdk.json").read_text())
     return [
         "-DPy_BUILD_CORE",
-        "-DPVM_BUILD_VARIANT=\"sanitize\"",
+        '-DPVM_BUILD_VARIANT="sanitize"',
         f"-DPVM_BYTECODE_MAGIC={described['bytecode_magic']}u",
         f"-I{sdk / 'include'}",
         f"-I{sdk / 'include' / 'internal'}",

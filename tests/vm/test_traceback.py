@@ -164,7 +164,7 @@ def ordinary(source: str) -> str:
     """What ordinary Python prints: frames of the snippet, without source lines and carets."""
     try:
         scope: dict[str, object] = {"__name__": "main"}
-        exec(compile(textwrap.dedent(source), "t/main.py", "exec"), scope)  # noqa: S102
+        exec(compile(textwrap.dedent(source), "t/main.py", "exec"), scope)
         scope["run"](None)  # type: ignore[operator]
     except BaseException as error:  # noqa: BLE001
         assert error.__traceback__ is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from .library import ERR_MAX, check, ffi, lib, take
 from .program import Program
@@ -27,6 +27,8 @@ class Outcome(enum.IntEnum):
 
 
 class Lane(enum.IntEnum):
+    """Which queue a task belongs to."""
+
     CORE = 0
     REGULAR = 1
     LOW = 2
@@ -55,7 +57,8 @@ class Completion:
 @dataclass(slots=True, frozen=True)
 class TaskStats:
     """accepted, finished, failed: invocations so far (failed: not DONE). running: now.
-    vms: VMs that hold the task; bytes: their memory."""
+    vms: VMs that hold the task; bytes: their memory.
+    """
 
     accepted: int
     finished: int
@@ -176,6 +179,7 @@ class Executor:
         return _completion(raw[0])
 
     def stats(self, task: int) -> TaskStats:
+        """Count what the task has done so far and holds now."""
         raw = ffi.new("pvm_task_stats *")
         check(lib.pvm_task_stats_get(self._handle(), task, raw))
         return TaskStats(raw.accepted, raw.finished, raw.failed, raw.running, raw.vms, raw.bytes)
@@ -202,7 +206,7 @@ class Executor:
             check(-3)
         return self._executor
 
-    def __enter__(self) -> Executor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

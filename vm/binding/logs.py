@@ -12,7 +12,8 @@ _SOURCES = ("stdout", "stderr", "logging")
 @dataclass(slots=True, frozen=True)
 class LogRecord:
     """time_ns: since the epoch. source: "stdout", "stderr" or "logging". level: Python's
-    logging levels. logger: its name, "" for printed lines. text: one line or message."""
+    logging levels. logger: its name, "" for printed lines. text: one line or message.
+    """
 
     time_ns: int
     source: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from .executor import Outcome
 from .library import ERR_MAX, check, ffi, lib, take
@@ -14,7 +14,8 @@ from .program import Program
 @dataclass(frozen=True)
 class VmStats:
     """bytes: memory the VM holds; peak_bytes: its maximum since the last reset;
-    create_ns: time that the last create or reset took."""
+    create_ns: time that the last create or reset took.
+    """
 
     id: int
     generation: int
@@ -56,18 +57,17 @@ class Vm:
         self._vm = None
 
     def stats(self) -> VmStats:
+        """What the VM has done and holds."""
         raw = ffi.new("pvm_vm_stats *")
         check(lib.pvm_vm_stats_get(self._handle(), raw))
-        return VmStats(
-            raw.id, raw.generation, raw.calls, raw.bytes, raw.peak_bytes, raw.create_ns
-        )
+        return VmStats(raw.id, raw.generation, raw.calls, raw.bytes, raw.peak_bytes, raw.create_ns)
 
     def _handle(self) -> Any:
         if self._vm is None:
             check(-3)
         return self._vm
 
-    def __enter__(self) -> Vm:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

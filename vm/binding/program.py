@@ -39,7 +39,9 @@ class Program:
         self.size = 0
         raw = lib.pvm_program_new(name.encode(), version.encode(), entry.encode())
         if not raw:
-            raise VmError(-2, f"task {name!r}, version {version!r}, entry {entry!r}: not valid names")
+            raise VmError(
+                -2, f"task {name!r}, version {version!r}, entry {entry!r}: not valid names"
+            )
         self.handle: Any = ffi.gc(raw, lib.pvm_program_release)
         for module, item in modules.items():
             flags = lib.PVM_MODULE_PACKAGE if item.package else 0

@@ -3,7 +3,7 @@
 Run `python3 vm/cpython/build.py --help`; README.md beside this file is the manual.
 """
 
-# ruff: noqa: INP001 - a script
+
 
 from sdk.cli import main
 

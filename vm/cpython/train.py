@@ -9,7 +9,7 @@ interpreter has are used.
 Usage: python train.py [SECONDS], the time to spend (default 30); prints a line a round.
 """
 
-# ruff: noqa: INP001 - a script
+
 
 import sys
 import time

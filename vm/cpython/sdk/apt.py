@@ -173,8 +173,8 @@ def _configuration(folder: Path) -> str:
 
 
 def _package_version(release: Release, config: Path, folder: Path) -> str:
-    listing = subprocess.run(  # noqa: S603 - no shell, and pinned words
-        ["apt-cache", "-c", str(config), "showsrc", release.package],  # noqa: S607 - on PATH
+    listing = subprocess.run(
+        ["apt-cache", "-c", str(config), "showsrc", release.package],
         cwd=folder,
         capture_output=True,
         text=True,

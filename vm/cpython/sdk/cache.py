@@ -42,7 +42,7 @@ def compiler_version(compiler: str) -> str:
     command = compiler.split()
     try:
         version, machine = (
-            subprocess.run(  # noqa: S603 - the user's own $CC
+            subprocess.run(
                 [*command, option], capture_output=True, text=True, check=True
             ).stdout
             for option in ("--version", "-dumpmachine")

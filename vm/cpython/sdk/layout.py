@@ -62,7 +62,7 @@ def describe(target: Path, wanted_modules: set[str]) -> dict[str, object]:
         "'link_libs': [v.get(n) or '' for n in ('LIBS', 'SYSLIBS', 'MODLIBS', 'LIBM')]}))"
     )
     python = target / "bin/python"
-    run = subprocess.run(  # noqa: S603 - what was just built
+    run = subprocess.run(
         [str(python), "-I", "-c", script],
         cwd="/",
         capture_output=True,

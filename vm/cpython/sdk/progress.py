@@ -85,7 +85,7 @@ class Progress:
         """
         self.note(f"$ {shlex.join(command)}")
         tail: deque[str] = deque(maxlen=TAIL_LINES)
-        with subprocess.Popen(  # noqa: S603 - commands are ours, no shell
+        with subprocess.Popen(
             command,
             cwd=cwd,
             env=env,
