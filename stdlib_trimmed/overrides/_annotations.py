@@ -49,6 +49,14 @@ class Expression:
     def __hash__(self):
         return hash(self.text)
 
+    # as code objects: copied as they are, and not pickled
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
     def __reduce__(self):
         raise TypeError("cannot pickle code objects")
 

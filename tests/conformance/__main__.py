@@ -4,8 +4,6 @@ Exit status 0: every failure is explained in expected.toml, and every explained 
 1: something else happened; it is listed. 2: the run could not start.
 """
 
-# ruff: noqa: T201  it is a command
-
 from __future__ import annotations
 
 import argparse

@@ -63,8 +63,9 @@ def _head(outcomes: Sequence[Outcome]) -> str:
     run = sum(o.run for o in outcomes)
     passed = sum(o.passed for o in outcomes)
     skipped = sum(len(o.skips) for o in outcomes)
-    failed = sum(o.failures + o.errors for o in outcomes)
-    share = 100 * passed / max(1, passed + failed)
+    failed = sum(len(o.comparison.explained) for o in outcomes)
+    unexplained = sum(len(o.comparison.unexplained) for o in outcomes)
+    share = 100 * passed / max(1, passed + failed + unexplained)
     return f"""# Conformance
 
 <!-- Written by `python -m tests.conformance --write-docs`: do not edit. -->
@@ -82,11 +83,13 @@ that tasks run in.
 | passed | {passed} |
 | skipped | {skipped} |
 | failed, each with a known reason | {failed} |
+| failed without one | {unexplained} |
 | passed, of those not skipped | {share:.1f} % |
 
-A test with several failing subtests counts once. Tests that CPython expects to fail, and that
-do, count as passed. A failure without a reason in `tests/conformance/expected.toml` fails the
-run, and so does a reason whose test passes.
+A test with several failing subtests counts once; a skipped subtest counts as a skip. Tests that
+CPython expects to fail, and that do, count as passed. Doctests are source text and do not run.
+A failure without a reason in `tests/conformance/expected.toml` fails the run, and so does a
+reason whose test passes.
 """
 
 
@@ -105,7 +108,10 @@ def _reasons(outcomes: Sequence[Outcome], expected: Expected) -> str:
 
 def _skips(outcomes: Sequence[Outcome]) -> str:
     count = Counter(_short(reason) for outcome in outcomes for _, reason in outcome.skips)
-    rows = [f"| {_cell(reason)} | {number} |" for reason, number in count.most_common()]
+    common = [(reason, number) for reason, number in count.most_common() if number >= 5]
+    rows = [f"| {_cell(reason)} | {number} |" for reason, number in common]
+    rest = count.total() - sum(number for _, number in common)
+    rows.append(f"| {len(count) - len(common)} reasons with fewer than 5 tests each | {rest} |")
     return "\n".join(["## Skips by reason\n", "| reason | tests |", "| --- | ---: |", *rows, ""])
 
 

@@ -29,7 +29,9 @@ def unpack(data: bytes) -> Any:
 
 def code(source: str, filename: str) -> bytes:
     """The marshalled code object of a module."""
-    return toolchain.compile(textwrap.dedent(source).encode("utf-8", "surrogatepass"), filename)[16:]
+    return toolchain.compile(textwrap.dedent(source).encode("utf-8", "surrogatepass"), filename)[
+        16:
+    ]
 
 
 def program(

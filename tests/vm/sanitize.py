@@ -106,7 +106,7 @@ class Program:
 
 PROGRAM_LIST = (
     Program("ring_test", ("ring",), ("300000",)),
-    Program("park_test", ("park", "ring"), ("300000",)),
+    Program("park_test", ("park", "ring"), ("100000",)),
     Program("runtime_test", (), ()),
 )
 
@@ -185,9 +185,13 @@ def execute(executable: Path, arguments: list[str], sanitizer: str, seconds: flo
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise Failure(f"{executable.name} did not end in {seconds:.0f} s: {error.stdout!r}") from error
+        raise Failure(
+            f"{executable.name} did not end in {seconds:.0f} s: {error.stdout!r}"
+        ) from error
     if done.returncode != 0:
-        raise Failure(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr[-12000:]}")
+        raise Failure(
+            f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr[-12000:]}"
+        )
     return done.stdout
 
 

@@ -189,7 +189,7 @@ def test_what_is_no_payload(shared: Vm, data: bytes, message: str) -> None:
     assert str(caught.value).startswith(f"ValueError: payload is not valid MessagePack: {message}")
 
 
-SAMPLE = {
+SAMPLE: dict[object, object] = {
     "none": None,
     "flags": [True, False],
     "small": [0, -1, 127, -32, 128, -33],
@@ -316,9 +316,18 @@ NOT_RETURNED = "cannot be returned from a task: return None, bool, int, float, s
         ("return int", f"TypeError: a value of type 'type' {NOT_RETURNED}"),
         ("return (i for i in ())", f"TypeError: a value of type 'generator' {NOT_RETURNED}"),
         ("return range(3)", f"TypeError: a value of type 'range' {NOT_RETURNED}"),
-        ("async def f(): pass\n    c = f(); c.close(); return c", "TypeError: a value of type 'corou"),
-        ("import decimal\n    return decimal.Decimal(1)", "TypeError: a value of type 'decimal.Dec"),
-        ("import enum\n    return enum.Enum", f"TypeError: a value of type 'EnumType' {NOT_RETURNED}"),
+        (
+            "async def f(): pass\n    c = f(); c.close(); return c",
+            "TypeError: a value of type 'corou",
+        ),
+        (
+            "import decimal\n    return decimal.Decimal(1)",
+            "TypeError: a value of type 'decimal.Dec",
+        ),
+        (
+            "import enum\n    return enum.Enum",
+            f"TypeError: a value of type 'EnumType' {NOT_RETURNED}",
+        ),
         ("return 2**64", "OverflowError: an int of more than 64 bits cannot be returned"),
         ("return [-2**63 - 1]", "OverflowError: an int of more than 64 bits cannot be returned"),
         ("return {2**70: 1}", "OverflowError: an int of more than 64 bits cannot be returned"),

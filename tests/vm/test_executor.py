@@ -530,7 +530,9 @@ def test_a_task_whose_load_failed_is_tried_again(
     assert unpack(executor.invoke(task, NIL).data) == "there"
 
 
-def test_workers_that_empty_their_queue_while_more_is_pushed(start: Callable[..., Executor]) -> None:
+def test_workers_that_empty_their_queue_while_more_is_pushed(
+    start: Callable[..., Executor],
+) -> None:
     """Large payloads take longer to push than to run: workers fall asleep in between."""
     executor = start(2, spin_us=0)
     task = executor.add(program("def run(x): return len(x)"))
@@ -623,7 +625,7 @@ def test_unknown_tasks_are_refused(start: Callable[..., Executor], task: int) ->
 )
 def test_options_out_of_range_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(VmError, match="out of its range"):
-        Executor(**options)  # type: ignore[arg-type]
+        Executor(**options)
 
 
 def test_options_that_are_no_32_bit_numbers_are_refused() -> None:

@@ -69,9 +69,18 @@ TASKS: dict[str, tuple[str, str]] = {
     "os.abort": ("import os\ndef run(x): os.abort()", "AttributeError: os.abort is not available"),
     "os.fork": ("import os\ndef run(x): os.fork()", "AttributeError: os.fork is not available"),
     "os.kill": ("import os\ndef run(x): os.kill(1, 9)", "AttributeError: os.kill is not available"),
-    "os.system": ("import os\ndef run(x): os.system('ls')", "AttributeError: os.system is not avail"),
-    "os.execv": ("import os\ndef run(x): os.execv('/', [])", "AttributeError: os.execv is not avail"),
-    "os.chdir": ("import os\ndef run(x): os.chdir('/')", "AttributeError: os.chdir is not available"),
+    "os.system": (
+        "import os\ndef run(x): os.system('ls')",
+        "AttributeError: os.system is not avail",
+    ),
+    "os.execv": (
+        "import os\ndef run(x): os.execv('/', [])",
+        "AttributeError: os.execv is not avail",
+    ),
+    "os.chdir": (
+        "import os\ndef run(x): os.chdir('/')",
+        "AttributeError: os.chdir is not available",
+    ),
     "posix._exit": ("import posix\ndef run(x): posix._exit(3)", "AttributeError: "),
     "signal": ("def run(x): import signal", "ModuleNotFoundError: No module named 'signal'"),
     "ctypes": ("def run(x): import ctypes", "ModuleNotFoundError: No module named 'ctypes'"),
@@ -105,7 +114,10 @@ TASKS: dict[str, tuple[str, str]] = {
     ),
     "timer": ("import threading\ndef run(x): threading.Timer(0, print).start()", "RuntimeError: "),
     # ---- Streams and descriptors
-    "stdout is None": ("import sys\ndef run(x):\n    sys.stdout = sys.stderr = None; print(1)", "done"),
+    "stdout is None": (
+        "import sys\ndef run(x):\n    sys.stdout = sys.stderr = None; print(1)",
+        "done",
+    ),
     "stdout is junk": (
         "import sys\ndef run(x):\n    sys.stdout = 5; print(1)",
         "AttributeError: 'int' object has no attribute 'write'",
@@ -126,10 +138,16 @@ TASKS: dict[str, tuple[str, str]] = {
     ),
     "open(1)": ("def run(x): open(1, 'w')", "OSError: [Errno 9] a VM may not use raw"),
     "open(7)": ("def run(x): open(7)", "OSError: [Errno 9] a VM may not use raw"),
-    "open(1), kept open": ("def run(x): open(1, 'w', closefd=False)", "OSError: [Errno 9] a VM may"),
+    "open(1), kept open": (
+        "def run(x): open(1, 'w', closefd=False)",
+        "OSError: [Errno 9] a VM may",
+    ),
     "FileIO": ("import io\ndef run(x): io.FileIO(1, 'w')", "OSError: [Errno 9] a VM may not use"),
     "os.close": ("import os\ndef run(x): os.close(1)", "AttributeError: os.close is not available"),
-    "os.open": ("import os\ndef run(x): os.open('/', 0)", "AttributeError: os.open is not available"),
+    "os.open": (
+        "import os\ndef run(x): os.open('/', 0)",
+        "AttributeError: os.open is not available",
+    ),
     "opener": ("def run(x): open('x', opener=lambda p, f: 1).write('HOST')", "OSError: [Errno 9]"),
     # ---- Recursion
     "recursion": ("def run(x): return run(x)", "RecursionError: maximum recursion depth exceeded"),
@@ -145,7 +163,10 @@ TASKS: dict[str, tuple[str, str]] = {
         "def run(x):\n    a, b = [], []\n    for _ in range(10**5): a, b = [a], [b]\n    a == b",
         "RecursionError: maximum recursion depth exceeded in comparison",
     ),
-    "recursion, json.loads": ("import json\ndef run(x): json.loads('[' * 10**6)", "RecursionError: "),
+    "recursion, json.loads": (
+        "import json\ndef run(x): json.loads('[' * 10**6)",
+        "RecursionError: ",
+    ),
     "recursion, json.dumps": (
         "import json\ndef run(x):\n    a = []\n    for _ in range(10**5): a = [a]\n    json.dumps(a)",
         "RecursionError: ",
@@ -158,7 +179,10 @@ TASKS: dict[str, tuple[str, str]] = {
         "import copy\ndef run(x):\n    a = []\n    for _ in range(10**5): a = [a]\n    copy.deepcopy(a)",
         "RecursionError: ",
     ),
-    "recursion, re": ("import re\ndef run(x): re.compile('(' * 9999 + ')' * 9999)", "RecursionError: "),
+    "recursion, re": (
+        "import re\ndef run(x): re.compile('(' * 9999 + ')' * 9999)",
+        "RecursionError: ",
+    ),
     "recursion, __del__": (
         "class A:\n    def __del__(self): A()\ndef run(x): A()",
         "done",
@@ -235,8 +259,14 @@ TASKS: dict[str, tuple[str, str]] = {
     ),
     "number of many digits": ("def run(x): int('9' * 5000)", "ValueError: Exceeds the limit"),
     # ---- Things that come back at the end
-    "__del__ raises": ("class A:\n    def __del__(self): 1 / 0\nkept = A()\ndef run(x): pass", "done"),
-    "__del__ prints": ("class A:\n    def __del__(self): print(1)\nkept = A()\ndef run(x): pass", "done"),
+    "__del__ raises": (
+        "class A:\n    def __del__(self): 1 / 0\nkept = A()\ndef run(x): pass",
+        "done",
+    ),
+    "__del__ prints": (
+        "class A:\n    def __del__(self): print(1)\nkept = A()\ndef run(x): pass",
+        "done",
+    ),
     "__del__ imports": (
         "class A:\n    def __del__(self): import json\nkept = A()\ndef run(x): pass",
         "done",
@@ -294,7 +324,10 @@ TASKS: dict[str, tuple[str, str]] = {
         """,
         "done",
     ),
-    "coroutine never awaited": ("async def g(): pass\ndef run(x):\n    global c\n    c = g(); g()", "done"),
+    "coroutine never awaited": (
+        "async def g(): pass\ndef run(x):\n    global c\n    c = g(); g()",
+        "done",
+    ),
     "async generator left": (
         """
         import asyncio
@@ -326,7 +359,10 @@ TASKS: dict[str, tuple[str, str]] = {
         "kept = []\ndef run(x):\n    try: 1 / 0\n    except Exception as e: kept.append(e)",
         "done",
     ),
-    "file left open": ("def run(x):\n    global f\n    f = open('/dev/null', 'w'); f.write('x')", "done"),
+    "file left open": (
+        "def run(x):\n    global f\n    f = open('/dev/null', 'w'); f.write('x')",
+        "done",
+    ),
     # ---- Switches
     "settrace": (
         "import sys\ndef t(*a): return t\ndef run(x):\n    sys.settrace(t); sys.setprofile(t)",
@@ -356,7 +392,10 @@ TASKS: dict[str, tuple[str, str]] = {
         "    gc.freeze(); gc.disable()",
         "done",
     ),
-    "gc callback that is none": ("import gc\ndef run(x):\n    gc.callbacks.append(3); gc.collect()", "done"),
+    "gc callback that is none": (
+        "import gc\ndef run(x):\n    gc.callbacks.append(3); gc.collect()",
+        "done",
+    ),
     "gc.set_debug": (
         "import gc\nclass A: pass\ndef run(x):\n    gc.set_debug(gc.DEBUG_LEAK | gc.DEBUG_STATS)\n"
         "    a = A(); a.a = a; del a; gc.collect()",
@@ -398,7 +437,10 @@ TASKS: dict[str, tuple[str, str]] = {
         "    del sys.modules['_polyvm']\n    print(1)",
         "done",
     ),
-    "marshal of junk": ("import marshal\ndef run(x): marshal.loads(b'\\xff')", "ValueError: bad marshal"),
+    "marshal of junk": (
+        "import marshal\ndef run(x): marshal.loads(b'\\xff')",
+        "ValueError: bad marshal",
+    ),
 }
 
 HARNESS = """
@@ -430,6 +472,7 @@ def by_hand():
     assert value_of(vm.call(NIL)) == [[1], 2, 1000]
     vm.retire()
     other.retire()
+threading.stack_size(64 << 20)
 thread = threading.Thread(target=by_hand)
 thread.start()
 thread.join()

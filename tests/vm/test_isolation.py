@@ -88,8 +88,7 @@ TRACES: dict[str, tuple[str, str, object]] = {
     ),
     "garbage collector": (
         "import gc\ngc.disable(); gc.set_threshold(1, 2, 3); gc.callbacks.append(print)",
-        "import gc\n"
-        "def seen(): return [gc.isenabled(), gc.get_threshold()[0] > 1, gc.callbacks]",
+        "import gc\ndef seen(): return [gc.isenabled(), gc.get_threshold()[0] > 1, gc.callbacks]",
         [True, True, []],
     ),
     "logging": (

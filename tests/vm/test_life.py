@@ -65,7 +65,9 @@ def test_a_program_outlives_its_handle() -> None:
         vm.load(program("import late\ndef run(x): return late.n", modules={"late": "n = 4"}))
         assert value_of(vm.call(NIL)) == 4
     with Vm() as vm:
-        vm.load(program("def run(x):\n    import late\n    return late.n", modules={"late": "n = 4"}))
+        vm.load(
+            program("def run(x):\n    import late\n    return late.n", modules={"late": "n = 4"})
+        )
         assert value_of(vm.call(NIL)) == 4
 
 
@@ -205,8 +207,11 @@ def test_any_callable_may_be_the_entry(source: str) -> None:
 def test_an_entry_in_a_package() -> None:
     with Vm() as vm:
         vm.load(
-            program("", entry="pkg.sub:run", modules={"pkg": "n = 6", "pkg.sub": "from pkg import n\n"
-                    "def run(x): return n"})
+            program(
+                "",
+                entry="pkg.sub:run",
+                modules={"pkg": "n = 6", "pkg.sub": "from pkg import n\ndef run(x): return n"},
+            )
         )
         assert value_of(vm.call(NIL)) == 6
 
@@ -232,7 +237,9 @@ def test_an_entry_that_takes_no_argument_fails_when_called() -> None:
 def test_errors_at_import_have_a_traceback(source: str, last: str) -> None:
     with Vm() as vm:
         with pytest.raises(VmError) as caught:
-            vm.load(program(source, modules={"other": "def f(): raise ValueError('from other')\nf()"}))
+            vm.load(
+                program(source, modules={"other": "def f(): raise ValueError('from other')\nf()"})
+            )
         assert str(caught.value) == "t: module 'main' cannot be imported"
         lines = caught.value.traceback.splitlines()
         assert lines[0] == "Traceback (most recent call last):"

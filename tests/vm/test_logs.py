@@ -31,9 +31,9 @@ def printed(source: str, name: str, payload: object = None) -> list[tuple[str, s
     with Vm() as vm:
         vm.load(program(source, name))
         value_of(vm.call(pack(payload)))
-    return [(r.source, r.text) for r in logs_of(name, lambda got: bool(got) and got[-1].text == "END")][
-        :-1
-    ]
+    return [
+        (r.source, r.text) for r in logs_of(name, lambda got: bool(got) and got[-1].text == "END")
+    ][:-1]
 
 
 def test_lines() -> None:

@@ -58,7 +58,9 @@ def test_exactly_the_headers_functions_are_exported() -> None:
 
 def test_everything_else_comes_from_the_c_library(library: Path) -> None:
     needed = [
-        re.findall(r"\[(.*)\]", line)[0] for line in lines("readelf", "-d", library) if "NEEDED" in line
+        re.findall(r"\[(.*)\]", line)[0]
+        for line in lines("readelf", "-d", library)
+        if "NEEDED" in line
     ]
     assert needed
     assert [name for name in needed if not SYSTEM.fullmatch(name)] == []

@@ -168,7 +168,9 @@ def ordinary(source: str) -> str:
         scope["run"](None)  # type: ignore[operator]
     except BaseException as error:  # noqa: BLE001
         assert error.__traceback__ is not None
-        return "".join(traceback.format_exception(error.with_traceback(error.__traceback__.tb_next)))
+        return "".join(
+            traceback.format_exception(error.with_traceback(error.__traceback__.tb_next))
+        )
     raise AssertionError("the snippet did not raise")
 
 

@@ -202,12 +202,13 @@ static pvm_worker *enqueue(pvm_executor *executor, pvm_invocation *invocation) {
   return w;
 }
 
-/* Wake the worker, or, if it is awake and so perhaps busy, one that may steal from it. */
+/* Wake the worker, or, if it is busy, one that may steal from it. */
 static void wake(pvm_executor *executor, pvm_worker *w) {
   if (pvm_park_asleep(&w->park)) {
     pvm_park_ring(&w->park);
     return;
   }
+  if (atomic_load(&w->looking) && pvm_ring_count(&w->queue) <= 1) return;
   for (uint32_t i = 1; i < executor->config.workers; i++) {
     pvm_worker *other = &executor->workers[(w->index + i) % executor->config.workers];
     if (atomic_load_explicit(&other->park.sleepers, memory_order_relaxed) != 0) {
@@ -269,10 +270,10 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
 
 void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation) {
   if (invocation->waited_for) {
-    /* after this store the waiter may free the invocation; waking an address that has
+    /* after the exchange the waiter may free the invocation; waking an address that has
     ** gone is harmless */
-    atomic_store(&invocation->over, 1);
-    syscall(SYS_futex, &invocation->over, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    if (atomic_exchange(&invocation->over, PVM_OVER) == PVM_OVER_ASLEEP)
+      syscall(SYS_futex, &invocation->over, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
   } else {
     pvm_ring_push(&executor->completed, invocation, 0);
     pvm_park_ring(&executor->collector);
@@ -373,10 +374,16 @@ void pvm_batch_free(pvm_batch *batch) {
 
 static void wait_for(pvm_executor *executor, pvm_invocation *invocation) {
   uint64_t until = pvm_now() + executor->config.spin_us * 1000u;
-  while (!atomic_load_explicit(&invocation->over, memory_order_acquire)) {
-    if (pvm_now() < until) pvm_spin();
-    else syscall(SYS_futex, &invocation->over, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
-  }
+  do {
+    for (int i = 0; i < 64; i++) {
+      if (atomic_load_explicit(&invocation->over, memory_order_acquire) == PVM_OVER) return;
+      pvm_spin();
+    }
+  } while (pvm_now() < until);
+  uint32_t state = PVM_OVER_NOT;
+  atomic_compare_exchange_strong(&invocation->over, &state, PVM_OVER_ASLEEP);
+  while (atomic_load_explicit(&invocation->over, memory_order_acquire) != PVM_OVER)
+    syscall(SYS_futex, &invocation->over, FUTEX_WAIT_PRIVATE, PVM_OVER_ASLEEP, NULL, NULL, 0);
 }
 
 int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t len,

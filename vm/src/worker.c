@@ -173,18 +173,26 @@ static pvm_invocation *steal(pvm_worker *w) {
   return NULL;
 }
 
-/* Own work while it lasts; after spin_us without any, others'. */
-static pvm_invocation *look(pvm_worker *w) {
-  pvm_invocation *invocation = pvm_ring_pop(&w->queue);
-  if (invocation != NULL) return invocation;
+/* Look at the own queue for spin_us. */
+static pvm_invocation *watch(pvm_worker *w) {
+  pvm_invocation *invocation = NULL;
   uint64_t until = pvm_now() + w->executor->config.spin_us * 1000u;
+  atomic_store(&w->looking, 1);
   do {
-    for (int i = 0; i < 64; i++) {
-      if ((invocation = pvm_ring_pop(&w->queue)) != NULL) return invocation;
+    for (int i = 0; i < 64 && invocation == NULL; i++) {
+      invocation = pvm_ring_pop(&w->queue);
       pvm_spin();
     }
-  } while (pvm_now() < until);
-  return steal(w);
+  } while (invocation == NULL && pvm_now() < until);
+  atomic_store(&w->looking, 0);
+  return invocation;
+}
+
+/* Own work while it lasts; after a while without any, others'. */
+static pvm_invocation *look(pvm_worker *w) {
+  pvm_invocation *invocation = pvm_ring_pop(&w->queue);
+  if (invocation == NULL) invocation = watch(w);
+  return invocation != NULL ? invocation : steal(w);
 }
 
 static int has_chores(pvm_worker *w) {

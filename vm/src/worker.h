@@ -15,12 +15,14 @@
 
 struct pvm_executor;
 
+enum { PVM_OVER_NOT, PVM_OVER_ASLEEP, PVM_OVER };
+
 typedef struct pvm_invocation {
   pvm_completion completion; /* filled in as it goes; tag and task at once */
   pvm_task *task;
   uint64_t accepted_ns;
   int waited_for;            /* pvm_invoke waits for it: it does not go to the queue */
-  _Atomic uint32_t over;     /* futex: 1 once a waited-for invocation has ended */
+  _Atomic uint32_t over;     /* futex of who waits: PVM_OVER_NOT ... */
   size_t len;
   unsigned char payload[];
 } pvm_invocation;
@@ -32,6 +34,7 @@ typedef struct pvm_worker {
   _Atomic int left;          /* the thread has ended */
   pvm_ring queue;            /* of pvm_invocation */
   pvm_park park;
+  _Atomic int looking;       /* awake and without work: it takes the next at once */
   pvm_pool pool;
   pvm_seat *oldest;          /* seats in use, least recently used first */
   pvm_seat *newest;

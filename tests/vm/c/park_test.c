@@ -3,6 +3,7 @@
 ** usage: park_test [items]
 */
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@
 static pvm_park park;
 static pvm_ring ring;
 static long total;
-static _Atomic long taken, handed_out;
+static _Atomic long taken;
 static _Atomic int over;
 
 /* Ends the process when a wake-up was lost: then nobody moves any more. */
@@ -28,21 +29,21 @@ static void *watch(void *unused) {
     long now = atomic_load(&taken);
     still = now == before ? still + 1 : 0;
     before = now;
-    if (still < 30) continue;
+    if (still < 20) continue;
     fprintf(stderr, "park_test: stuck at %ld of %ld\n", now, total);
     _exit(1);
   }
   return NULL;
 }
 
+/* An item is the count of a ringer's own items that have been taken. */
 static void *sleeper(void *unused) {
   (void)unused;
   for (;;) {
-    if (pvm_ring_pop(&ring) != NULL) {
-      if (atomic_fetch_add(&taken, 1) + 1 == total) {
-        atomic_store(&over, 1);
-        pvm_park_ring_all(&park);
-      }
+    _Atomic long *mine = pvm_ring_pop(&ring);
+    if (mine != NULL) {
+      atomic_fetch_add(mine, 1);
+      atomic_fetch_add(&taken, 1);
       continue;
     }
     if (atomic_load(&over)) return NULL;
@@ -52,13 +53,22 @@ static void *sleeper(void *unused) {
   }
 }
 
+/* Rings for a few items and waits until they are taken: one lost wake-up, and it waits for
+** ever. */
 static void *ringer(void *argument) {
   unsigned seed = (unsigned)(uintptr_t)argument * 2654435761u;
-  while (atomic_fetch_add(&handed_out, 1) < total) {
-    while (!pvm_ring_push(&ring, &park, 0)) pvm_spin();
-    pvm_park_ring(&park);
-    seed = seed * 1664525u + 1013904223u; /* pauses of all lengths, so that all orders occur */
-    for (unsigned i = seed >> 22; i > 0; i--) pvm_spin();
+  _Atomic long mine;
+  atomic_init(&mine, 0);
+  for (long pushed = 0; pushed < total / RINGERS;) {
+    seed = seed * 1664525u + 1013904223u;
+    for (unsigned i = seed >> 30; pushed < total / RINGERS; i--) {
+      while (!pvm_ring_push(&ring, &mine, 0)) pvm_spin();
+      pvm_park_ring(&park);
+      pushed++;
+      if (i == 0) break;
+    }
+    while (atomic_load(&mine) < pushed) sched_yield();
+    for (unsigned i = (seed >> 20) % 1024; i > 0; i--) pvm_spin(); /* so that all orders occur */
   }
   return NULL;
 }
@@ -87,8 +97,11 @@ int main(int argc, char **argv) {
   for (int i = 0; i < SLEEPERS; i++) CHECK(pthread_create(&threads[i], NULL, sleeper, NULL) == 0);
   for (uintptr_t i = 0; i < RINGERS; i++)
     CHECK(pthread_create(&threads[SLEEPERS + i], NULL, ringer, (void *)(i + 1)) == 0);
-  for (int i = 0; i < SLEEPERS + RINGERS; i++) pthread_join(threads[i], NULL);
-  CHECK(atomic_load(&taken) == total);
+  for (int i = 0; i < RINGERS; i++) pthread_join(threads[SLEEPERS + i], NULL);
+  CHECK(atomic_load(&taken) == total / RINGERS * RINGERS);
+  atomic_store(&over, 1);
+  pvm_park_ring_all(&park);
+  for (int i = 0; i < SLEEPERS; i++) pthread_join(threads[i], NULL);
   CHECK(!pvm_park_asleep(&park));
   pthread_join(watcher, NULL);
   pvm_ring_free(&ring);
