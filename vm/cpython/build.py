@@ -3,8 +3,6 @@
 Run `python3 vm/cpython/build.py --help`; README.md beside this file is the manual.
 """
 
-
-
 from sdk.cli import main
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ interpreter has are used.
 Usage: python train.py [SECONDS], the time to spend (default 30); prints a line a round.
 """
 
-
-
 import sys
 import time
 

@@ -12,19 +12,19 @@
 #include "park.h"
 #include "ring.h"
 
-#define SLEEPERS 3
+#define SLEEPERS 3 /* at most */
 #define RINGERS 2
 
 static pvm_park park;
 static pvm_ring ring;
-static long total;
+static long total, share; /* of items; share: of one ringer */
 static _Atomic long taken;
 static _Atomic int over;
 
 /* Ends the process when a wake-up was lost: then nobody moves any more. */
 static void *watch(void *unused) {
   (void)unused;
-  for (long before = -1; !atomic_load(&over); sleep(1)) {
+  for (long before = -1;; sleep(1)) {
     static int still;
     long now = atomic_load(&taken);
     still = now == before ? still + 1 : 0;
@@ -33,7 +33,6 @@ static void *watch(void *unused) {
     fprintf(stderr, "park_test: stuck at %ld of %ld\n", now, total);
     _exit(1);
   }
-  return NULL;
 }
 
 /* An item is the count of a ringer's own items that have been taken. */
@@ -59,9 +58,9 @@ static void *ringer(void *argument) {
   unsigned seed = (unsigned)(uintptr_t)argument * 2654435761u;
   _Atomic long mine;
   atomic_init(&mine, 0);
-  for (long pushed = 0; pushed < total / RINGERS;) {
+  for (long pushed = 0; pushed < share;) {
     seed = seed * 1664525u + 1013904223u;
-    for (unsigned i = seed >> 30; pushed < total / RINGERS; i--) {
+    for (unsigned i = seed >> 30; pushed < share; i--) {
       while (!pvm_ring_push(&ring, &mine, 0)) pvm_spin();
       pvm_park_ring(&park);
       pushed++;
@@ -88,22 +87,31 @@ static void times_out(void) {
   CHECK(!pvm_park_asleep(&park));
 }
 
-int main(int argc, char **argv) {
-  pthread_t threads[SLEEPERS + RINGERS], watcher;
-  total = number(argc, argv, 1, 20000);
-  times_out();
-  CHECK(pvm_ring_init(&ring, 64) == 0);
-  CHECK(pthread_create(&watcher, NULL, watch, NULL) == 0);
-  for (int i = 0; i < SLEEPERS; i++) CHECK(pthread_create(&threads[i], NULL, sleeper, NULL) == 0);
-  for (uintptr_t i = 0; i < RINGERS; i++)
-    CHECK(pthread_create(&threads[SLEEPERS + i], NULL, ringer, (void *)(i + 1)) == 0);
-  for (int i = 0; i < RINGERS; i++) pthread_join(threads[SLEEPERS + i], NULL);
-  CHECK(atomic_load(&taken) == total / RINGERS * RINGERS);
+static void together(int sleepers, int ringers) {
+  pthread_t threads[SLEEPERS + RINGERS];
+  atomic_store(&taken, 0);
+  atomic_store(&over, 0);
+  share = total / ringers;
+  for (int i = 0; i < sleepers; i++) CHECK(pthread_create(&threads[i], NULL, sleeper, NULL) == 0);
+  for (int i = 0; i < ringers; i++)
+    CHECK(pthread_create(&threads[sleepers + i], NULL, ringer, (void *)(uintptr_t)(i + 1)) == 0);
+  for (int i = 0; i < ringers; i++) pthread_join(threads[sleepers + i], NULL);
+  CHECK(atomic_load(&taken) == share * ringers);
   atomic_store(&over, 1);
   pvm_park_ring_all(&park);
-  for (int i = 0; i < SLEEPERS; i++) pthread_join(threads[i], NULL);
+  for (int i = 0; i < sleepers; i++) pthread_join(threads[i], NULL);
   CHECK(!pvm_park_asleep(&park));
-  pthread_join(watcher, NULL);
+}
+
+int main(int argc, char **argv) {
+  pthread_t watcher;
+  total = number(argc, argv, 1, 20000);
+  CHECK(pvm_ring_init(&ring, 64) == 0);
+  CHECK(pthread_create(&watcher, NULL, watch, NULL) == 0);
+  times_out();
+  together(1, 1);
+  together(SLEEPERS, RINGERS);
+  together(1, RINGERS);
   pvm_ring_free(&ring);
   puts("park_test: ok");
   return 0;

@@ -129,6 +129,24 @@ def statistics_of_prices() -> object:
 
 
 @habit
+def long_numbers() -> object:
+    """Compute with numbers of hundreds of digits, whole and decimal."""
+    top, bottom = 3**400 + 1, 7**90
+    digits = 0
+    for _ in range(12):
+        quotient, top = divmod(top * 10, bottom)
+        digits += quotient % 10
+        top = top * 3 + bottom - (top >> 5)
+    with decimal.localcontext() as context:
+        context.prec = 120
+        root = decimal.Decimal(2).sqrt() + decimal.Decimal(digits).ln()
+        for n in range(1, 25):
+            root = (root * root + n) / (root + 1) + decimal.Decimal(n) ** 3 // 7
+        text = f"{root:.60f}"
+    return digits, math.isqrt(10**120), int(text.replace("-", "").replace(".", "")[:200]), text
+
+
+@habit
 def float_functions() -> object:
     """Use math and complex numbers, infinities and comparisons."""
     out = []

@@ -42,9 +42,7 @@ def compiler_version(compiler: str) -> str:
     command = compiler.split()
     try:
         version, machine = (
-            subprocess.run(
-                [*command, option], capture_output=True, text=True, check=True
-            ).stdout
+            subprocess.run([*command, option], capture_output=True, text=True, check=True).stdout
             for option in ("--version", "-dumpmachine")
         )
     except (OSError, subprocess.CalledProcessError) as error:

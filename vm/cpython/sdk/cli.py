@@ -120,39 +120,41 @@ def _build(
     options = request.options
     work = root / f"work-{key}"
     stages = Stages(work)
-    tree = work / "source"
+    place = work / "source"
     with progress.step("unpack and patch"):
         if not stages.done("patched"):
             unpacked = source.unpack(tarball.path, work / "unpacked")
             source.release_of(unpacked)
             source.apply_patches(unpacked, patch_files(), progress)
-            unpacked.rename(tree)
+            unpacked.rename(place)
             stages.mark("patched")
-    env = compiling.build_environment(tree, request.compiler)
+    env = compiling.build_environment(place, request.compiler)
+    tree = compiling.Tree(place, request.jobs, env, progress)
     with progress.step("configure"):
         if not stages.done("configured"):
-            compiling.configure(tree, options, MODULES, env, progress)
+            compiling.configure(tree, options, MODULES)
             stages.mark("configured")
-    variables: tuple[str, ...] = ()
     if options.trained:
         with progress.step("compile with counters"):
             if not stages.done("instrumented", "trained"):
-                compiling.clean(tree, env, progress, keep_profile=False)
-                training.instrument(tree, request.jobs, env, progress)
+                compiling.clean(tree)
+                training.instrument(tree)
                 stages.mark("instrumented")
         with progress.step("train"):
             if not stages.done("trained"):
-                training.train(tree, TRAINING, env, progress)
+                training.train(tree, TRAINING)
                 stages.mark("trained")
-        variables = training.profile_variables(tree)
     with progress.step("compile"):
         if not stages.done("compiled"):
-            compiling.clean(tree, env, progress, keep_profile=options.trained)
-            compiling.make_python(tree, request.jobs, env, progress, variables)
+            if options.trained:
+                training.optimise(tree, request.compiler_version)
+            else:
+                compiling.clean(tree)
+                compiling.make_python(tree)
             stages.mark("compiled")
     with progress.step("lay out and check"):
         target = work / "sdk"
-        layout.lay_out(tree, target, env, progress)
+        layout.lay_out(tree, target)
         facts = layout.describe(target, layout.static_modules(MODULES))
         facts |= _description(request, tarball, key, stages)
         (target / "sdk.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")

@@ -11,20 +11,20 @@ from sdk.errors import SdkError
 from sdk.source import release_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from sdk.progress import Progress
+    from sdk.compiling import Tree
 
 # The makefile compiles these into archives of their own; which ones depends on the release.
 EXTRA_ARCHIVES = ("Modules/_decimal/libmpdec/*.a", "Modules/_hacl/*.a")
 
 
-def lay_out(source: Path, target: Path, env: Mapping[str, str], progress: Progress) -> None:
+def lay_out(tree: Tree, target: Path) -> None:
     """Copy a built tree's lasting parts to target, which is emptied first.
 
     bin/python finds its standard library relative to itself, wherever the SDK is moved.
     """
+    source = tree.source
     if target.exists():
         shutil.rmtree(target)
     for name in ("bin", "lib", "Modules", "Python"):
@@ -32,7 +32,7 @@ def lay_out(source: Path, target: Path, env: Mapping[str, str], progress: Progre
     series = ".".join(_version(source))
     abi = "t" if (source / f"libpython{series}t.a").exists() else ""
     shutil.copy2(source / "python", target / "bin/python")
-    _merge_archives(source, source / f"libpython{series}{abi}.a", target, env, progress)
+    _merge_archives(tree, source / f"libpython{series}{abi}.a", target / "lib/libpython.a")
     shutil.copytree(source / "Include", target / "include")
     shutil.copy2(source / "pyconfig.h", target / "include/pyconfig.h")
     library = target / f"lib/python{series}{abi}"
@@ -102,13 +102,11 @@ def _version(source: Path) -> tuple[str, str]:
     return major, minor
 
 
-def _merge_archives(
-    source: Path, library: Path, target: Path, env: Mapping[str, str], progress: Progress
-) -> None:
+def _merge_archives(tree: Tree, library: Path, target: Path) -> None:
+    source = tree.source
     extra = sorted(path for pattern in EXTRA_ARCHIVES for path in source.glob(pattern))
-    script = source / "merge.mri"
     lines = ["create libpython-merged.a"]
     lines += [f"addlib {path.relative_to(source)}" for path in (library, *extra)]
-    script.write_text("\n".join([*lines, "save", "end"]) + "\n")
-    progress.run(["sh", "-c", "${AR:-ar} -M < merge.mri"], cwd=source, env=env)
-    shutil.move(source / "libpython-merged.a", target / "lib/libpython.a")
+    (source / "merge.mri").write_text("\n".join([*lines, "save", "end"]) + "\n")
+    tree.run("sh", "-c", "${AR:-ar} -M < merge.mri")
+    shutil.move(source / "libpython-merged.a", target)

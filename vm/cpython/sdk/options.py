@@ -80,4 +80,9 @@ class Options:
         sanitizer alike, and findings are about the code that links it. pymalloc stays on,
         because VMs depend on its arenas; without it another program would be tested.
         """
-        return (*POSITION_FLAGS, *(("-fno-omit-frame-pointer",) if self.sanitize else ()))
+        if self.sanitize:
+            return (*POSITION_FLAGS, "-fno-omit-frame-pointer")
+        if self.variant == "small":
+            # Half a megabyte that only debuggers read.
+            return (*POSITION_FLAGS, "-fno-asynchronous-unwind-tables", "-fno-unwind-tables")
+        return POSITION_FLAGS
