@@ -29,8 +29,8 @@ def unpacked(release: releases.Release, folder: Path) -> Path:
 def test_the_patches_apply(release: releases.Release, tmp_path: Path) -> None:
     # Inside a checkout, where git by itself would skip files without a word.
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-    shown = progress.Progress(tmp_path / "log", steps=1)
     tree = unpacked(release, tmp_path / "unpacked")
+    shown = progress.Progress(tmp_path / "log", steps=1)
     before = (tree / "Include/exports.h").read_text()
     source.apply_patches(tree, PATCHES, shown)
     assert (tree / "Include/exports.h").read_text() != before

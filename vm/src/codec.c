@@ -161,28 +161,32 @@ static PyObject *decode(reader *r) {
   if (tag < 0xa0) return decode_array(r, tag & 0x0f);
   if (tag < 0xc0) return decode_str(r, tag & 0x1f);
   switch (tag) {
-    case 0xc0: Py_RETURN_NONE;
-    case 0xc2: Py_RETURN_FALSE;
-    case 0xc3: Py_RETURN_TRUE;
-    case 0xc4: case 0xc5: case 0xc6:
-      n = take_length(r, 1 << (tag - 0xc4));
-      return n < 0 ? NULL : decode_bin(r, (size_t)n);
-    case 0xca: return decode_float(r, 4);
-    case 0xcb: return decode_float(r, 8);
-    case 0xcc: case 0xcd: case 0xce: case 0xcf: return decode_int(r, 1 << (tag - 0xcc), 0);
-    case 0xd0: case 0xd1: case 0xd2: case 0xd3: return decode_int(r, 1 << (tag - 0xd0), 1);
-    case 0xd9: case 0xda: case 0xdb:
-      n = take_length(r, 1 << (tag - 0xd9));
-      return n < 0 ? NULL : decode_str(r, (size_t)n);
-    case 0xdc: case 0xdd:
-      n = take_length(r, 2 << (tag - 0xdc));
-      return n < 0 ? NULL : decode_array(r, (size_t)n);
-    case 0xde: case 0xdf:
-      n = take_length(r, 2 << (tag - 0xde));
-      return n < 0 ? NULL : decode_map(r, (size_t)n);
-    default:
-      r->at--;
-      return bad(r, "an extension type or a reserved tag");
+  case 0xc0: Py_RETURN_NONE;
+  case 0xc2: Py_RETURN_FALSE;
+  case 0xc3: Py_RETURN_TRUE;
+  case 0xc4:
+  case 0xc5:
+  case 0xc6: n = take_length(r, 1 << (tag - 0xc4)); return n < 0 ? NULL : decode_bin(r, (size_t)n);
+  case 0xca: return decode_float(r, 4);
+  case 0xcb: return decode_float(r, 8);
+  case 0xcc:
+  case 0xcd:
+  case 0xce:
+  case 0xcf: return decode_int(r, 1 << (tag - 0xcc), 0);
+  case 0xd0:
+  case 0xd1:
+  case 0xd2:
+  case 0xd3: return decode_int(r, 1 << (tag - 0xd0), 1);
+  case 0xd9:
+  case 0xda:
+  case 0xdb: n = take_length(r, 1 << (tag - 0xd9)); return n < 0 ? NULL : decode_str(r, (size_t)n);
+  case 0xdc:
+  case 0xdd:
+    n = take_length(r, 2 << (tag - 0xdc));
+    return n < 0 ? NULL : decode_array(r, (size_t)n);
+  case 0xde:
+  case 0xdf: n = take_length(r, 2 << (tag - 0xde)); return n < 0 ? NULL : decode_map(r, (size_t)n);
+  default: r->at--; return bad(r, "an extension type or a reserved tag");
   }
 }
 

@@ -75,8 +75,9 @@ int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, ch
   uint32_t started = 0;
   while (started < config->workers && pvm_worker_start(&executor->workers[started]) == 0) started++;
   if (started < config->workers) {
-    if (err) snprintf(err, PVM_ERR_MAX, "only %u of %u worker threads could be started", started,
-                      config->workers);
+    if (err)
+      snprintf(err, PVM_ERR_MAX, "only %u of %u worker threads could be started", started,
+               config->workers);
     for (uint32_t i = started; i < config->workers; i++) executor->workers[i].left = 1;
     pvm_executor_stop(executor, 0);
     pvm_executor_free(executor);
@@ -198,7 +199,8 @@ static pvm_worker *choose(pvm_executor *executor, pvm_task *task) {
 static pvm_worker *enqueue(pvm_executor *executor, pvm_invocation *invocation) {
   pvm_worker *w = choose(executor, invocation->task);
   invocation->accepted_ns = pvm_now();
-  pvm_ring_push(&w->queue, invocation, invocation->accepted_ns); /* as large as all places together: never full */
+  pvm_ring_push(&w->queue, invocation,
+                invocation->accepted_ns); /* as large as all places together: never full */
   return w;
 }
 
@@ -345,15 +347,13 @@ static void take_record(void *to, uint32_t index, pvm_completion *completion) {
   }
   if (len != 0) memcpy(g->batch->data + g->len, completion->data.data, len);
   g->len += len;
-  g->batch->records[index] = (pvm_record){completion->tag,       completion->task,
-                                          completion->outcome,   completion->worker,
-                                          completion->queued_ns, completion->load_ns,
-                                          completion->run_ns,    g->len};
+  g->batch->records[index] = (pvm_record){
+      completion->tag,       completion->task,    completion->outcome, completion->worker,
+      completion->queued_ns, completion->load_ns, completion->run_ns,  g->len};
   pvm_buffer_free(&completion->data);
 }
 
-int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t max,
-                      uint32_t timeout_ms) {
+int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t max, uint32_t timeout_ms) {
   if (pvm_runtime_forked()) return PVM_E_FORKED;
   if (executor == NULL || batch == NULL || max == 0) return PVM_E_INVALID;
   growing g = {batch, 0, 0};

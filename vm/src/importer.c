@@ -21,7 +21,8 @@ static PyObject *origin_of(const pvm_item *item) {
   PyObject *dotted = PyUnicode_FromString(item->name);
   PyObject *dot = PyUnicode_FromString("."), *slash = PyUnicode_FromString("/");
   PyObject *path = NULL, *origin = NULL;
-  if (dotted != NULL && dot != NULL && slash != NULL) path = PyUnicode_Replace(dotted, dot, slash, -1);
+  if (dotted != NULL && dot != NULL && slash != NULL)
+    path = PyUnicode_Replace(dotted, dot, slash, -1);
   if (path != NULL)
     origin = PyUnicode_FromFormat(
         item->flags & PVM_MODULE_PACKAGE ? "%s/%U/__init__.py" : "%s/%U.py", task, path);
@@ -102,9 +103,47 @@ static PyObject *exec_module(PyObject *self, PyObject *module) {
   Py_RETURN_NONE;
 }
 
+/* What importlib does for a module that is no package and in none, less the search: the VM knows
+* where its
+** entry point is. */
+PyObject *pvm_import_entry(PyObject *importer, PyObject *modules, const char *name) {
+  PyObject *text = PyUnicode_InternFromString(name), *spec = NULL, *module = NULL, *done = NULL;
+  const pvm_item *item = text != NULL ? find_module(text) : NULL;
+  if (item == NULL) {
+    if (text != NULL && !PyErr_Occurred())
+      PyErr_Format(PyExc_ModuleNotFoundError, "No module named '%U'", text);
+    goto fail;
+  }
+  spec = make_spec(importer, text, item);
+  module = spec != NULL ? PyModule_NewObject(text) : NULL;
+  if (module == NULL || PyModule_AddObjectRef(module, "__spec__", spec) < 0 ||
+      PyModule_AddObjectRef(module, "__loader__", importer) < 0 ||
+      PyModule_AddStringConstant(module, "__package__", "") < 0 ||
+      PyDict_SetItem(modules, text, module) < 0)
+    goto fail;
+  done = exec_module(importer, module);
+  if (done == NULL) {
+    PyObject *exception = PyErr_GetRaisedException();
+    if (PyDict_DelItem(modules, text) < 0) PyErr_Clear();
+    PyErr_SetRaisedException(exception);
+    goto fail;
+  }
+  Py_SETREF(module, Py_XNewRef(PyDict_GetItemWithError(modules, text))); /* it may replace itself */
+  Py_DECREF(done);
+  Py_DECREF(spec);
+  Py_DECREF(text);
+  return module;
+fail:
+  Py_XDECREF(module);
+  Py_XDECREF(spec);
+  Py_XDECREF(text);
+  return NULL;
+}
+
 static PyObject *get_code(PyObject *self, PyObject *name) {
   (void)self;
-  return PyUnicode_Check(name) ? load_code(name) : PyErr_Format(PyExc_TypeError, "name must be str");
+  return PyUnicode_Check(name) ? load_code(name)
+                               : PyErr_Format(PyExc_TypeError, "name must be str");
 }
 
 static PyMethodDef methods[] = {

@@ -13,10 +13,10 @@
 /* Header of every RAW block. 32 bytes keep malloc's 16-byte alignment. */
 struct pvm_block {
   pvm_block *next;
-  pvm_block **link;         /* what points to this block */
-  pvm_memory *owner;        /* NULL: the process, for good */
-  size_t size : 63;         /* without the header */
-  size_t mapped : 1;        /* by mmap, not malloc */
+  pvm_block **link;  /* what points to this block */
+  pvm_memory *owner; /* NULL: the process, for good */
+  size_t size : 63;  /* without the header */
+  size_t mapped : 1; /* by mmap, not malloc */
 };
 
 _Static_assert(sizeof(pvm_block) % 16 == 0, "blocks must keep malloc's alignment");
@@ -146,9 +146,9 @@ static void *raw_realloc(void *ctx, void *ptr, size_t size) {
   }
   pvm_memory *owner = block->owner;
   if (owner != NULL) unlink_block(block);
-  pvm_block *moved =
-      block->mapped ? mremap(block, sizeof *block + block->size, sizeof *block + size, MREMAP_MAYMOVE)
-                    : realloc(block, sizeof *block + size);
+  pvm_block *moved = block->mapped ? mremap(block, sizeof *block + block->size,
+                                            sizeof *block + size, MREMAP_MAYMOVE)
+                                   : realloc(block, sizeof *block + size);
   if (moved == MAP_FAILED) moved = NULL;
   if (moved == NULL) {
     if (owner != NULL) link_block(owner, block);
@@ -242,7 +242,8 @@ void pvm_memory_install(void) {
 static _Atomic size_t freed_since_trim;
 
 static void trim_malloc(size_t freed) {
-  if (atomic_fetch_add_explicit(&freed_since_trim, freed, memory_order_relaxed) < TRIM_AFTER) return;
+  if (atomic_fetch_add_explicit(&freed_since_trim, freed, memory_order_relaxed) < TRIM_AFTER)
+    return;
   atomic_store_explicit(&freed_since_trim, 0, memory_order_relaxed);
   malloc_trim(0);
 }

@@ -22,12 +22,12 @@ typedef struct pvm_arena {
 /* One VM's account. Only the VM's thread changes it; other threads may read the
 ** two counters. */
 typedef struct pvm_memory {
-  pvm_block *blocks;     /* live RAW blocks, doubly linked */
-  pvm_arena *arenas;     /* live arenas */
+  pvm_block *blocks; /* live RAW blocks, doubly linked */
+  pvm_arena *arenas; /* live arenas */
   size_t n_arenas;
   size_t cap_arenas;
-  pvm_arena spare;       /* one arena kept between a free and the next request */
-  _Atomic size_t bytes;  /* live arenas and blocks */
+  pvm_arena spare;      /* one arena kept between a free and the next request */
+  _Atomic size_t bytes; /* live arenas and blocks */
   _Atomic size_t peak;
 } pvm_memory;
 

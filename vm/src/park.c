@@ -25,8 +25,8 @@ void pvm_park_leave(pvm_park *park) {
 
 void pvm_park_sleep(pvm_park *park, uint32_t ticket, int64_t timeout) {
   struct timespec t = {timeout / 1000000000, timeout % 1000000000};
-  syscall(SYS_futex, &park->rings, FUTEX_WAIT_PRIVATE, ticket,
-          timeout == PVM_FOREVER ? NULL : &t, NULL, 0);
+  syscall(SYS_futex, &park->rings, FUTEX_WAIT_PRIVATE, ticket, timeout == PVM_FOREVER ? NULL : &t,
+          NULL, 0);
   pvm_park_leave(park);
 }
 

@@ -24,7 +24,7 @@ struct pvm_program {
   int sealed;
   char *name;
   char *version;
-  char *module;   /* of the entry point */
+  char *module; /* of the entry point */
   char *function;
   pvm_items modules;
   pvm_items assets;

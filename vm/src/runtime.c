@@ -25,23 +25,24 @@ static struct {
 
 const char *pvm_strerror(int status) {
   switch (status) {
-    case PVM_OK: return "no error";
-    case PVM_E_NOMEM: return "memory could not be had";
-    case PVM_E_INVALID: return "an argument is out of its range";
-    case PVM_E_STATE: return "not possible in this state";
-    case PVM_E_THREAD: return "the VM belongs to another thread";
-    case PVM_E_FORKED: return "this process was forked after the runtime had started: VMs cannot be used in it";
-    case PVM_E_PYTHON: return "CPython refused";
-    case PVM_E_BYTECODE: return "not a code object of this release's bytecode";
-    case PVM_E_ENTRY: return "the entry point is missing or not callable";
-    case PVM_E_DECODE: return "the payload is not the MessagePack that VMs accept";
-    case PVM_E_ENCODE: return "the result cannot be held in MessagePack";
-    case PVM_E_FULL: return "the queue is full";
-    case PVM_E_UNKNOWN: return "no such task";
-    case PVM_E_TIMEOUT: return "nothing arrived in the time given";
-    case PVM_E_COMPILE: return "the source text does not compile";
-    case PVM_E_OS: return "a system call failed";
-    default: return "unknown status";
+  case PVM_OK: return "no error";
+  case PVM_E_NOMEM: return "memory could not be had";
+  case PVM_E_INVALID: return "an argument is out of its range";
+  case PVM_E_STATE: return "not possible in this state";
+  case PVM_E_THREAD: return "the VM belongs to another thread";
+  case PVM_E_FORKED:
+    return "this process was forked after the runtime had started: VMs cannot be used in it";
+  case PVM_E_PYTHON: return "CPython refused";
+  case PVM_E_BYTECODE: return "not a code object of this release's bytecode";
+  case PVM_E_ENTRY: return "the entry point is missing or not callable";
+  case PVM_E_DECODE: return "the payload is not the MessagePack that VMs accept";
+  case PVM_E_ENCODE: return "the result cannot be held in MessagePack";
+  case PVM_E_FULL: return "the queue is full";
+  case PVM_E_UNKNOWN: return "no such task";
+  case PVM_E_TIMEOUT: return "nothing arrived in the time given";
+  case PVM_E_COMPILE: return "the source text does not compile";
+  case PVM_E_OS: return "a system call failed";
+  default: return "unknown status";
   }
 }
 
@@ -146,10 +147,11 @@ static int start_python(char *err) {
   config.write_bytecode = 0;
   config.use_frozen_modules = 1;
   config.module_search_paths_set = 1; /* and empty: nothing is ever imported from files */
-  wchar_t **const paths[] = {&config.program_name, &config.executable,      &config.base_executable,
-                             &config.prefix,       &config.base_prefix,     &config.exec_prefix,
-                             &config.home,         &config.base_exec_prefix, &config.stdlib_dir,
-                             &config.platlibdir};
+  wchar_t **const paths[] = {
+      &config.program_name, &config.executable,       &config.base_executable,
+      &config.prefix,       &config.base_prefix,      &config.exec_prefix,
+      &config.home,         &config.base_exec_prefix, &config.stdlib_dir,
+      &config.platlibdir};
   for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
     status = PyConfig_SetString(&config, paths[i], L"");
     if (PyStatus_Exception(status)) goto done;

@@ -7,8 +7,7 @@
 #include "vm_state.h"
 
 typedef struct stream {
-  PyObject_HEAD
-  pvm_log_source source;
+  PyObject_HEAD pvm_log_source source;
   char *line; /* PyMem's: what follows the last newline; at most PVM_LOG_TEXT_MAX bytes */
   size_t len;
   size_t cap;
@@ -190,16 +189,12 @@ static PyObject *get_closed(PyObject *self, void *unused) {
   Py_RETURN_FALSE;
 }
 
-static PyMethodDef methods[] = {{"write", stream_write, METH_O, NULL},
-                                {"writelines", stream_writelines, METH_O, NULL},
-                                {"flush", stream_flush, METH_NOARGS, NULL},
-                                {"close", stream_flush, METH_NOARGS, NULL},
-                                {"isatty", answer_false, METH_NOARGS, NULL},
-                                {"readable", answer_false, METH_NOARGS, NULL},
-                                {"seekable", answer_false, METH_NOARGS, NULL},
-                                {"writable", answer_true, METH_NOARGS, NULL},
-                                {"fileno", stream_fileno, METH_NOARGS, NULL},
-                                {NULL, NULL, 0, NULL}};
+static PyMethodDef methods[] = {
+    {"write", stream_write, METH_O, NULL},         {"writelines", stream_writelines, METH_O, NULL},
+    {"flush", stream_flush, METH_NOARGS, NULL},    {"close", stream_flush, METH_NOARGS, NULL},
+    {"isatty", answer_false, METH_NOARGS, NULL},   {"readable", answer_false, METH_NOARGS, NULL},
+    {"seekable", answer_false, METH_NOARGS, NULL}, {"writable", answer_true, METH_NOARGS, NULL},
+    {"fileno", stream_fileno, METH_NOARGS, NULL},  {NULL, NULL, 0, NULL}};
 
 static PyGetSetDef attributes[] = {{"name", get_name, NULL, NULL, NULL},
                                    {"mode", get_text, NULL, NULL, "w"},

@@ -13,7 +13,8 @@ void pvm_task_table_init(pvm_task_table *table) {
 pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id) {
   if (id < 1 || id > atomic_load_explicit(&table->count, memory_order_acquire)) return NULL;
   size_t at = (size_t)id - 1;
-  pvm_task **chunk = atomic_load_explicit(&table->chunks[at / PVM_TASKS_CHUNK], memory_order_acquire);
+  pvm_task **chunk =
+      atomic_load_explicit(&table->chunks[at / PVM_TASKS_CHUNK], memory_order_acquire);
   return chunk[at % PVM_TASKS_CHUNK];
 }
 

@@ -12,7 +12,7 @@
 
 /* The place of one task's VM on one worker; only that worker touches it. */
 typedef struct pvm_seat {
-  pvm_vm *vm; /* NULL: none here */
+  pvm_vm *vm;   /* NULL: none here */
   size_t bytes; /* of the VM, as last added to the task's sum */
   struct pvm_task *task;
   struct pvm_seat *older; /* the worker's seats in order of use */
@@ -23,7 +23,7 @@ typedef struct pvm_task {
   int64_t id;
   pvm_program *program;
   pvm_lane lane;
-  uint32_t home; /* the worker whose queue gets the task's invocations first */
+  uint32_t home;           /* the worker whose queue gets the task's invocations first */
   _Atomic uint32_t spread; /* turns through the other workers when home is behind */
   _Atomic int withdrawn;
   _Atomic int emptied; /* the program is released: nobody can need it any more */
@@ -35,8 +35,8 @@ typedef struct pvm_task {
   _Atomic size_t bytes;
   _Atomic uint64_t failed_at; /* when it last could not be loaded; 0: never */
   pthread_mutex_t failure_lock;
-  pvm_buffer failure;      /* and why */
-  pvm_seat seats[]; /* one for each worker */
+  pvm_buffer failure; /* and why */
+  pvm_seat seats[];   /* one for each worker */
 } pvm_task;
 
 #define PVM_TASKS_CHUNK 1024

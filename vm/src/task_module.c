@@ -47,9 +47,9 @@ static PyObject *put_log(PyObject *module, PyObject *const *args, Py_ssize_t n) 
   PyObject *message = PyUnicode_AsEncodedString(args[2], "utf-8", "replace");
   if (logger != NULL && message != NULL) {
     pvm_program *program = current_program();
-    pvm_log_put(PVM_LOG_LOGGING, (int)level, program ? program->name : "", PyBytes_AS_STRING(logger),
-                (size_t)PyBytes_GET_SIZE(logger), PyBytes_AS_STRING(message),
-                (size_t)PyBytes_GET_SIZE(message));
+    pvm_log_put(PVM_LOG_LOGGING, (int)level, program ? program->name : "",
+                PyBytes_AS_STRING(logger), (size_t)PyBytes_GET_SIZE(logger),
+                PyBytes_AS_STRING(message), (size_t)PyBytes_GET_SIZE(message));
   }
   int failed = logger == NULL || message == NULL;
   Py_XDECREF(logger);
@@ -81,11 +81,8 @@ static PyModuleDef_Slot slots[] = {
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},
     {0, NULL}};
 
-static PyModuleDef definition = {PyModuleDef_HEAD_INIT,
-                                 .m_name = "_polyvm",
-                                 .m_size = 0,
-                                 .m_methods = functions,
-                                 .m_slots = slots};
+static PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "_polyvm", .m_size = 0,
+                                 .m_methods = functions, .m_slots = slots};
 
 PyMODINIT_FUNC PyInit__polyvm(void) {
   return PyModuleDef_Init(&definition);

@@ -22,8 +22,7 @@ static void put_u32(unsigned char *at, uint32_t v) {
 static int write_pyc(PyObject *code, const char *source, size_t len, pvm_buffer *pyc) {
   PyObject *marshalled = PyMarshal_WriteObjectToString(code, Py_MARSHAL_VERSION);
   if (marshalled == NULL) return PVM_E_COMPILE;
-  uint64_t hash =
-      _Py_KeyedHash((uint64_t)PVM_BYTECODE_MAGIC, source, (Py_ssize_t)len);
+  uint64_t hash = _Py_KeyedHash((uint64_t)PVM_BYTECODE_MAGIC, source, (Py_ssize_t)len);
   size_t n = (size_t)PyBytes_GET_SIZE(marshalled);
   unsigned char *data = malloc(HEADER + n);
   if (data == NULL) {
@@ -88,8 +87,8 @@ done:
   return status;
 }
 
-int pvm_compile(const char *source, size_t len, const char *filename, int optimize,
-                pvm_buffer *pyc, pvm_buffer *error) {
+int pvm_compile(const char *source, size_t len, const char *filename, int optimize, pvm_buffer *pyc,
+                pvm_buffer *error) {
   char err[PVM_ERR_MAX] = "";
   int status = pvm_runtime_start(err);
   if (status != PVM_OK) {
@@ -116,8 +115,8 @@ int pvm_compile(const char *source, size_t len, const char *filename, int optimi
 
 #else
 
-int pvm_compile(const char *source, size_t len, const char *filename, int optimize,
-                pvm_buffer *pyc, pvm_buffer *error) {
+int pvm_compile(const char *source, size_t len, const char *filename, int optimize, pvm_buffer *pyc,
+                pvm_buffer *error) {
   (void)source, (void)len, (void)filename, (void)optimize, (void)pyc, (void)error;
   return pvm_runtime_forked() ? PVM_E_FORKED : PVM_E_STATE;
 }

@@ -133,8 +133,8 @@ static void put_frames(text *t, PyObject *traceback) {
 static void put_type_name(text *t, PyObject *type) {
   PyObject *module = PyObject_GetAttrString(type, "__module__");
   PyErr_Clear();
-  if (module != NULL && PyUnicode_Check(module) &&
-      !PyUnicode_EqualToUTF8(module, "builtins") && !PyUnicode_EqualToUTF8(module, "__main__")) {
+  if (module != NULL && PyUnicode_Check(module) && !PyUnicode_EqualToUTF8(module, "builtins") &&
+      !PyUnicode_EqualToUTF8(module, "__main__")) {
     put_str(t, module, "?");
     put_s(t, ".");
   }

@@ -61,7 +61,8 @@ static int furnish(pvm_vm *vm) {
   }
   if (PySys_SetObject("stdin", Py_None) < 0 || PySys_SetObject("__stdin__", Py_None) < 0) goto done;
   vm->modules = Py_XNewRef(PySys_GetObject("modules"));
-  status = vm->modules != NULL ? 0 : -1;
+  vm->importer = Py_NewRef(importer);
+  status = vm->modules != NULL && PyDict_Check(vm->modules) ? 0 : -1;
 done:
   Py_XDECREF(importer);
   Py_XDECREF(task);
@@ -142,7 +143,7 @@ static void flush_streams(pvm_vm *vm) {
 
 /* Empty the task's modules, so that what they hold ends now, outside the lifecycle lock. */
 static void drop_modules(pvm_vm *vm) {
-  if (vm->program == NULL || vm->modules == NULL || !PyDict_Check(vm->modules)) return;
+  if (vm->program == NULL || vm->modules == NULL) return;
   for (size_t i = 0; i < vm->program->modules.count; i++) {
     const char *name = vm->program->modules.items[i].name;
     PyObject *module = PyMapping_GetItemString(vm->modules, name);
@@ -159,6 +160,7 @@ void pvm_vm_unload(pvm_vm *vm) {
   pvm_vm_enter(vm);
   restore_for_end(vm);
   Py_CLEAR(vm->entry);
+  Py_CLEAR(vm->importer);
   pvm_codec_clear(&vm->codec);
   drop_modules(vm);
   PyGC_Enable();
@@ -201,11 +203,15 @@ static void take_traceback(pvm_buffer *error) {
 
 static int find_entry(pvm_vm *vm, pvm_buffer *error, char *err) {
   pvm_program *program = vm->program;
-  PyObject *module = PyImport_ImportModule(program->module);
+  const pvm_item *item = pvm_program_find(&program->modules, program->module);
+  int plain = strchr(program->module, '.') == NULL && !(item->flags & PVM_MODULE_PACKAGE);
+  PyObject *module = plain ? pvm_import_entry(vm->importer, vm->modules, program->module)
+                           : PyImport_ImportModule(program->module);
   if (module == NULL) {
     take_traceback(error);
-    if (err) snprintf(err, PVM_ERR_MAX, "%s: module '%s' cannot be imported", program->name,
-                      program->module);
+    if (err)
+      snprintf(err, PVM_ERR_MAX, "%s: module '%s' cannot be imported", program->name,
+               program->module);
     return PVM_E_PYTHON;
   }
   vm->entry = PyObject_GetAttrString(module, program->function);

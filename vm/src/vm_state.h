@@ -26,8 +26,9 @@ struct pvm_vm {
   pvm_program *program;  /* retained; NULL while clean */
   PyThreadState *tstate; /* NULL while empty */
   PyObject *modules;     /* the real sys.modules, whatever the task does to the name */
+  PyObject *importer;    /* of the task's modules; see importer.c */
   PyObject *entry;
-  PyObject *streams[2];  /* the task's stdout and stderr */
+  PyObject *streams[2]; /* the task's stdout and stderr */
   pvm_codec codec;
 };
 

@@ -109,8 +109,7 @@ static void sweep(pvm_worker *w) {
 
 static void finish(pvm_worker *w, pvm_invocation *invocation) {
   pvm_task *task = invocation->task;
-  if (invocation->completion.outcome == PVM_CANCELLED)
-    atomic_fetch_add(&w->executor->cancelled, 1);
+  if (invocation->completion.outcome == PVM_CANCELLED) atomic_fetch_add(&w->executor->cancelled, 1);
   if (invocation->completion.outcome != PVM_DONE)
     atomic_fetch_add_explicit(&task->failed, 1, memory_order_relaxed);
   atomic_fetch_sub_explicit(&task->running, 1, memory_order_relaxed);
@@ -142,7 +141,8 @@ static void run(pvm_worker *w, pvm_invocation *invocation) {
                  atomic_load_explicit(&vm->memory.bytes, memory_order_relaxed));
     completion->run_ns = pvm_now() - started - completion->load_ns;
   }
-  if (completion->outcome == PVM_FAILED && atomic_load(&w->executor->state) >= PVM_EXECUTOR_CANCELLING)
+  if (completion->outcome == PVM_FAILED &&
+      atomic_load(&w->executor->state) >= PVM_EXECUTOR_CANCELLING)
     completion->outcome = PVM_CANCELLED; /* interrupted by pvm_executor_stop */
   finish(w, invocation);
 }

@@ -21,8 +21,8 @@ typedef struct pvm_invocation {
   pvm_completion completion; /* filled in as it goes; tag and task at once */
   pvm_task *task;
   uint64_t accepted_ns;
-  int waited_for;            /* pvm_invoke waits for it: it does not go to the queue */
-  _Atomic uint32_t over;     /* futex of who waits: PVM_OVER_NOT ... */
+  int waited_for;        /* pvm_invoke waits for it: it does not go to the queue */
+  _Atomic uint32_t over; /* futex of who waits: PVM_OVER_NOT ... */
   size_t len;
   unsigned char payload[];
 } pvm_invocation;
@@ -31,12 +31,12 @@ typedef struct pvm_worker {
   struct pvm_executor *executor;
   uint32_t index;
   pthread_t thread;
-  _Atomic int left;          /* the thread has ended */
-  pvm_ring queue;            /* of pvm_invocation */
+  _Atomic int left; /* the thread has ended */
+  pvm_ring queue;   /* of pvm_invocation */
   pvm_park park;
-  _Atomic int looking;       /* awake and without work: it takes the next at once */
+  _Atomic int looking; /* awake and without work: it takes the next at once */
   pvm_pool pool;
-  pvm_seat *oldest;          /* seats in use, least recently used first */
+  pvm_seat *oldest; /* seats in use, least recently used first */
   pvm_seat *newest;
   uint32_t seated;
   uint64_t swept;            /* the executor's count of withdrawals when last looked at */
