@@ -149,7 +149,7 @@ class Watcher:
         else:
             paths = sorted(self._root.iterdir())
         for path in paths:
-            if path.name.startswith(".") and path != self._root:
+            if path.name.startswith((".", "__pycache__")) and path != self._root:
                 continue
             try:
                 if path.is_dir() and _looks_like_task(path):

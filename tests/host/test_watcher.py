@@ -187,6 +187,13 @@ def test_forgotten_manifest_is_told_other_folders_are_left_alone(root: Path) -> 
     assert "holds no task.toml" in str(refused.error)
 
 
+def test_caches_and_hidden_folders_are_no_tasks(root: Path) -> None:
+    for name in ("__pycache__", ".git"):
+        (root / name).mkdir()
+        (root / name / "conftest.cpython-311.pyc").write_bytes(b"")
+    assert polled(watch(root)) == []
+
+
 def test_root_that_goes_away_withdraws_nothing(root: Path, version: Callable[[str], Path]) -> None:
     shutil.copy(version("1.0"), root)
     watcher = watch(root)

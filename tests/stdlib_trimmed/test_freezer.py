@@ -45,7 +45,7 @@ def test_no_part_of_the_compiler_is_linked(shell: Shell) -> None:
     listing = shell.link_map.read_text()
     taken, _, _ = listing.partition("Memory Configuration")
     members = set(re.findall(r"libpython\.a\(([^)]+)\)", taken))
-    assert "ceval.o" in members
+    assert "pylifecycle.o" in members
     assert members & COMPILER_MEMBERS == set()
 
 
