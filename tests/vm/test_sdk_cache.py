@@ -170,6 +170,18 @@ def test_a_second_builder_waits_for_the_first(tmp_path: Path) -> None:
     assert first.exitcode == 0
 
 
+def test_only_old_and_idle_work_is_removed(tmp_path: Path) -> None:
+    for name in ("idle", "busy"):
+        (tmp_path / f"work-{name}" / "source").mkdir(parents=True)
+    started = (tmp_path / "work-idle").stat().st_mtime
+    cache.remove_abandoned(tmp_path, started + cache.ABANDONED_S / 2)
+    assert (tmp_path / "work-idle").exists()
+    with cache.locked(tmp_path, "sdk-busy", lambda: None):
+        cache.remove_abandoned(tmp_path, started + cache.ABANDONED_S * 2)
+    assert not (tmp_path / "work-idle").exists()
+    assert (tmp_path / "work-busy").exists()
+
+
 def test_a_compiler_that_is_not_there() -> None:
     with pytest.raises(errors.SdkError, match=r"`no-such-cc` does not run .*build-essential"):
         cache.compiler_version("no-such-cc")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 # below changing.
 RECIPE = 2
 
+ABANDONED_S = 3 * 24 * 3600.0
+
 # An SDK that lacks one of these was damaged from outside and is rebuilt.
 REQUIRED = ("sdk.json", "bin/python", "lib/libpython.a", "include/Python.h", "Lib/os.py")
 
@@ -90,6 +92,20 @@ def publish(root: Path, key: str, built: Path) -> Path:
         shutil.rmtree(path)
     built.rename(path)
     return path
+
+
+def remove_abandoned(root: Path, now: float) -> None:
+    """Remove what builds have left that nobody has gone on with for days."""
+    for work in root.glob("work-*"):
+        if now - work.stat().st_mtime < ABANDONED_S:
+            continue
+        # A builder holds the lock of its key for as long as it works there.
+        with (
+            contextlib.suppress(BlockingIOError),
+            (root / f"sdk-{work.name.removeprefix('work-')}.lock").open("w") as file,
+        ):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(work)
 
 
 @contextlib.contextmanager

@@ -160,6 +160,7 @@ def _build(
         (target / "sdk.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
         path = cache.publish(root, key, target)
     shutil.rmtree(work)
+    cache.remove_abandoned(root, time.time())
     progress.say(f"built CPython {facts['release']} in {time.monotonic() - started:.0f} s")
     shutil.move(progress.log_path, path / "build.log")
     return path
