@@ -8,8 +8,16 @@ from typing import Any
 from bench.peers.python import PeerError, Python, probe
 
 
+LINKED = Path(__file__).parents[2] / "build" / "vm" / "sdk"
+"""Names the SDK that this checkout's library was linked from."""
+
+
 def find(release: str, build: str) -> Python:
-    """The newest finished SDK of `release` in the user's cache, of variant `build` if any is."""
+    """The SDK the library was linked from; else the newest of `release` in the user's cache."""
+    if LINKED.is_file():
+        folder = Path(LINKED.read_text(encoding="utf-8").strip())
+        if (folder / "bin" / "python").is_file():
+            return probe(folder / "bin" / "python", f"SDK, variant {build}")
     base = os.environ.get("XDG_CACHE_HOME", "")
     root = (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "polyvm"
     found: list[tuple[bool, float, Path, dict[str, Any]]] = []

@@ -45,7 +45,8 @@ def measure(setup: Setup) -> dict[str, Any]:
                 made.ask("open_pool", kind=kind, workers=workers, classes=CLASSES, chunk=chunk)
                 opened[name, workers] = made
         for kind in KINDS:
-            seconds = setup.rounds(1, 3) * (0.5 if kind == "mixed" else 0.25)
+            # Long enough that the end of a batch, where workers run dry, weighs little.
+            seconds = setup.rounds(1, 6) * (0.5 if kind == "mixed" else 0.25)
             sizes: dict[tuple[str, int], int] = {}
             digests: dict[int, str] = {}
             for key, contender in opened.items():

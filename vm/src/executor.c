@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime.h"
@@ -283,12 +284,30 @@ void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation) {
   count_down(executor, 1);
 }
 
+/* With this much accepted and unfinished, completions come in streams: a collector then
+** looks now and then, and gathers, instead of being rung awake for a handful. */
+#define STREAM 256
+#define GATHER_NS 50000
+
+static int is_stream(pvm_executor *executor) {
+  return atomic_load_explicit(&executor->unfinished, memory_order_relaxed) >= STREAM;
+}
+
+static void gather(void) {
+  struct timespec pause = {0, GATHER_NS};
+  nanosleep(&pause, NULL);
+}
+
 /* Wait for completions; 1 when there are some, 0 on time-out. Another collector may be
 ** quicker to take them. */
 static int await_completions(pvm_executor *executor, uint64_t deadline) {
   while (pvm_ring_count(&executor->completed) == 0) {
     uint64_t now = pvm_now();
     if (now >= deadline) return 0;
+    if (is_stream(executor)) {
+      gather();
+      continue;
+    }
     uint32_t ticket = pvm_park_ticket(&executor->collector);
     if (pvm_ring_count(&executor->completed) != 0) pvm_park_leave(&executor->collector);
     else pvm_park_sleep(&executor->collector, ticket, (int64_t)(deadline - now));
@@ -301,6 +320,8 @@ static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
                    void (*take)(void *to, uint32_t index, pvm_completion *completion), void *to) {
   uint64_t deadline = pvm_now() + (uint64_t)timeout_ms * 1000000u;
   uint32_t count = 0;
+  if (timeout_ms > 0 && pvm_ring_count(&executor->completed) < max / 2 && is_stream(executor))
+    gather();
   do {
     pvm_invocation *invocation;
     while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
