@@ -5,7 +5,6 @@ Payloads and results are MessagePack bytes. Calls that wait release the host's G
 """
 
 from .errors import (
-    BytecodeError,
     DecodeError,
     EntryError,
     ForkedError,
@@ -22,7 +21,6 @@ from .machine import Vm, VmStats
 from .program import Module, Program
 
 __all__ = [
-    "BytecodeError",
     "Completion",
     "DecodeError",
     "EntryError",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
-
 
 class VmError(Exception):
     """libpolyvm refused; `str()` is one sentence.
@@ -16,10 +14,6 @@ class VmError(Exception):
         super().__init__(message)
         self.status = status
         self.traceback = traceback
-
-
-class BytecodeError(VmError):
-    """Not a code object of this release's bytecode."""
 
 
 class DecodeError(VmError):
@@ -48,20 +42,3 @@ class UnknownTask(VmError):
 
 class WrongThread(VmError):
     """The VM belongs to another thread."""
-
-
-_BY_STATUS: dict[int, type[VmError]] = {
-    -3: StateError,
-    -4: WrongThread,
-    -5: ForkedError,
-    -7: BytecodeError,
-    -8: EntryError,
-    -9: DecodeError,
-    -11: QueueFull,
-    -12: UnknownTask,
-}
-
-
-def fail(status: int, message: str, traceback: str = "") -> NoReturn:
-    """Raise the exception of a negative status."""
-    raise _BY_STATUS.get(status, VmError)(status, message, traceback)

@@ -10,7 +10,7 @@ from itertools import accumulate
 from types import TracebackType
 from typing import Any, Self
 
-from .library import ERR_MAX, check, ffi, lib, take
+from .library import ERR_MAX, check, fail, ffi, lib, take
 from .program import Program
 
 
@@ -203,7 +203,7 @@ class Executor:
 
     def _handle(self) -> Any:
         if self._executor is None:
-            check(-3)
+            fail(lib.PVM_E_STATE)
         return self._executor
 
     def __enter__(self) -> Self:

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from .errors import fail
+from . import errors
 
 try:
     from . import _isolated
@@ -53,6 +53,23 @@ class Info:
     library_bytes: int
 
 
+_ERRORS: dict[int, type[errors.VmError]] = {
+    lib.PVM_E_STATE: errors.StateError,
+    lib.PVM_E_THREAD: errors.WrongThread,
+    lib.PVM_E_FORKED: errors.ForkedError,
+    lib.PVM_E_ENTRY: errors.EntryError,
+    lib.PVM_E_DECODE: errors.DecodeError,
+    lib.PVM_E_FULL: errors.QueueFull,
+    lib.PVM_E_UNKNOWN: errors.UnknownTask,
+}
+
+
+def fail(status: int, message: str = "", traceback: str = "") -> NoReturn:
+    """Raise the exception of a negative status, with its own sentence if there is no better."""
+    kind = _ERRORS.get(status, errors.VmError)
+    raise kind(status, message or text(lib.pvm_strerror(status)), traceback)
+
+
 def text(pointer: Any) -> str:
     """A C string as str."""
     raw: bytes = ffi.string(pointer)
@@ -71,7 +88,7 @@ def check(status: int, err: Any = None, traceback: str = "") -> int:
     if status >= 0:
         return status
     message = text(err) if err is not None else ""
-    fail(status, message or text(lib.pvm_strerror(status)), traceback)
+    fail(status, message, traceback)
 
 
 @cache

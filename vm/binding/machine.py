@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .executor import Outcome
-from .library import ERR_MAX, check, ffi, lib, take
+from .library import ERR_MAX, check, fail, ffi, lib, take
 from .program import Program
 
 
@@ -64,7 +64,7 @@ class Vm:
 
     def _handle(self) -> Any:
         if self._vm is None:
-            check(-3)
+            fail(lib.PVM_E_STATE)
         return self._vm
 
     def __enter__(self) -> Self:

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import VmError
-from .library import ERR_MAX, check, ffi, lib
+from .library import ERR_MAX, check, fail, ffi, lib
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,8 @@ class Program:
         self.size = 0
         raw = lib.pvm_program_new(name.encode(), version.encode(), entry.encode())
         if not raw:
-            raise VmError(
-                -2, f"task {name!r}, version {version!r}, entry {entry!r}: not valid names"
-            )
+            names = f"task {name!r}, version {version!r}, entry {entry!r}"
+            fail(lib.PVM_E_INVALID, f"{names}: not valid names")
         self.handle: Any = ffi.gc(raw, lib.pvm_program_release)
         for module, item in modules.items():
             flags = lib.PVM_MODULE_PACKAGE if item.package else 0

@@ -54,15 +54,12 @@ typedef enum pvm_status {
   PVM_E_THREAD = -4,   /* the VM belongs to another thread */
   PVM_E_FORKED = -5,   /* this process is a fork of the one that started the runtime */
   PVM_E_PYTHON = -6,   /* CPython refused; `err` has its words */
-  PVM_E_BYTECODE = -7, /* not a code object of this release's bytecode */
-  PVM_E_ENTRY = -8,    /* the entry point is missing or not callable */
-  PVM_E_DECODE = -9,   /* payload is not the MessagePack that VMs accept */
-  PVM_E_ENCODE = -10,  /* the task returned what MessagePack cannot hold */
-  PVM_E_FULL = -11,    /* the queue is full: try again later or shed load */
-  PVM_E_UNKNOWN = -12, /* no such task */
-  PVM_E_TIMEOUT = -13, /* nothing arrived in the time given */
-  PVM_E_COMPILE = -14, /* source text does not compile (toolchain flavour) */
-  PVM_E_OS = -15       /* a system call failed; `err` names it */
+  PVM_E_ENTRY = -7,    /* the entry point is missing or not callable */
+  PVM_E_DECODE = -8,   /* payload is not the MessagePack that VMs accept */
+  PVM_E_FULL = -9,     /* the queue is full: try again later or shed load */
+  PVM_E_UNKNOWN = -10, /* no such task */
+  PVM_E_COMPILE = -11, /* source text does not compile (toolchain flavour) */
+  PVM_E_OS = -12       /* a system call failed; `err` names it */
 } pvm_status;
 
 /* How an invocation ended. The host and the documents use the same words. */

@@ -33,13 +33,10 @@ const char *pvm_strerror(int status) {
   case PVM_E_FORKED:
     return "this process was forked after the runtime had started: VMs cannot be used in it";
   case PVM_E_PYTHON: return "CPython refused";
-  case PVM_E_BYTECODE: return "not a code object of this release's bytecode";
   case PVM_E_ENTRY: return "the entry point is missing or not callable";
   case PVM_E_DECODE: return "the payload is not the MessagePack that VMs accept";
-  case PVM_E_ENCODE: return "the result cannot be held in MessagePack";
   case PVM_E_FULL: return "the queue is full";
   case PVM_E_UNKNOWN: return "no such task";
-  case PVM_E_TIMEOUT: return "nothing arrived in the time given";
   case PVM_E_COMPILE: return "the source text does not compile";
   case PVM_E_OS: return "a system call failed";
   default: return "unknown status";
