@@ -285,17 +285,19 @@ void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation) {
 }
 
 /* With this much accepted and unfinished, completions come in streams: a collector then
-** looks now and then, and gathers, instead of being rung awake for a handful. */
+** sleeps for a while and gathers, instead of being rung awake for a handful. What it does
+** for each awakening would be taken from the workers, who have the cores to themselves. */
 #define STREAM 256
-#define GATHER_NS 50000
+#define GATHER_FIRST_NS 100000 /* each further nap is twice as long */
+#define GATHER_MOST_NS 1000000
 
-static int is_stream(pvm_executor *executor) {
-  return atomic_load_explicit(&executor->unfinished, memory_order_relaxed) >= STREAM;
-}
-
-static void gather(void) {
-  struct timespec pause = {0, GATHER_NS};
-  nanosleep(&pause, NULL);
+static void gather(pvm_executor *executor, uint32_t wanted) {
+  struct timespec nap = {0, GATHER_FIRST_NS};
+  while (nap.tv_nsec <= GATHER_MOST_NS && pvm_ring_count(&executor->completed) < wanted &&
+         atomic_load_explicit(&executor->unfinished, memory_order_relaxed) >= STREAM) {
+    nanosleep(&nap, NULL);
+    nap.tv_nsec *= 2;
+  }
 }
 
 /* Wait for completions; 1 when there are some, 0 on time-out. Another collector may be
@@ -304,10 +306,6 @@ static int await_completions(pvm_executor *executor, uint64_t deadline) {
   while (pvm_ring_count(&executor->completed) == 0) {
     uint64_t now = pvm_now();
     if (now >= deadline) return 0;
-    if (is_stream(executor)) {
-      gather();
-      continue;
-    }
     uint32_t ticket = pvm_park_ticket(&executor->collector);
     if (pvm_ring_count(&executor->completed) != 0) pvm_park_leave(&executor->collector);
     else pvm_park_sleep(&executor->collector, ticket, (int64_t)(deadline - now));
@@ -320,8 +318,7 @@ static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
                    void (*take)(void *to, uint32_t index, pvm_completion *completion), void *to) {
   uint64_t deadline = pvm_now() + (uint64_t)timeout_ms * 1000000u;
   uint32_t count = 0;
-  if (timeout_ms > 0 && pvm_ring_count(&executor->completed) < max / 2 && is_stream(executor))
-    gather();
+  if (timeout_ms > 0) gather(executor, max / 2);
   do {
     pvm_invocation *invocation;
     while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
