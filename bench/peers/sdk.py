@@ -7,7 +7,6 @@ from typing import Any
 
 from bench.peers.python import PeerError, Python, probe
 
-
 LINKED = Path(__file__).parents[2] / "build" / "vm" / "sdk"
 """Names the SDK that this checkout's library was linked from."""
 

@@ -62,4 +62,3 @@ def _lines(source: str, task: dev.OrdinaryTask) -> Iterator[tuple[int, Any]]:
                 continue
             if task.takes(payload):
                 yield number, payload
-
