@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cut.h"
 #include "log.h"
@@ -172,6 +173,7 @@ int pvm_runtime_start(char *err) {
   pthread_mutex_lock(&runtime.lock);
   int status = PVM_OK;
   if (!atomic_load(&runtime.started)) {
+    tzset(); /* VMs that import time side by side would each set up the C library's zone */
     pvm_memory_install();
     if (pvm_inittab_filter() != 0) {
       if (err) snprintf(err, PVM_ERR_MAX, "the C modules' function tables do not fit this release");
