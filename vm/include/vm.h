@@ -172,7 +172,7 @@ typedef struct pvm_executor pvm_executor;
 
 typedef struct pvm_executor_config {
   uint32_t workers;        /* 1 to PVM_MAX_WORKERS */
-  uint32_t max_pending;    /* accepted and not yet collected; rounded up to a power of 2 */
+  uint32_t max_pending;    /* accepted and not yet collected, at most; 1 to 2^24 */
   uint32_t vms_per_worker; /* VMs kept at most; the least recently used one goes first */
   uint32_t warm_vms;       /* clean VMs that each worker holds ready */
   uint32_t spin_us;        /* how long an idle worker looks for work before it sleeps */
@@ -224,7 +224,8 @@ PVM_API int pvm_submit(pvm_executor *executor, int64_t task, uint64_t tag, const
 ** accepted, or a negative status if none. */
 PVM_API int64_t pvm_submit_many(pvm_executor *executor, int64_t task, uint64_t first_tag,
                                 const void *payloads, const size_t *ends, size_t count);
-/* Collect up to max completions; waits up to timeout_ms for the first. Returns how
+/* Collect up to max completions; waits up to timeout_ms for the first. While many are
+** unfinished it first gathers for up to 2 ms, unless timeout_ms is 0. Returns how
 ** many, 0 on time-out. The caller frees each one's data. */
 PVM_API int pvm_collect(pvm_executor *executor, pvm_completion *completions, uint32_t max,
                         uint32_t timeout_ms);

@@ -21,6 +21,7 @@
 static struct {
   pthread_mutex_t lock;
   _Atomic int started;
+  int broken; /* what the only attempt to start ended with, if it failed */
   _Atomic int forked;
 } runtime = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -171,8 +172,10 @@ int pvm_runtime_start(char *err) {
   if (pvm_runtime_forked()) return PVM_E_FORKED;
   if (atomic_load_explicit(&runtime.started, memory_order_acquire)) return PVM_OK;
   pthread_mutex_lock(&runtime.lock);
-  int status = PVM_OK;
-  if (!atomic_load(&runtime.started)) {
+  int status = runtime.broken;
+  if (status != PVM_OK) {
+    if (err) snprintf(err, PVM_ERR_MAX, "CPython did not start before and cannot be started again");
+  } else if (!atomic_load(&runtime.started)) {
     tzset(); /* VMs that import time side by side would each set up the C library's zone */
     pvm_memory_install();
     if (pvm_inittab_filter() != 0) {
@@ -186,6 +189,7 @@ int pvm_runtime_start(char *err) {
       status = PVM_E_OS;
     }
     if (status == PVM_OK) atomic_store_explicit(&runtime.started, 1, memory_order_release);
+    else runtime.broken = status;
   }
   pthread_mutex_unlock(&runtime.lock);
   return status;
