@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from polyvm.host import manifest as manifests
 from polyvm.host.errors import BundleError, ManifestError
-from polyvm.vm import Module, Program
+from polyvm.vm import Memory, Module, Program, VmError, wipe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -53,27 +53,68 @@ _BROKEN_ZIP = (
 
 
 @dataclass(frozen=True, slots=True)
+class Seal:
+    """What is known of a bundle that came sealed, its signature having been checked."""
+
+    publisher: str  # key id, hexadecimal
+    sequence: int
+    created: int  # seconds since the epoch
+    expires: int | None  # the same
+    digest: bytes  # of the whole file
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
-    """One version of one task, checked and in memory."""
+    """One version of one task, checked, its code and assets in the VMs' own memory."""
+
+    manifest: Manifest
+    program: Program
+    source: Path
+    seal: Seal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The files of a bundle, checked by name, size and kind."""
 
     manifest: Manifest
     modules: Mapping[str, Module]
-    assets: Mapping[str, bytes]
+    assets: Mapping[str, bytes | Memory]
     source: Path
 
-    def program(self) -> Program:
-        """Return the sealed form that executors take. Raises polyvm.vm.VmError."""
-        return Program(
-            name=self.manifest.name,
-            version=self.manifest.version,
-            entry=self.manifest.entry,
-            modules=self.modules,
-            assets=self.assets,
-        )
+    def bundle(self, seal: Seal | None = None) -> Bundle:
+        """Hand the files to the VMs' library, which checks the bytecode; usable once.
+
+        What came sealed is wiped here afterwards. Raises BundleError.
+        """
+        try:
+            program = Program(
+                name=self.manifest.name,
+                version=self.manifest.version,
+                entry=self.manifest.entry,
+                modules=self.modules,
+                assets=self.assets,
+                read=self.manifest.permissions.read,
+                write=self.manifest.permissions.write,
+            )
+        except VmError as error:
+            raise BundleError(f"{self.source}: {error}; pack it anew") from None
+        finally:
+            if seal is not None:
+                self.wipe()
+        return Bundle(self.manifest, program, self.source, seal)
+
+    def wipe(self) -> None:
+        """Overwrite the files in this process's own memory."""
+        for module in self.modules.values():
+            wipe(module.code)
+        for data in self.assets.values():
+            if isinstance(data, bytes):
+                wipe(data)
 
 
-def read(path: Path, magic: bytes) -> Bundle:
-    """Read a bundle file, or a folder of .pyc files.
+def read(path: Path, magic: bytes) -> Contents:
+    """Read a plain bundle, or a folder of .pyc files.
 
     ``magic`` is the 4-byte bytecode magic that the VMs take. Raises BundleError or ManifestError,
     one sentence that names the file; nothing else, whatever the bytes are.
@@ -87,11 +128,11 @@ def read(path: Path, magic: bytes) -> Bundle:
             return from_zip(path.read_bytes(), path, magic)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from None
-    return _assemble(files, path, magic)
+    return assemble(files, path, magic)
 
 
-def from_zip(content: bytes, source: Path, magic: bytes) -> Bundle:
-    """Read a bundle from the bytes of its zip; ``source`` names it in errors."""
+def from_zip(content: bytes, source: Path, magic: bytes) -> Contents:
+    """Read a plain bundle from the bytes of its zip; ``source`` names it in errors."""
     try:
         files = dict(_zip_files(content, source))
     except _BROKEN_ZIP as error:
@@ -99,7 +140,7 @@ def from_zip(content: bytes, source: Path, magic: bytes) -> Bundle:
             f"{source}: not a sound zip file ({error}); copy it again, or pack it anew with "
             "`polyvm pack`"
         ) from None
-    return _assemble(files, source, magic)
+    return assemble(files, source, magic)
 
 
 def _zip_files(content: bytes, source: Path) -> Iterator[tuple[str, bytes]]:
@@ -176,23 +217,29 @@ def _check_size(name: str, size: int, total: int, source: Path) -> None:
         raise BundleError(f"{source}: larger than {MAX_TOTAL_BYTES} bytes unpacked; ship less data")
 
 
-def _assemble(files: dict[str, bytes], source: Path, magic: bytes) -> Bundle:
-    text = files.pop(manifests.FILE_NAME, None)
-    if text is None:
+def assemble(files: Mapping[str, bytes | Memory], source: Path, magic: bytes) -> Contents:
+    """Check a bundle's files and sort them into manifest, modules and assets.
+
+    ``source`` names the bundle in errors. Raises BundleError or ManifestError.
+    """
+    text = files.get(manifests.FILE_NAME)
+    if not isinstance(text, bytes):
         raise ManifestError(
             f"{source}: holds no {manifests.FILE_NAME}; a task needs one with name, version, entry"
         )
     manifest = manifests.parse(text, f"{source}/{manifests.FILE_NAME}")
     modules: dict[str, Module] = {}
-    assets: dict[str, bytes] = {}
+    assets: dict[str, bytes | Memory] = {}
     for name, data in files.items():
+        if name == manifests.FILE_NAME:
+            continue
         path = PurePosixPath(name)
         if path.suffix == ".py":
             raise BundleError(
                 f"{source}: {name!r} is source; bundles hold bytecode only: pack the folder with "
                 "`polyvm pack`"
             )
-        if path.suffix != ".pyc":
+        if path.suffix != ".pyc" or not isinstance(data, bytes):
             assets[name] = data
             continue
         module, package = module_of(path, source)
@@ -207,7 +254,7 @@ def _assemble(files: dict[str, bytes], source: Path, magic: bytes) -> Bundle:
             f"{source}: entry {manifest.entry!r} names module {manifest.entry_module!r}, which is "
             f"not in the bundle; it holds {', '.join(sorted(modules)) or 'no module'}"
         )
-    return Bundle(manifest=manifest, modules=modules, assets=assets, source=source)
+    return Contents(manifest=manifest, modules=modules, assets=assets, source=source)
 
 
 def module_of(path: PurePosixPath, source: Path) -> tuple[str, bool]:

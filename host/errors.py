@@ -15,7 +15,8 @@ class ExitCode(enum.IntEnum):
     BAD_DATA = 65  # a manifest, a bundle or a source file is not as it must be
     NO_INPUT = 66  # a file or folder that was named cannot be read
     UNAVAILABLE = 69  # the VM library is missing or does not start
-    CANNOT_WRITE = 74  # results or a bundle cannot be written
+    CANNOT_WRITE = 74  # results, a bundle, a key or the state cannot be written
+    UNTRUSTED = 77  # a signature, a key or a rule of trust says no
     INTERRUPTED = 130  # stopped by a second SIGINT or SIGTERM, work was cancelled
 
 
@@ -31,6 +32,60 @@ class ManifestError(PolyvmError):
 
 class BundleError(PolyvmError):
     """A bundle, or a folder of .pyc files, cannot be taken."""
+
+
+class SealedFormatError(BundleError):
+    """A sealed bundle is not as the format says: damaged, cut short, of another version."""
+
+
+class TrustError(PolyvmError):
+    """A bundle is sound as far as one can tell, but this host must not run it."""
+
+    code = ExitCode.UNTRUSTED
+
+
+class SignatureError(TrustError):
+    """The signature is not that of the publisher the bundle names, or the content changed."""
+
+
+class UnknownPublisherError(TrustError):
+    """The bundle's publisher is not among those that this host trusts."""
+
+
+class RevokedPublisherError(TrustError):
+    """The bundle's publisher was trusted once and is not any more."""
+
+
+class NotRecipientError(TrustError):
+    """The bundle is encrypted for other hosts."""
+
+
+class DecryptError(TrustError):
+    """The content does not decrypt, though the signature is right."""
+
+
+class RollbackError(TrustError):
+    """A newer bundle of the task was seen here before."""
+
+
+class ExpiredError(TrustError):
+    """The bundle's time is over."""
+
+
+class PlainRefusedError(TrustError):
+    """A bundle is not sealed where only sealed ones may run."""
+
+
+class KeyFileError(PolyvmError):
+    """A key cannot be had: its file, variable or command is not as it must be."""
+
+    code = ExitCode.UNTRUSTED
+
+
+class StateFileError(PolyvmError):
+    """What the host remembers of bundles cannot be read or written."""
+
+    code = ExitCode.CANNOT_WRITE
 
 
 class PackError(PolyvmError):

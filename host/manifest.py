@@ -15,9 +15,24 @@ from polyvm.host.errors import ManifestError
 FILE_NAME = "task.toml"
 MAX_BYTES = 64 * 1024
 LANES = ("core", "regular", "low")
+MAX_PATHS = 16  # PVM_POLICY_PATHS of vm.h, for reading and as many for writing
+MAX_PATH_BYTES = 1024
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _VERSION = re.compile(r"(\d{1,9}(?:\.\d{1,9}){0,5})(?:[-+]?([A-Za-z][A-Za-z0-9.+-]{0,31}))?")
+
+
+class Permissions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a task may do beyond the usual, which is: open no files at all.
+
+    Absolute paths of files and folders; a folder stands for everything beneath it.
+    """
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()  # and read
+
+    def __bool__(self) -> bool:
+        return bool(self.read or self.write)
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +44,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     description: str = ""
     lane: str = "regular"
     events: tuple[str, ...] | None = None
+    permissions: Permissions = Permissions()
 
     @property
     def entry_module(self) -> str:
@@ -110,6 +126,20 @@ def _check(manifest: Manifest, where: str) -> None:
             f"{where}: events is empty, so no line would ever reach the task; name at least one "
             "event, or leave the field out to take every line"
         )
+    for kind, paths in msgspec.structs.asdict(manifest.permissions).items():
+        _check_paths(kind, paths, where)
+
+
+def _check_paths(kind: str, paths: tuple[str, ...], where: str) -> None:
+    if len(paths) > MAX_PATHS:
+        raise ManifestError(f"{where}: permissions.{kind} has more than {MAX_PATHS} paths")
+    for path in paths:
+        plain = path.startswith("/") and "\0" not in path and len(path.encode()) <= MAX_PATH_BYTES
+        if not plain or ".." in path.split("/"):
+            raise ManifestError(
+                f"{where}: permissions.{kind} names {_short(path)}; paths are absolute and without "
+                '"..", such as "/srv/models"'
+            )
 
 
 def _identifier(text: str) -> bool:

@@ -88,7 +88,7 @@ class Registry:
 
         Raises VmError if the VM refuses it; the former version then stays live.
         """
-        task_id = self._runner.add(bundle.program(), LANES[bundle.manifest.lane])
+        task_id = self._runner.add(bundle.program, LANES[bundle.manifest.lane])
         deployment = Deployment(task_id, bundle.manifest)
         with self._lock:
             former = self._live.get(bundle.manifest.name)

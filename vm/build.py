@@ -55,7 +55,7 @@ class Flavour:
 
 
 FLAVOURS = (
-    Flavour("isolated", (), ()),
+    Flavour("isolated", (), ("strip.c",)),
     Flavour("toolchain", ("-DPVM_TOOLCHAIN",), ("nocompiler.c",)),
 )
 

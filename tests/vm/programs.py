@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from polyvm.vm import Module, Outcome, Program, Vm, toolchain
+from polyvm.vm import Memory, Module, Outcome, Program, Vm, toolchain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 ECHO = "def run(payload):\n    return payload\n"
 NIL = b"\xc0"
@@ -40,7 +40,9 @@ def program(
     *,
     entry: str = "main:run",
     modules: Mapping[str, str] | None = None,
-    assets: Mapping[str, bytes] | None = None,
+    assets: Mapping[str, bytes | Memory] | None = None,
+    read: Sequence[str] = (),
+    write: Sequence[str] = (),
 ) -> Program:
     """A program of one module, main, and of `modules`: dotted name -> source.
 
@@ -52,7 +54,7 @@ def program(
         package = any(other.startswith(dotted + ".") for other in sources)
         path = dotted.replace(".", "/") + ("/__init__.py" if package else ".py")
         made[dotted] = Module(code(text, f"{name}/{path}"), package)
-    return Program(name, "1.0.0", entry, made, assets)
+    return Program(name, "1.0.0", entry, made, assets, read=read, write=write)
 
 
 def value_of(ended: tuple[Outcome, bytes]) -> Any:

@@ -107,6 +107,7 @@ class Program:
 PROGRAM_LIST = (
     Program("ring_test", ("ring",), ("300000",)),
     Program("park_test", ("park", "ring"), ("100000",)),
+    Program("confine_test", ("confine", "policy"), ("1",)),
     Program("runtime_test", (), ()),
 )
 

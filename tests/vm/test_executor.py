@@ -522,7 +522,8 @@ def test_a_task_whose_load_failed_is_tried_again(
     """Not at each invocation, but soon."""
     executor = start(1)
     path = tmp_path / "needed"
-    task = executor.add(program(f"text = open({str(path)!r}).read()\ndef run(x): return text\n"))
+    source = f"text = open({str(path)!r}).read()\ndef run(x): return text\n"
+    task = executor.add(program(source, read=[str(tmp_path)]))
     for _ in range(3):
         assert "FileNotFoundError" in executor.invoke(task, NIL).data.decode()
     path.write_text("there")

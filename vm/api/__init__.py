@@ -1,11 +1,12 @@
 """What a task imports: its assets, its own name, and where it runs.
 
-The same three names work in a VM and under ordinary Python:
+The same names work in a VM and under ordinary Python:
 
 >>> import polyvm
 >>> weights = polyvm.asset("weights.json")  # doctest: +SKIP
 
-- ``asset(path)`` gives the bytes of a file that lies beside ``task.toml``.
+- ``asset(path)`` gives the bytes of a file that lies beside ``task.toml``;
+  ``asset_view(path)`` the same without a copy, for large ones.
 - ``task.name`` and ``task.version`` are the manifest's.
 - ``in_vm`` is True in a VM, False under ordinary Python (tests, ``polyvm dev``).
 
@@ -14,7 +15,7 @@ This package is frozen into every VM: it imports nothing at the top but `_polyvm
 
 from __future__ import annotations
 
-__all__ = ["Task", "asset", "in_vm", "task"]
+__all__ = ["Task", "asset", "asset_view", "in_vm", "task"]
 
 try:
     import _polyvm as _runtime
@@ -34,6 +35,16 @@ def asset(path: str) -> bytes:
     """
     content: bytes = _runtime.asset(path)
     return content
+
+
+def asset_view(path: str) -> memoryview:
+    """Return the content of an asset as a read-only view.
+
+    In a VM all views of one asset show the same memory, whichever VM asks: nothing is copied.
+    Raises FileNotFoundError as `asset` does.
+    """
+    view: memoryview = _runtime.asset_view(path)
+    return view
 
 
 class Task:

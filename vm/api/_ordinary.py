@@ -39,6 +39,11 @@ def asset(path: str) -> bytes:
         raise FileNotFoundError(f"task has no asset {path!r}: not a file in {folder}") from None
 
 
+def asset_view(path: str) -> memoryview:
+    """Return a read-only view of one asset; see `polyvm.asset_view`."""
+    return memoryview(asset(path))
+
+
 def task() -> tuple[str, str]:
     """Return the name and the version in the calling task's manifest."""
     return _identity(_folder())

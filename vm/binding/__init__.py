@@ -5,6 +5,7 @@ Payloads and results are MessagePack bytes. Calls that wait release the host's G
 """
 
 from .errors import (
+    BytecodeError,
     DecodeError,
     EntryError,
     ForkedError,
@@ -18,9 +19,11 @@ from .executor import Completion, Executor, Lane, Outcome, TaskStats
 from .library import Info, info
 from .logs import LogRecord, collect_logs
 from .machine import Vm, VmStats
+from .memory import Memory, protect_process, wipe
 from .program import Module, Program
 
 __all__ = [
+    "BytecodeError",
     "Completion",
     "DecodeError",
     "EntryError",
@@ -29,6 +32,7 @@ __all__ = [
     "Info",
     "Lane",
     "LogRecord",
+    "Memory",
     "Module",
     "Outcome",
     "Program",
@@ -42,4 +46,6 @@ __all__ = [
     "WrongThread",
     "collect_logs",
     "info",
+    "protect_process",
+    "wipe",
 ]

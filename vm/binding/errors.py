@@ -16,6 +16,10 @@ class VmError(Exception):
         self.traceback = traceback
 
 
+class BytecodeError(VmError):
+    """A module's code is damaged, or no compiler of this release made it."""
+
+
 class DecodeError(VmError):
     """A payload is not the MessagePack that VMs accept."""
 

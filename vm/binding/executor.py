@@ -106,6 +106,7 @@ class Executor:
     vms_per_worker: VMs kept at most on each worker, the least recently used retiring.
     warm_vms: clean VMs that each worker holds ready.
     spin_us: how long an idle worker looks for work before it sleeps.
+    confine: hold workers to the programs' permissions, as far as the kernel can.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Executor:
         vms_per_worker: int | None = None,
         warm_vms: int | None = None,
         spin_us: int | None = None,
+        confine: bool = True,
     ) -> None:
         config = ffi.new("pvm_executor_config *")
         lib.pvm_executor_config_init(config)
@@ -125,6 +127,7 @@ class Executor:
             "vms_per_worker": vms_per_worker,
             "warm_vms": warm_vms,
             "spin_us": spin_us,
+            "confine": int(confine),
         }
         for name, value in given.items():
             if value is not None:
@@ -140,8 +143,12 @@ class Executor:
         self._stopped = False
 
     def add(self, program: Program, lane: Lane = Lane.REGULAR) -> int:
-        """Take in one version of a task; returns its id."""
-        return check(lib.pvm_task_add(self._handle(), program.handle, lane))
+        """Take in one version of a task; returns its id.
+
+        Raises VmError if a path of the program's permissions cannot be opened.
+        """
+        err = ffi.new("char[]", ERR_MAX)
+        return check(lib.pvm_task_add(self._handle(), program.handle, lane, err), err)
 
     def withdraw(self, task: int) -> None:
         """Refuse new work for the task. What was accepted still runs."""

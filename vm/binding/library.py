@@ -36,6 +36,7 @@ class Info:
     bytecode_magic: the first 4 bytes of every .pyc it runs.
     builtin_modules, frozen_modules: how many; modules: their names.
     frozen_bytes: size of the frozen modules' bytecode.
+    landlock_abi, has_seccomp: what the running kernel has to confine workers with (0: nothing).
     library_path, library_bytes: the file and its size.
     """
 
@@ -48,6 +49,8 @@ class Info:
     builtin_modules: int
     frozen_modules: int
     frozen_bytes: int
+    landlock_abi: int
+    has_seccomp: bool
     modules: tuple[str, ...]
     library_path: Path
     library_bytes: int
@@ -61,6 +64,7 @@ _ERRORS: dict[int, type[errors.VmError]] = {
     lib.PVM_E_DECODE: errors.DecodeError,
     lib.PVM_E_FULL: errors.QueueFull,
     lib.PVM_E_UNKNOWN: errors.UnknownTask,
+    lib.PVM_E_BYTECODE: errors.BytecodeError,
 }
 
 
@@ -106,6 +110,8 @@ def info() -> Info:
         builtin_modules=raw.builtin_modules,
         frozen_modules=raw.frozen_modules,
         frozen_bytes=raw.frozen_bytes,
+        landlock_abi=raw.landlock_abi,
+        has_seccomp=bool(raw.has_seccomp),
         modules=tuple(text(lib.pvm_runtime_modules()).split()),
         library_path=LIBRARY,
         library_bytes=os.path.getsize(LIBRARY),

@@ -13,7 +13,8 @@
 ** - A VM is no sandbox: code in it is trusted to be well meant, not to be correct.
 **   A segmentation fault in a VM ends the process.
 ** - Python threads, processes, sockets, signals and raw file descriptors are not
-**   available in a VM. Files can be opened by path.
+**   available in a VM. Files can be opened by path, but on an executor's workers only
+**   those that the program permits (see pvm_program_permit), by Landlock and seccomp.
 ** - Values cross as MessagePack: nil, bool, integers of 64 bits, float64, str, bin,
 **   array, map. Nesting is limited to PVM_MAX_DEPTH.
 ** - Process-wide state (working directory, umask, locale, environ) is the host's;
@@ -44,7 +45,8 @@
 #define PVM_MAX_DEPTH 128   /* nesting of arrays and maps in a payload or a result */
 #define PVM_NAME_MAX 128    /* bytes in a task or module name, without the final 0 */
 #define PVM_ERR_MAX 512     /* bytes that an `err` text needs, with the final 0 */
-#define PVM_MAX_WORKERS 256 /* worker threads of one executor */
+#define PVM_MAX_WORKERS 256 /* worker threads of one executor, all groups together */
+#define PVM_POLICY_PATHS 16 /* paths of one program's permissions, for each access */
 
 typedef enum pvm_status {
   PVM_OK = 0,
@@ -59,7 +61,8 @@ typedef enum pvm_status {
   PVM_E_FULL = -9,     /* the queue is full: try again later or shed load */
   PVM_E_UNKNOWN = -10, /* no such task */
   PVM_E_COMPILE = -11, /* source text does not compile (toolchain flavour) */
-  PVM_E_OS = -12       /* a system call failed; `err` names it */
+  PVM_E_OS = -12,      /* a system call failed; `err` names it */
+  PVM_E_BYTECODE = -13 /* a module's code is damaged or of another compiler */
 } pvm_status;
 
 /* How an invocation ended. The host and the documents use the same words. */
@@ -93,6 +96,8 @@ typedef struct pvm_info {
   uint32_t builtin_modules;     /* C modules linked in */
   uint32_t frozen_modules;      /* Python modules frozen in */
   size_t frozen_bytes;          /* size of their bytecode */
+  int landlock_abi;             /* of the running kernel; 0: it has no Landlock */
+  int has_seccomp;              /* 1: the running kernel filters system calls */
 } pvm_info;
 
 /* May be called before the runtime starts. */
@@ -111,23 +116,46 @@ typedef struct pvm_buffer {
 
 PVM_API void pvm_buffer_free(pvm_buffer *buffer);
 
+/* ---- Secrets ------------------------------------------------------------ */
+
+/* Page-aligned memory, zeroed, that core dumps leave out and that is wiped when the last
+** reference to it goes. NULL without memory. Usable from any thread. */
+typedef struct pvm_region pvm_region;
+
+PVM_API pvm_region *pvm_region_new(size_t len);
+PVM_API void *pvm_region_data(pvm_region *region);
+PVM_API void pvm_region_release(pvm_region *region);
+/* Overwrite with zeros, in a way that no optimiser leaves out. */
+PVM_API void pvm_wipe(void *data, size_t len);
+/* For a process that holds keys: no core dumps, and no other process of the same user may
+** trace it or read its memory. Cannot be undone by a VM. */
+PVM_API int pvm_process_protect(char *err);
+
 /* ---- Programs ----------------------------------------------------------- */
 
-/* The code and assets of one version of one task: immutable once sealed, shared by
-** all VMs without a copy, reference-counted, usable from any thread. */
+/* The code and assets of one version of one task: immutable once finished, shared by
+** all VMs without a copy, reference-counted, usable from any thread, wiped at their end. */
 typedef struct pvm_program pvm_program;
 
 enum { PVM_MODULE_PACKAGE = 1 }; /* flag of pvm_program_add_module: has submodules */
 
 /* entry is "module:function". NULL if a name is empty, too long, or memory is out. */
 PVM_API pvm_program *pvm_program_new(const char *name, const char *version, const char *entry);
-/* code: a marshalled code object, that is a .pyc without its 16-byte header. */
+/* code: a marshalled code object, that is a .pyc without its 16-byte header; copied.
+** PVM_E_BYTECODE with the reason in `err` for what CPython's compiler cannot have written:
+** damage is found here, not by a crash. No defence against bytecode made on purpose. */
 PVM_API int pvm_program_add_module(pvm_program *program, const char *module, int flags,
-                                   const void *code, size_t len);
+                                   const void *code, size_t len, char *err);
 PVM_API int pvm_program_add_asset(pvm_program *program, const char *path, const void *data,
                                   size_t len);
+/* An asset without a copy: the region's data, which must not change after this. */
+PVM_API int pvm_program_add_region(pvm_program *program, const char *path, pvm_region *region);
+/* Let the program's VMs open what lies beneath an absolute path; by default they open no
+** file at all. Only an executor's workers are held to it. */
+typedef enum pvm_access { PVM_READ = 0, PVM_WRITE = 1 /* and read */ } pvm_access;
+PVM_API int pvm_program_permit(pvm_program *program, pvm_access access, const char *path);
 /* No additions after this; required before use. PVM_E_ENTRY without the entry's module. */
-PVM_API int pvm_program_seal(pvm_program *program, char *err);
+PVM_API int pvm_program_finish(pvm_program *program, char *err);
 PVM_API pvm_program *pvm_program_retain(pvm_program *program);
 PVM_API void pvm_program_release(pvm_program *program);
 
@@ -167,15 +195,20 @@ PVM_API int pvm_vm_stats_get(pvm_vm *vm, pvm_vm_stats *stats);
 /* Worker threads, each with VMs of its own, fed from one bounded queue. A task gets a
 ** VM on each worker that runs it and keeps it, warm, until the task is withdrawn or
 ** the worker needs its place for another task. Invocations of one task on one worker
-** therefore share module state; state is never shared between tasks. */
+** therefore share module state; state is never shared between tasks.
+**
+** Workers come in groups, each confined for good to one set of permissions. The first group
+** permits nothing; for every other set that a task asks for another group of as many workers
+** is started, which counts towards PVM_MAX_WORKERS and stays until the executor stops. */
 typedef struct pvm_executor pvm_executor;
 
 typedef struct pvm_executor_config {
-  uint32_t workers;        /* 1 to PVM_MAX_WORKERS */
+  uint32_t workers;        /* of a group: 1 to PVM_MAX_WORKERS */
   uint32_t max_pending;    /* accepted and not yet collected, at most; 1 to 2^24 */
   uint32_t vms_per_worker; /* VMs kept at most; the least recently used one goes first */
   uint32_t warm_vms;       /* clean VMs that each worker holds ready */
   uint32_t spin_us;        /* how long an idle worker looks for work before it sleeps */
+  uint32_t confine;        /* 1: hold workers to permissions, as far as the kernel can; 0: do not */
 } pvm_executor_config;
 
 /* Sensible defaults for every field but workers, which becomes the number of cores. */
@@ -189,8 +222,11 @@ PVM_API int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms);
 PVM_API void pvm_executor_free(pvm_executor *executor);
 
 /* Add one version of a task; returns its id (> 0) or a negative status. Replacing a
-** version is: add the new one, send new work to its id, withdraw the old one. */
-PVM_API int64_t pvm_task_add(pvm_executor *executor, pvm_program *program, pvm_lane lane);
+** version is: add the new one, send new work to its id, withdraw the old one. The calling
+** thread must not be confined itself. PVM_E_OS if a path of the program's permissions
+** cannot be opened, or there is no room for another group of workers. */
+PVM_API int64_t pvm_task_add(pvm_executor *executor, pvm_program *program, pvm_lane lane,
+                             char *err);
 /* Refuse new work for the task; what was accepted still runs, then its VMs retire. */
 PVM_API int pvm_task_withdraw(pvm_executor *executor, int64_t task);
 
@@ -209,7 +245,7 @@ typedef struct pvm_completion {
   uint64_t tag;        /* the submitter's */
   int64_t task;
   int32_t outcome;     /* pvm_outcome */
-  uint32_t worker;     /* index of the worker that ran it */
+  uint32_t worker;     /* index of the worker that ran it, over all groups */
   uint64_t queued_ns;  /* from acceptance to start */
   uint64_t load_ns;    /* of the start: making the VM ready (0 when warm) */
   uint64_t run_ns;     /* the call, codec included */
@@ -275,10 +311,14 @@ PVM_API int pvm_logs_collect(pvm_log *logs, uint32_t max, uint32_t timeout_ms, u
 
 /* ---- Toolchain flavour -------------------------------------------------- */
 
+/* Flag of pvm_compile: no docstrings and no line numbers in the bytecode. Unlike
+** optimize = 2 it keeps assert statements. */
+enum { PVM_COMPILE_STRIP = 1 };
+
 /* Compile source text to a whole .pyc (PEP 552, hash-based, unchecked). optimize: 0, 1
 ** or 2 as in compile(). PVM_E_COMPILE with "file:line: message" in `error`. In other
 ** flavours PVM_E_STATE. */
 PVM_API int pvm_compile(const char *source, size_t len, const char *filename, int optimize,
-                        pvm_buffer *pyc, pvm_buffer *error);
+                        int flags, pvm_buffer *pyc, pvm_buffer *error);
 
 #endif

@@ -24,21 +24,13 @@ void pvm_executor_config_init(pvm_executor_config *config) {
   config->vms_per_worker = 512;
   config->warm_vms = 2;
   config->spin_us = 20;
+  config->confine = 1;
 }
 
 static int valid(const pvm_executor_config *config) {
   return config->workers >= 1 && config->workers <= PVM_MAX_WORKERS && config->max_pending >= 1 &&
          config->max_pending <= (1u << 24) && config->vms_per_worker >= 1 &&
-         config->warm_vms <= 1024 && config->spin_us <= 1000000;
-}
-
-static int prepare(pvm_executor *executor, uint32_t index) {
-  pvm_worker *w = &executor->workers[index];
-  w->executor = executor;
-  w->index = index;
-  pthread_mutex_init(&w->interrupt, NULL);
-  if (pvm_ring_init(&w->queue, executor->config.max_pending) < 0) return -1;
-  return pvm_pool_init(&w->pool, executor->config.warm_vms);
+         config->warm_vms <= 1024 && config->spin_us <= 1000000 && config->confine <= 1;
 }
 
 static void release(pvm_executor *executor) {
@@ -46,14 +38,34 @@ static void release(pvm_executor *executor) {
     pvm_buffer_free(&rest->completion.data);
     free(rest);
   }
-  for (uint32_t i = 0; i < executor->config.workers; i++) {
-    pvm_ring_free(&executor->workers[i].queue);
-    free(executor->workers[i].pool.vms);
-    pthread_mutex_destroy(&executor->workers[i].interrupt);
-  }
+  for (uint32_t i = 0; i < executor->group_count; i++) pvm_group_free(executor->groups[i]);
   pvm_ring_free(&executor->completed);
   pvm_task_table_free(&executor->tasks);
+  pthread_mutex_destroy(&executor->grouping);
   free(executor);
+}
+
+/* The group for a policy, started if there is none yet. NULL with *status and `err`. */
+static pvm_group *group_for(pvm_executor *executor, const pvm_policy *policy, int *status,
+                            char *err) {
+  uint32_t count = atomic_load(&executor->group_count);
+  for (uint32_t i = 0; i < count; i++)
+    if (pvm_policy_equal(&executor->groups[i]->policy, policy)) return executor->groups[i];
+  uint32_t workers = executor->config.workers, first = count * workers;
+  if (first + workers > PVM_MAX_WORKERS) {
+    if (err)
+      snprintf(err, PVM_ERR_MAX,
+               "there are %u worker threads for other sets of permissions already; %u more would "
+               "be over the limit of %d: let tasks share permissions, or start fewer workers",
+               first, workers, PVM_MAX_WORKERS);
+    *status = PVM_E_OS;
+    return NULL;
+  }
+  pvm_group *group = pvm_group_start(executor, policy, first, status, err);
+  if (group == NULL) return NULL;
+  executor->groups[count] = group;
+  atomic_store(&executor->group_count, count + 1);
+  return group;
 }
 
 int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, char *err) {
@@ -62,48 +74,57 @@ int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, ch
   if (config == NULL || out == NULL || !valid(config)) return PVM_E_INVALID;
   *out = NULL;
   pvm_executor *executor = NULL;
-  size_t size = sizeof *executor + config->workers * sizeof executor->workers[0];
-  if (posix_memalign((void **)&executor, _Alignof(pvm_executor), size) != 0) return PVM_E_NOMEM;
-  memset(executor, 0, size);
-  executor->config = *config;
-  pvm_task_table_init(&executor->tasks);
-  int ready = pvm_ring_init(&executor->completed, config->max_pending) == 0;
-  for (uint32_t i = 0; ready && i < config->workers; i++) ready = prepare(executor, i) == 0;
-  if (!ready) {
-    release(executor);
+  if (posix_memalign((void **)&executor, _Alignof(pvm_executor), sizeof *executor) != 0)
     return PVM_E_NOMEM;
+  memset(executor, 0, sizeof *executor);
+  executor->config = *config;
+  pthread_mutex_init(&executor->grouping, NULL);
+  pvm_task_table_init(&executor->tasks);
+  status = pvm_ring_init(&executor->completed, config->max_pending) == 0 ? PVM_OK : PVM_E_NOMEM;
+  static const pvm_policy nothing;
+  if (status == PVM_OK && group_for(executor, &nothing, &status, err) != NULL) {
+    *out = executor;
+    return PVM_OK;
   }
-  uint32_t started = 0;
-  while (started < config->workers && pvm_worker_start(&executor->workers[started]) == 0) started++;
-  if (started < config->workers) {
-    if (err)
-      snprintf(err, PVM_ERR_MAX, "only %u of %u worker threads could be started", started,
-               config->workers);
-    for (uint32_t i = started; i < config->workers; i++) executor->workers[i].left = 1;
-    pvm_executor_stop(executor, 0);
-    pvm_executor_free(executor);
-    return PVM_E_OS;
-  }
-  *out = executor;
-  return PVM_OK;
+  release(executor);
+  return status;
 }
 
 /* ---- Tasks -------------------------------------------------------------- */
 
-int64_t pvm_task_add(pvm_executor *executor, pvm_program *program, pvm_lane lane) {
+static int64_t add_task(pvm_executor *executor, pvm_program *program, pvm_lane lane, char *err) {
+  int status = PVM_E_STATE;
+  if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) return status;
+  pvm_group *group = group_for(executor, &program->policy, &status, err);
+  if (group == NULL) return status;
+  pvm_task *task = pvm_task_table_add(&executor->tasks, program, lane, group);
+  return task != NULL ? task->id : PVM_E_NOMEM;
+}
+
+int64_t pvm_task_add(pvm_executor *executor, pvm_program *program, pvm_lane lane, char *err) {
   int status = pvm_runtime_check();
   if (status != PVM_OK) return status;
-  if (executor == NULL || program == NULL || !program->sealed) return PVM_E_INVALID;
+  if (executor == NULL || program == NULL || !program->finished) return PVM_E_INVALID;
   if (lane < PVM_LANE_CORE || lane > PVM_LANE_LOW) return PVM_E_INVALID;
-  if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) return PVM_E_STATE;
-  pvm_task *task = pvm_task_table_add(&executor->tasks, program, lane, executor->config.workers);
-  return task != NULL ? task->id : PVM_E_NOMEM;
+  pthread_mutex_lock(&executor->grouping);
+  int64_t id = add_task(executor, program, lane, err);
+  pthread_mutex_unlock(&executor->grouping);
+  return id;
+}
+
+static void for_each_worker(pvm_executor *executor, void (*act)(pvm_worker *worker)) {
+  uint32_t count = atomic_load(&executor->group_count);
+  for (uint32_t g = 0; g < count; g++)
+    for (uint32_t i = 0; i < executor->groups[g]->count; i++) act(&executor->groups[g]->workers[i]);
+}
+
+static void ring_all(pvm_worker *w) {
+  pvm_park_ring_all(&w->park);
 }
 
 void pvm_executor_note_withdrawal(pvm_executor *executor) {
   atomic_fetch_add(&executor->withdrawals, 1);
-  for (uint32_t i = 0; i < executor->config.workers; i++)
-    pvm_park_ring_all(&executor->workers[i].park);
+  for_each_worker(executor, ring_all);
 }
 
 /* A withdrawn task may have just run out of work: its VMs and its program can go. */
@@ -188,17 +209,18 @@ static pvm_invocation *make(pvm_task *task, uint64_t tag, const void *payload, s
 
 /* Home first: there the task's VM is warm. When home is behind, whoever is shorter of
 ** home and the next in turn. */
-static pvm_worker *choose(pvm_executor *executor, pvm_task *task) {
-  pvm_worker *home = &executor->workers[task->home];
+static pvm_worker *choose(pvm_task *task) {
+  pvm_group *group = task->group;
+  pvm_worker *home = &group->workers[task->home];
   size_t behind = pvm_ring_count(&home->queue);
-  if (behind < 2 || executor->config.workers == 1) return home;
+  if (behind < 2 || group->count == 1) return home;
   uint32_t turn = atomic_fetch_add_explicit(&task->spread, 1, memory_order_relaxed);
-  pvm_worker *other = &executor->workers[turn % executor->config.workers];
+  pvm_worker *other = &group->workers[turn % group->count];
   return pvm_ring_count(&other->queue) < behind ? other : home;
 }
 
-static pvm_worker *enqueue(pvm_executor *executor, pvm_invocation *invocation) {
-  pvm_worker *w = choose(executor, invocation->task);
+static pvm_worker *enqueue(pvm_invocation *invocation) {
+  pvm_worker *w = choose(invocation->task);
   invocation->accepted_ns = pvm_now();
   pvm_ring_push(&w->queue, invocation,
                 invocation->accepted_ns); /* as large as all places together: never full */
@@ -206,14 +228,14 @@ static pvm_worker *enqueue(pvm_executor *executor, pvm_invocation *invocation) {
 }
 
 /* Wake the worker, or, if it is busy, one that may steal from it. */
-static void wake(pvm_executor *executor, pvm_worker *w) {
+static void wake(pvm_worker *w) {
   if (pvm_park_asleep(&w->park)) {
     pvm_park_ring(&w->park);
     return;
   }
   if (atomic_load(&w->looking) && pvm_ring_count(&w->queue) <= 1) return;
-  for (uint32_t i = 1; i < executor->config.workers; i++) {
-    pvm_worker *other = &executor->workers[(w->index + i) % executor->config.workers];
+  for (uint32_t i = 1; i < w->group->count; i++) {
+    pvm_worker *other = &w->group->workers[(w->index + i) % w->group->count];
     if (atomic_load_explicit(&other->park.sleepers, memory_order_relaxed) != 0) {
       pvm_park_ring(&other->park);
       return;
@@ -258,7 +280,7 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
     pvm_invocation *invocation = make(task, first_tag + done, payload, ends[done] - start);
     if (invocation == NULL) break;
     start = ends[done];
-    wake(executor, enqueue(executor, invocation)); /* each: workers sleep between two pushes */
+    wake(enqueue(invocation)); /* each: workers sleep between two pushes */
   }
   if (done < n) { /* no memory for the rest */
     atomic_fetch_sub(&task->accepted, n - done);
@@ -419,7 +441,7 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
     return status;
   }
   invocation->waited_for = 1;
-  wake(executor, enqueue(executor, invocation));
+  wake(enqueue(invocation));
   wait_for(executor, invocation);
   *completion = invocation->completion;
   free(invocation);
@@ -443,7 +465,7 @@ static void drain(pvm_executor *executor, uint32_t drain_ms) {
 }
 
 /* Join a worker that is to end; interrupt what it runs until it does. */
-static int join(pvm_worker *w) {
+static void end_worker(pvm_worker *w) {
   for (int waited = 0; waited < ABANDON_AFTER_MS; waited += INTERRUPT_EVERY_MS) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
@@ -452,30 +474,29 @@ static int join(pvm_worker *w) {
       until.tv_sec++;
       until.tv_nsec -= 1000000000;
     }
-    if (pthread_timedjoin_np(w->thread, NULL, &until) == 0) return 1;
+    if (pthread_timedjoin_np(w->thread, NULL, &until) == 0) return;
     pvm_worker_interrupt(w);
   }
   pthread_detach(w->thread);
-  return 0;
+  w->executor->abandoned = 1;
 }
 
 int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms) {
   if (pvm_runtime_forked()) return PVM_E_FORKED;
   if (executor == NULL) return PVM_E_INVALID;
   int running = PVM_EXECUTOR_RUNNING;
-  if (!atomic_compare_exchange_strong(&executor->state, &running, PVM_EXECUTOR_DRAINING))
-    return PVM_E_STATE;
+  pthread_mutex_lock(&executor->grouping);
+  int mine = atomic_compare_exchange_strong(&executor->state, &running, PVM_EXECUTOR_DRAINING);
+  pthread_mutex_unlock(&executor->grouping);
+  if (!mine) return PVM_E_STATE;
   drain(executor, drain_ms);
   atomic_store(&executor->state, PVM_EXECUTOR_CANCELLING);
-  for (uint32_t i = 0; i < executor->config.workers; i++)
-    pvm_park_ring_all(&executor->workers[i].park);
-  for (uint32_t i = 0; i < executor->config.workers; i++)
-    if (!executor->workers[i].left && !join(&executor->workers[i])) executor->abandoned = 1;
+  for_each_worker(executor, ring_all);
+  for_each_worker(executor, end_worker);
   /* a submitter that was let in before the state changed may still be putting its work
   ** into a queue; what an abandoned worker runs never ends */
   do {
-    for (uint32_t i = 0; i < executor->config.workers; i++)
-      pvm_worker_cancel_queue(&executor->workers[i]);
+    for_each_worker(executor, pvm_worker_cancel_queue);
   } while (!executor->abandoned && atomic_load(&executor->unfinished) != 0 && sched_yield() == 0);
   atomic_store(&executor->state, PVM_EXECUTOR_STOPPED);
   return (int)atomic_load(&executor->cancelled);

@@ -2,7 +2,7 @@
 #ifndef PVM_EXECUTOR_H
 #define PVM_EXECUTOR_H
 
-#include "worker.h"
+#include "group.h"
 
 enum {
   PVM_EXECUTOR_RUNNING,
@@ -22,8 +22,10 @@ struct pvm_executor {
   pvm_task_table tasks;
   pvm_ring completed; /* of pvm_invocation; never full: see outstanding */
   pvm_park collector;
-  int abandoned; /* a worker never came back: memory is left to it */
-  pvm_worker workers[];
+  int abandoned;            /* a worker never came back: memory is left to it */
+  pthread_mutex_t grouping; /* of starting a group, and of leaving the state RUNNING */
+  _Atomic uint32_t group_count;
+  pvm_group *groups[PVM_MAX_WORKERS]; /* those below group_count stay as they are */
 };
 
 /* For workers: hand an ended invocation to whoever waits for it. */

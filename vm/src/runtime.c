@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "confine.h"
 #include "cut.h"
 #include "log.h"
 #include "memory.h"
@@ -41,6 +42,7 @@ const char *pvm_strerror(int status) {
   case PVM_E_UNKNOWN: return "no such task";
   case PVM_E_COMPILE: return "the source text does not compile";
   case PVM_E_OS: return "a system call failed";
+  case PVM_E_BYTECODE: return "the bytecode is damaged or of another compiler";
   default: return "unknown status";
   }
 }
@@ -86,6 +88,8 @@ int pvm_runtime_info(pvm_info *info) {
   info->builtin_modules = pvm_builtin_count;
   info->frozen_modules = pvm_frozen_count;
   info->frozen_bytes = pvm_frozen_bytes;
+  info->landlock_abi = pvm_landlock_abi();
+  info->has_seccomp = pvm_has_seccomp();
   return PVM_OK;
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "group.h"
+
 void pvm_task_table_init(pvm_task_table *table) {
   pthread_mutex_init(&table->lock, NULL);
   atomic_init(&table->count, 0);
@@ -25,19 +27,20 @@ static void destroy(pvm_task *task) {
   free(task);
 }
 
-static pvm_task *make(pvm_program *program, pvm_lane lane, uint32_t workers) {
-  pvm_task *task = calloc(1, sizeof *task + workers * sizeof task->seats[0]);
+static pvm_task *make(pvm_program *program, pvm_lane lane, pvm_group *group) {
+  pvm_task *task = calloc(1, sizeof *task + group->count * sizeof task->seats[0]);
   if (task == NULL) return NULL;
   task->program = pvm_program_retain(program);
   task->lane = lane;
+  task->group = group;
   pthread_mutex_init(&task->failure_lock, NULL);
-  for (uint32_t i = 0; i < workers; i++) task->seats[i].task = task;
+  for (uint32_t i = 0; i < group->count; i++) task->seats[i].task = task;
   return task;
 }
 
 pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program, pvm_lane lane,
-                             uint32_t workers) {
-  pvm_task *task = make(program, lane, workers);
+                             pvm_group *group) {
+  pvm_task *task = make(program, lane, group);
   if (task == NULL) return NULL;
   pthread_mutex_lock(&table->lock);
   size_t at = (size_t)atomic_load(&table->count);
@@ -51,7 +54,7 @@ pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program, pvm_la
   }
   if (chunk != NULL) {
     task->id = (int64_t)at + 1;
-    task->home = (uint32_t)(at % workers);
+    task->home = (uint32_t)(at % group->count);
     chunk[at % PVM_TASKS_CHUNK] = task;
     atomic_store_explicit(&table->count, task->id, memory_order_release);
   }

@@ -10,6 +10,8 @@
 
 #include "vm_state.h"
 
+struct pvm_group;
+
 /* The place of one task's VM on one worker; only that worker touches it. */
 typedef struct pvm_seat {
   pvm_vm *vm;   /* NULL: none here */
@@ -23,7 +25,8 @@ typedef struct pvm_task {
   int64_t id;
   pvm_program *program;
   pvm_lane lane;
-  uint32_t home;           /* the worker whose queue gets the task's invocations first */
+  struct pvm_group *group; /* whose workers may run it */
+  uint32_t home;           /* the worker of it whose queue gets the task's invocations first */
   _Atomic uint32_t spread; /* turns through the other workers when home is behind */
   _Atomic int withdrawn;
   _Atomic int emptied; /* the program is released: nobody can need it any more */
@@ -36,7 +39,7 @@ typedef struct pvm_task {
   _Atomic uint64_t failed_at; /* when it last could not be loaded; 0: never */
   pthread_mutex_t failure_lock;
   pvm_buffer failure; /* and why */
-  pvm_seat seats[];   /* one for each worker */
+  pvm_seat seats[];   /* one for each worker of the group */
 } pvm_task;
 
 #define PVM_TASKS_CHUNK 1024
@@ -52,7 +55,7 @@ typedef struct pvm_task_table {
 void pvm_task_table_init(pvm_task_table *table);
 /* Takes a reference to the program. NULL without memory or when the table is full. */
 pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program, pvm_lane lane,
-                             uint32_t workers);
+                             struct pvm_group *group);
 /* NULL when there is no such id. */
 pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id);
 void pvm_task_table_free(pvm_task_table *table);

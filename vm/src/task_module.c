@@ -12,18 +12,30 @@ static pvm_program *current_program(void) {
   return vm != NULL ? vm->program : NULL;
 }
 
-static PyObject *get_asset(PyObject *module, PyObject *path) {
-  (void)module;
+static const pvm_item *find_asset(PyObject *path) {
   pvm_program *program = current_program();
   const char *name = PyUnicode_AsUTF8(path);
   if (name == NULL) return NULL;
   const pvm_item *asset = program ? pvm_program_find(&program->assets, name) : NULL;
-  if (asset == NULL) {
+  if (asset == NULL)
     PyErr_Format(PyExc_FileNotFoundError, "task '%s' has no asset '%U'",
                  program ? program->name : "?", path);
-    return NULL;
-  }
+  return asset;
+}
+
+static PyObject *get_asset(PyObject *module, PyObject *path) {
+  (void)module;
+  const pvm_item *asset = find_asset(path);
+  if (asset == NULL) return NULL;
   return PyBytes_FromStringAndSize((const char *)asset->data, (Py_ssize_t)asset->len);
+}
+
+/* The program outlives every object of a VM that holds it, so the view needs no owner. */
+static PyObject *view_asset(PyObject *module, PyObject *path) {
+  (void)module;
+  const pvm_item *asset = find_asset(path);
+  if (asset == NULL) return NULL;
+  return PyMemoryView_FromMemory((char *)asset->data, (Py_ssize_t)asset->len, PyBUF_READ);
 }
 
 static PyObject *get_task(PyObject *module, PyObject *unused) {
@@ -60,6 +72,7 @@ static PyObject *put_log(PyObject *module, PyObject *const *args, Py_ssize_t n) 
 
 static PyMethodDef functions[] = {
     {"asset", get_asset, METH_O, "asset(path) -> bytes of a file in the task's bundle"},
+    {"asset_view", view_asset, METH_O, "asset_view(path) -> read-only memoryview, no copy"},
     {"task", get_task, METH_NOARGS, "task() -> (name, version)"},
     {"log", (PyCFunction)(void (*)(void))put_log, METH_FASTCALL, "log(level, logger, message)"},
     {NULL, NULL, 0, NULL}};

@@ -8,7 +8,12 @@
 
 #include <pthread.h>
 
-#include "python.h"
+#include "python.h" /* first: the others rely on it */
+
+#include "pycore_compile.h"
+#include "pycore_parser.h"
+#include "pycore_pyarena.h"
+#include "strip.h"
 #include "traceback.h"
 
 #define HEADER 16 /* PEP 552: magic, flags, source hash */
@@ -65,9 +70,23 @@ static void describe(PyObject *filename, pvm_buffer *error) {
   PyErr_Clear();
 }
 
-static int compile_here(const char *source, size_t len, const char *filename, int optimize,
-                        pvm_buffer *pyc, pvm_buffer *error) {
+static PyObject *compile_text(const char *text, PyObject *name, int optimize, int strip) {
   PyCompilerFlags flags = _PyCompilerFlags_INIT;
+  PyArena *arena = _PyArena_New();
+  if (arena == NULL) return NULL;
+  PyObject *code = NULL;
+  mod_ty module = _PyParser_ASTFromString(text, name, Py_file_input, &flags, arena);
+  if (module != NULL) {
+    if (strip) pvm_strip_docstrings(module);
+    code = (PyObject *)_PyAST_Compile(module, name, &flags, optimize, arena);
+  }
+  _PyArena_Free(arena);
+  if (code != NULL && strip) Py_SETREF(code, pvm_strip_lines(code));
+  return code;
+}
+
+static int compile_here(const char *source, size_t len, const char *filename, int optimize,
+                        int strip, pvm_buffer *pyc, pvm_buffer *error) {
   PyObject *name = PyUnicode_DecodeFSDefault(filename), *code = NULL;
   int status = PVM_E_COMPILE;
   if (name == NULL) goto done;
@@ -75,7 +94,7 @@ static int compile_here(const char *source, size_t len, const char *filename, in
     PyErr_SetString(PyExc_ValueError, "source text contains null bytes");
   else {
     char *text = strndup(source, len); /* the parser wants a final 0 */
-    code = text ? Py_CompileStringObject(text, name, Py_file_input, &flags, optimize) : NULL;
+    code = text ? compile_text(text, name, optimize, strip) : NULL;
     free(text);
   }
   if (code != NULL) status = write_pyc(code, source, len, pyc);
@@ -87,15 +106,16 @@ done:
   return status;
 }
 
-int pvm_compile(const char *source, size_t len, const char *filename, int optimize, pvm_buffer *pyc,
-                pvm_buffer *error) {
+int pvm_compile(const char *source, size_t len, const char *filename, int optimize, int flags,
+                pvm_buffer *pyc, pvm_buffer *error) {
   char err[PVM_ERR_MAX] = "";
   int status = pvm_runtime_start(err);
   if (status != PVM_OK) {
     if (error != NULL) *error = (pvm_buffer){NULL, 0}, pvm_buffer_text(error, err);
     return status;
   }
-  if (source == NULL || filename == NULL || pyc == NULL || optimize < 0 || optimize > 2)
+  if (source == NULL || filename == NULL || pyc == NULL || optimize < 0 || optimize > 2 ||
+      (flags & ~PVM_COMPILE_STRIP) != 0)
     return PVM_E_INVALID;
   *pyc = (pvm_buffer){NULL, 0};
   if (error != NULL) *error = (pvm_buffer){NULL, 0};
@@ -106,7 +126,7 @@ int pvm_compile(const char *source, size_t len, const char *filename, int optimi
     return PVM_E_NOMEM;
   }
   PyEval_RestoreThread(tstate);
-  status = compile_here(source, len, filename, optimize, pyc, error);
+  status = compile_here(source, len, filename, optimize, flags & PVM_COMPILE_STRIP, pyc, error);
   PyThreadState_Clear(tstate);
   PyThreadState_DeleteCurrent();
   pthread_mutex_unlock(&compiling);
@@ -115,9 +135,9 @@ int pvm_compile(const char *source, size_t len, const char *filename, int optimi
 
 #else
 
-int pvm_compile(const char *source, size_t len, const char *filename, int optimize, pvm_buffer *pyc,
-                pvm_buffer *error) {
-  (void)source, (void)len, (void)filename, (void)optimize, (void)pyc, (void)error;
+int pvm_compile(const char *source, size_t len, const char *filename, int optimize, int flags,
+                pvm_buffer *pyc, pvm_buffer *error) {
+  (void)source, (void)len, (void)filename, (void)optimize, (void)flags, (void)pyc, (void)error;
   return pvm_runtime_forked() ? PVM_E_FORKED : PVM_E_STATE;
 }
 

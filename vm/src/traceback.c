@@ -66,7 +66,8 @@ static void put_str(text *t, PyObject *s, const char *otherwise) {
 static void put_frame(text *t, PyCodeObject *code, int line) {
   put_s(t, "  File \"");
   put_str(t, code->co_filename, "?");
-  put_f(t, "\", line %d, in ", line);
+  if (line >= 0) put_f(t, "\", line %d, in ", line);
+  else put_s(t, "\", in "); /* stripped of its lines */
   put_str(t, code->co_name, "?");
   put_s(t, "\n");
 }

@@ -287,7 +287,7 @@ int pvm_vm_create(pvm_vm **out, char *err) {
 int pvm_vm_load(pvm_vm *vm, pvm_program *program, pvm_buffer *error, char *err) {
   int status = check(vm);
   if (status != PVM_OK) return status;
-  if (program == NULL || !program->sealed) return PVM_E_INVALID;
+  if (program == NULL || !program->finished) return PVM_E_INVALID;
   if (error != NULL) *error = (pvm_buffer){NULL, 0};
   status = pvm_vm_bind(vm, program, error, err);
   pvm_vm_leave();

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "confine.h"
 #include "executor.h"
 #include "runtime.h"
 
@@ -125,7 +126,7 @@ static void run(pvm_worker *w, pvm_invocation *invocation) {
   pvm_completion *completion = &invocation->completion;
   pvm_task *task = invocation->task;
   uint64_t started = pvm_now();
-  completion->worker = w->index;
+  completion->worker = w->group->first + w->index;
   completion->queued_ns = started - invocation->accepted_ns;
   atomic_fetch_add_explicit(&task->running, 1, memory_order_relaxed);
   completion->outcome = PVM_FAILED;
@@ -151,7 +152,7 @@ void pvm_worker_cancel_queue(pvm_worker *w) {
   for (pvm_invocation *rest; (rest = pvm_ring_pop(&w->queue)) != NULL;) {
     atomic_fetch_add_explicit(&rest->task->running, 1, memory_order_relaxed);
     rest->completion.outcome = PVM_CANCELLED;
-    rest->completion.worker = w->index;
+    rest->completion.worker = w->group->first + w->index;
     rest->completion.queued_ns = pvm_now() - rest->accepted_ns;
     pvm_buffer_text(&rest->completion.data, "the executor stopped before it ran");
     finish(w, rest);
@@ -161,10 +162,10 @@ void pvm_worker_cancel_queue(pvm_worker *w) {
 /* ---- The thread --------------------------------------------------------- */
 
 static pvm_invocation *steal(pvm_worker *w) {
-  pvm_executor *executor = w->executor;
+  pvm_group *group = w->group;
   uint64_t now = pvm_now();
-  for (uint32_t i = 1; i < executor->config.workers; i++) {
-    pvm_worker *other = &executor->workers[(w->index + i) % executor->config.workers];
+  for (uint32_t i = 1; i < group->count; i++) {
+    pvm_worker *other = &group->workers[(w->index + i) % group->count];
     uint64_t oldest = pvm_ring_oldest(&other->queue);
     if (oldest == UINT64_MAX || oldest + PATIENCE_NS > now) continue;
     pvm_invocation *invocation = pvm_ring_pop(&other->queue);
@@ -198,7 +199,7 @@ static pvm_invocation *look(pvm_worker *w) {
 static int has_chores(pvm_worker *w) {
   return w->swept != atomic_load(&w->executor->withdrawals) ||
          atomic_load(&w->executor->state) >= PVM_EXECUTOR_CANCELLING ||
-         pvm_ring_count(&w->queue) != 0;
+         atomic_load(&w->dismissed) || pvm_ring_count(&w->queue) != 0;
 }
 
 static void sleep_until_rung(pvm_worker *w) {
@@ -209,15 +210,28 @@ static void sleep_until_rung(pvm_worker *w) {
   }
   pvm_vm_leave(); /* an interpreter is not held while nothing runs in it */
   int queued = 0;
-  for (uint32_t i = 0; i < w->executor->config.workers && !queued; i++)
-    queued = pvm_ring_count(&w->executor->workers[i].queue) != 0;
+  for (uint32_t i = 0; i < w->group->count && !queued; i++)
+    queued = pvm_ring_count(&w->group->workers[i].queue) != 0;
   pvm_park_sleep(&w->park, ticket, queued ? PATIENCE_NS : PVM_FOREVER);
+}
+
+/* Tell the starter how it went. */
+static int begin(pvm_worker *w) {
+  char name[16];
+  snprintf(name, sizeof name, "pvm-worker-%u", (unsigned)((w->group->first + w->index) % 1000));
+  pthread_setname_np(pthread_self(), name);
+  int status = w->executor->config.confine ? pvm_confine_enter(w->group->ruleset, w->err) : PVM_OK;
+  w->status = status;
+  sem_post(&w->begun);
+  return status;
 }
 
 static void *work(void *argument) {
   pvm_worker *w = argument;
   pvm_executor *executor = w->executor;
-  while (atomic_load(&executor->state) < PVM_EXECUTOR_CANCELLING) {
+  if (begin(w) != PVM_OK) return NULL;
+  while (!atomic_load_explicit(&w->dismissed, memory_order_relaxed) &&
+         atomic_load(&executor->state) < PVM_EXECUTOR_CANCELLING) {
     pvm_invocation *invocation = look(w);
     if (invocation != NULL) run(w, invocation);
     if (w->swept != atomic_load_explicit(&executor->withdrawals, memory_order_relaxed)) sweep(w);
@@ -226,14 +240,12 @@ static void *work(void *argument) {
   while (w->oldest != NULL) seat_vacate(w, w->oldest);
   pvm_pool_free(&w->pool);
   pvm_vm_leave();
-  atomic_store(&w->left, 1);
   return NULL;
 }
 
-int pvm_worker_start(pvm_worker *w) {
+static int create_thread(pvm_worker *w) {
   pthread_attr_t attributes;
   sigset_t all, before;
-  char name[16];
   if (pthread_attr_init(&attributes) != 0) return -1;
   pthread_attr_setstacksize(&attributes, STACK_BYTES);
   sigfillset(&all); /* signals are the host's */
@@ -241,10 +253,26 @@ int pvm_worker_start(pvm_worker *w) {
   int status = pthread_create(&w->thread, &attributes, work, w);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   pthread_attr_destroy(&attributes);
-  if (status != 0) return -1;
-  snprintf(name, sizeof name, "pvm-worker-%u", (unsigned)(w->index % 1000));
-  pthread_setname_np(w->thread, name);
-  return 0;
+  return status;
+}
+
+int pvm_worker_start(pvm_worker *w, char *err) {
+  sem_init(&w->begun, 0, 0);
+  w->err = err;
+  if (create_thread(w) != 0) {
+    if (err) snprintf(err, PVM_ERR_MAX, "worker thread %u could not be started", w->index);
+    return PVM_E_OS;
+  }
+  while (sem_wait(&w->begun) != 0) continue; /* a signal of the host's came between */
+  w->err = NULL;
+  if (w->status != PVM_OK) pthread_join(w->thread, NULL);
+  return w->status;
+}
+
+void pvm_worker_dismiss(pvm_worker *w) {
+  atomic_store(&w->dismissed, 1);
+  pvm_park_ring_all(&w->park);
+  pthread_join(w->thread, NULL);
 }
 
 void pvm_worker_interrupt(pvm_worker *w) {

@@ -8,12 +8,15 @@
 #ifndef PVM_WORKER_H
 #define PVM_WORKER_H
 
+#include <semaphore.h>
+
 #include "park.h"
 #include "pool.h"
 #include "ring.h"
 #include "task.h"
 
 struct pvm_executor;
+struct pvm_group;
 
 enum { PVM_OVER_NOT, PVM_OVER_ASLEEP, PVM_OVER };
 
@@ -29,10 +32,14 @@ typedef struct pvm_invocation {
 
 typedef struct pvm_worker {
   struct pvm_executor *executor;
-  uint32_t index;
+  struct pvm_group *group;
+  uint32_t index; /* in its group */
   pthread_t thread;
-  _Atomic int left; /* the thread has ended */
-  pvm_ring queue;   /* of pvm_invocation */
+  sem_t begun;           /* posted when the thread is confined, or could not be */
+  int status;            /* which of the two; PVM_OK or a negative status */
+  char *err;             /* and why: the starter's, until `begun` */
+  _Atomic int dismissed; /* end at once: nothing was ever asked of it */
+  pvm_ring queue;        /* of pvm_invocation */
   pvm_park park;
   _Atomic int looking; /* awake and without work: it takes the next at once */
   pvm_pool pool;
@@ -44,7 +51,10 @@ typedef struct pvm_worker {
   _Atomic(pvm_vm *) running;
 } pvm_worker;
 
-int pvm_worker_start(pvm_worker *worker);
+/* PVM_OK, or a negative status with the reason in `err`, and then no thread is left. */
+int pvm_worker_start(pvm_worker *worker, char *err);
+/* End a worker that was started and never given work. */
+void pvm_worker_dismiss(pvm_worker *worker);
 /* From any thread, once no more work is accepted: end what is queued as cancelled. */
 void pvm_worker_cancel_queue(pvm_worker *worker);
 /* Raise KeyboardInterrupt in what the worker runs now, if it runs anything. */

@@ -31,9 +31,9 @@ static pvm_program *load_program(const char *name) {
   fclose(file);
   pvm_program *program = pvm_program_new(name, "1.0.0", "main:run");
   CHECK(program != NULL);
-  CHECK(pvm_program_add_module(program, "main", 0, code, len) == PVM_OK);
+  CHECK(pvm_program_add_module(program, "main", 0, code, len, err) == PVM_OK);
   CHECK(pvm_program_add_asset(program, "data", "\1\2\3", 3) == PVM_OK);
-  CHECK(pvm_program_seal(program, err) == PVM_OK);
+  CHECK(pvm_program_finish(program, err) == PVM_OK);
   CHECK(pvm_program_add_asset(program, "late", "x", 1) == PVM_E_STATE);
   free(code);
   return program;
@@ -211,7 +211,7 @@ static void *replace(void *argument) {
   pvm_program *program = argument;
   for (long n = 0; n < rounds * 5; n++) {
     pvm_completion ended;
-    int64_t task = pvm_task_add(executor, program, PVM_LANE_LOW);
+    int64_t task = pvm_task_add(executor, program, PVM_LANE_LOW, NULL);
     CHECK(task > 0);
     int got = pvm_invoke(executor, task, "\x01", 1, &ended);
     CHECK(got == PVM_OK || got == PVM_E_FULL);
@@ -240,7 +240,7 @@ static void run_executor(void) {
   start_executor();
   for (int i = 0; i < TASKS; i++) {
     programs[i] = load_program(names[i]);
-    tasks[i] = pvm_task_add(executor, programs[i], PVM_LANE_REGULAR);
+    tasks[i] = pvm_task_add(executor, programs[i], PVM_LANE_REGULAR, NULL);
     CHECK(tasks[i] > 0);
     pvm_program_release(programs[i]);
   }
@@ -282,10 +282,10 @@ static void stop_executor(void) {
     pvm_task_stats stats;
     pvm_completion ended;
     start_executor();
-    tasks[0] = pvm_task_add(executor, echo, PVM_LANE_CORE);
+    tasks[0] = pvm_task_add(executor, echo, PVM_LANE_CORE, NULL);
     CHECK(pvm_invoke(executor, tasks[0], "\x01", 1, &ended) == PVM_OK);
     pvm_buffer_free(&ended.data);
-    int64_t endless = pvm_task_add(executor, forever, PVM_LANE_CORE);
+    int64_t endless = pvm_task_add(executor, forever, PVM_LANE_CORE, NULL);
     CHECK(pvm_submit(executor, endless, 1, "\x01", 1) == PVM_OK);
     do CHECK(pvm_task_stats_get(executor, endless, &stats) == PVM_OK);
     while (stats.running == 0);

@@ -1,0 +1,67 @@
+/* group.c - see group.h. */
+#include "group.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "confine.h"
+#include "executor.h"
+
+static int prepare(pvm_group *group, uint32_t index) {
+  pvm_worker *w = &group->workers[index];
+  const pvm_executor_config *config = &group->executor->config;
+  w->executor = group->executor;
+  w->group = group;
+  w->index = index;
+  pthread_mutex_init(&w->interrupt, NULL);
+  if (pvm_ring_init(&w->queue, config->max_pending) < 0) return -1;
+  return pvm_pool_init(&w->pool, config->warm_vms);
+}
+
+void pvm_group_free(pvm_group *group) {
+  if (group == NULL) return;
+  for (uint32_t i = 0; i < group->count; i++) {
+    pvm_ring_free(&group->workers[i].queue);
+    free(group->workers[i].pool.vms);
+    pthread_mutex_destroy(&group->workers[i].interrupt);
+  }
+  pvm_confine_close(group->ruleset);
+  pvm_policy_free(&group->policy);
+  free(group);
+}
+
+/* All of its workers, or none. */
+static int start_workers(pvm_group *group, char *err) {
+  uint32_t started = 0;
+  int status = PVM_OK;
+  while (started < group->count &&
+         (status = pvm_worker_start(&group->workers[started], err)) == PVM_OK)
+    started++;
+  if (status == PVM_OK) return PVM_OK;
+  for (uint32_t i = 0; i < started; i++) pvm_worker_dismiss(&group->workers[i]);
+  return status;
+}
+
+pvm_group *pvm_group_start(struct pvm_executor *executor, const pvm_policy *policy, uint32_t first,
+                           int *status, char *err) {
+  uint32_t count = executor->config.workers;
+  pvm_group *group = NULL;
+  size_t size = sizeof *group + count * sizeof group->workers[0];
+  *status = PVM_E_NOMEM;
+  if (posix_memalign((void **)&group, _Alignof(pvm_group), size) != 0) return NULL;
+  memset(group, 0, size);
+  group->executor = executor;
+  group->ruleset = -1;
+  group->first = first;
+  group->count = count;
+  *status = pvm_policy_copy(&group->policy, policy);
+  for (uint32_t i = 0; *status == PVM_OK && i < count; i++)
+    if (prepare(group, i) < 0) *status = PVM_E_NOMEM;
+  if (*status == PVM_OK && executor->config.confine)
+    *status = pvm_confine_prepare(policy, &group->ruleset, err);
+  if (*status == PVM_OK) *status = start_workers(group, err);
+  if (*status == PVM_OK) return group;
+  pvm_group_free(group);
+  return NULL;
+}
