@@ -40,6 +40,9 @@ def wipe(data: bytes | bytearray | memoryview) -> None:
 
 
 def protect_process() -> None:
-    """No core dumps from now on, no tracing by others. Raises VmError."""
+    """From now on: no core dumps, no tracing by others, what VMs free is overwritten.
+
+    Raises VmError.
+    """
     err = ffi.new("char[]", ERR_MAX)
     check(lib.pvm_process_protect(err), err)

@@ -127,8 +127,8 @@ PVM_API void *pvm_region_data(pvm_region *region);
 PVM_API void pvm_region_release(pvm_region *region);
 /* Overwrite with zeros, in a way that no optimiser leaves out. */
 PVM_API void pvm_wipe(void *data, size_t len);
-/* For a process that holds keys: no core dumps, and no other process of the same user may
-** trace it or read its memory. Cannot be undone by a VM. */
+/* For a process that holds keys, for good: no core dumps, no other process of the same user
+** may trace it or read its memory, and what VMs free is overwritten. */
 PVM_API int pvm_process_protect(char *err);
 
 /* ---- Programs ----------------------------------------------------------- */

@@ -34,6 +34,16 @@ static struct {
   size_t count;
 } spare = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+static _Atomic int wiping; /* see pvm_memory_wipe_freed */
+
+void pvm_memory_wipe_freed(void) {
+  atomic_store(&wiping, 1);
+}
+
+static int is_wiping(void) {
+  return atomic_load_explicit(&wiping, memory_order_relaxed);
+}
+
 pvm_memory *pvm_memory_enter(pvm_memory *memory) {
   pvm_memory *before = current;
   current = memory;
@@ -96,8 +106,12 @@ static void *adopt(pvm_block *block, size_t size, int mapped) {
 }
 
 static void free_block(pvm_block *block) {
-  if (block->mapped) munmap(block, sizeof *block + block->size);
-  else free(block);
+  if (block->mapped) {
+    munmap(block, sizeof *block + block->size);
+    return;
+  }
+  if (is_wiping()) explicit_bzero(block + 1, block->size);
+  free(block);
 }
 
 static void *raw_malloc(void *ctx, size_t size) {
@@ -177,6 +191,7 @@ static void *map_arena(size_t size) {
 
 static void unmap_arena(pvm_arena arena) {
   if (arena.address == NULL) return;
+  if (is_wiping()) explicit_bzero(arena.address, arena.size);
   pthread_mutex_lock(&spare.lock);
   int kept = spare.count < SPARE_ARENAS;
   if (kept) spare.arenas[spare.count++] = arena;

@@ -39,6 +39,10 @@ void pvm_memory_install(void);
 pvm_memory *pvm_memory_enter(pvm_memory *memory);
 pvm_memory *pvm_memory_current(void);
 
+/* From now on nothing that VMs free can be read afterwards: freed blocks and arenas kept for
+** the next VM are overwritten. For hosts that hold keys; the others save the time. */
+void pvm_memory_wipe_freed(void);
+
 /* Give back all that is still charged to the account and clear it. Nothing may point
 ** into that memory any more. Returns how many bytes CPython had left behind. */
 size_t pvm_memory_release(pvm_memory *memory);

@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "memory.h"
+
 pvm_region *pvm_region_new(size_t len) {
   size_t page = (size_t)sysconf(_SC_PAGESIZE);
   if (len > SIZE_MAX - 3 * page) return NULL;
@@ -56,5 +58,6 @@ int pvm_process_protect(char *err) {
     if (err) snprintf(err, PVM_ERR_MAX, "core dumps cannot be turned off: %s", strerror(errno));
     return PVM_E_OS;
   }
+  pvm_memory_wipe_freed();
   return PVM_OK;
 }
