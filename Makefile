@@ -10,6 +10,7 @@ JOBS   ?= $(shell nproc)
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready
+DEMO   := build/demo
 # pgo, quick (no profile, for development) or small; see vm/cpython/README.md
 VARIANT ?= pgo
 # a CPython release tarball of one's own, where no source can be downloaded
@@ -23,9 +24,18 @@ help:
 	@sed -n 's/^\([a-z]*\):.*## */\1 /p' $(MAKEFILE_LIST) | \
 	  while read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
 
-run: build ## run the demo to its summary
-	$(BIN)/python tasks/prepare_data.py build/demo/events.jsonl
-	$(BIN)/polyvm run tasks --input build/demo/events.jsonl --output build/demo/results.jsonl
+# One machine is publisher and host here, so one folder of keys does for both.
+run: export POLYVM_KEYS := $(DEMO)/keys
+run: export POLYVM_STATE := $(DEMO)/state
+run: build ## run the demo, its tasks sealed, to its summary
+	$(BIN)/python tasks/prepare_data.py $(DEMO)/events.jsonl
+	$(BIN)/polyvm keygen publisher --if-missing --comment demo
+	$(BIN)/polyvm keygen host --if-missing --comment demo
+	$(BIN)/polyvm keys trust $(DEMO)/keys/publisher-*.pub
+	rm -rf $(DEMO)/tasks && mkdir -p $(DEMO)/tasks
+	$(BIN)/polyvm seal $(dir $(wildcard tasks/*/task.toml)) -o $(DEMO)/tasks
+	$(BIN)/polyvm run $(DEMO)/tasks --require-sealed \
+	  --input $(DEMO)/events.jsonl --output $(DEMO)/results.jsonl
 
 test: build ## every test, on all cores
 	$(BIN)/python -m pytest -n $(JOBS) tests tasks

@@ -96,11 +96,12 @@ def parse(text: bytes, where: str) -> Manifest:
         manifest = msgspec.convert(table, Manifest)
     except msgspec.ValidationError as error:
         raise ManifestError(f"{where}: {_type_error(str(error))}") from None
-    _check(manifest, where)
+    check(manifest, where)
     return manifest
 
 
-def _check(manifest: Manifest, where: str) -> None:
+def check(manifest: Manifest, where: str) -> None:
+    """Refuse values that the fields' types allow and a manifest must not have."""
     if not _NAME.fullmatch(manifest.name):
         raise ManifestError(
             f"{where}: name {_short(manifest.name)} must be a lower-case letter followed by up to "

@@ -24,7 +24,11 @@ from polyvm.host.errors import BundleError, ManifestError, MissingError, PackErr
 from polyvm.vm import toolchain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from polyvm.host.manifest import Manifest
+
+LARGE_BYTES = 64 * 1024  # assets beyond are left in their files until they are written
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _TEST_NAMES = ("test_*.py", "conftest.py")
@@ -70,17 +74,35 @@ def build(folder: Path) -> tuple[Manifest, bytes]:
 
     Raises ManifestError, PackError or MissingError; syntax errors come with file and line.
     """
+    manifest, found = members(folder)
+    with _pack_errors(folder):
+        content = {name: _small(data) for name, data in found.items()}
+    return manifest, _zip(content)
+
+
+def members(folder: Path, *, strip: bool = False) -> tuple[Manifest, dict[str, bytes | Path]]:
+    """Compile and collect what a bundle of a task folder holds, by member name.
+
+    Larger assets are not read: they come as paths. ``strip`` leaves docstrings and line
+    numbers out of the bytecode. Raises as `build` does.
+    """
     if not folder.is_dir():
         raise MissingError(f"{folder}: no such folder; name the folder that holds the task.toml")
+    with _pack_errors(folder):
+        return _members(folder, strip=strip)
+
+
+@contextlib.contextmanager
+def _pack_errors(folder: Path) -> Iterator[None]:
     try:
-        return _build(folder)
+        yield
     except BundleError as error:  # from the checks that packing and reading share
         raise PackError(str(error)) from None
     except OSError as error:
         raise PackError(f"{error.filename or folder}: {error.strerror or error}") from None
 
 
-def _build(folder: Path) -> tuple[Manifest, bytes]:
+def _members(folder: Path, *, strip: bool) -> tuple[Manifest, dict[str, bytes | Path]]:
     file = folder / manifests.FILE_NAME
     if not file.is_file():
         raise ManifestError(
@@ -90,17 +112,16 @@ def _build(folder: Path) -> tuple[Manifest, bytes]:
     paths = task_paths(folder)
     if len(paths) > MAX_FILES:
         raise PackError(f"{folder}: holds {len(paths)} files; at most {MAX_FILES} can be packed")
-    members: dict[str, bytes] = {}
+    found: dict[str, bytes | Path] = {}
     sources: dict[str, tuple[Path, bytes]] = {}
     for path in paths:
         relative = PurePosixPath(path.relative_to(folder).as_posix())
         check_path(str(relative), folder)
-        data = path.read_bytes()
-        if len(data) > MAX_FILE_BYTES:
-            raise PackError(f"{path}: larger than {MAX_FILE_BYTES} bytes; ship less data")
         if path.suffix != ".py":
-            members[str(relative)] = data
+            large = path != file and path.stat().st_size > LARGE_BYTES
+            found[str(relative)] = path if large else path.read_bytes()
             continue
+        data = _small(path)
         module, _ = module_of(relative, folder)
         if module in sources:
             raise PackError(
@@ -108,14 +129,23 @@ def _build(folder: Path) -> tuple[Manifest, bytes]:
             )
         sources[module] = path, data
         try:
-            pyc = toolchain.compile(data, f"{manifest.name}/{relative}")
+            pyc = toolchain.compile(data, f"{manifest.name}/{relative}", strip=strip)
         except toolchain.CompileError as error:
             place = str(error).removeprefix(f"{manifest.name}/{relative}")
             raise PackError(f"{path}{place}") from None
-        members[str(relative.with_suffix(".pyc"))] = pyc
+        found[str(relative.with_suffix(".pyc"))] = pyc
     check_packages(sources, folder)
     _check_entry(manifest, sources, file)
-    return manifest, _zip(members)
+    return manifest, found
+
+
+def _small(data: bytes | Path) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    content = data.read_bytes()
+    if len(content) > MAX_FILE_BYTES:
+        raise PackError(f"{data}: larger than {MAX_FILE_BYTES} bytes; ship less data")
+    return content
 
 
 def _zip(members: dict[str, bytes]) -> bytes:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from polyvm.host import loader, log, results
+from polyvm.host.admission import Admission, Policy
 from polyvm.host.errors import ExitCode, MissingError
 from polyvm.host.feed import Feed
 from polyvm.host.registry import Registry
 from polyvm.host.results import ResultWriter
 from polyvm.host.table import Display, LiveTable, Progress, ProgressLines, render
-from polyvm.host.watcher import Change, Deploy, Refused, Watcher, Withdraw
+from polyvm.host.watcher import Change, Deploy, Refused, Superseded, Watcher, Withdraw
 from polyvm.vm import Executor, VmError, collect_logs, info
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Options:
     table: bool = True
     keep_running: bool = False  # go on watching after the input's end
     packed: Path = field(default=loader.PACKED)
+    policy: Policy = field(default_factory=Policy)
 
 
 class Service:
@@ -59,9 +61,9 @@ class Service:
         self._options = options
         self._console = console
         self._log = log.get()
-        magic = info().bytecode_magic
+        admission = Admission(options.policy, info().bytecode_magic)
         self._watcher = Watcher(
-            options.tasks, lambda path: loader.load(path, magic, options.packed)
+            options.tasks, lambda path: loader.load(path, admission, options.packed), admission
         )
         self._writer = ResultWriter(options.output) if options.output is not None else None
         self._writing = threading.Lock()
@@ -167,6 +169,8 @@ class Service:
                 case Refused(path, error):
                     self._refused[path] = str(error)
                     self._log.error("task refused", reason=str(error))
+                case Superseded(path):
+                    self._refused.pop(path, None)
 
     def _deploy(self, bundle: Bundle) -> None:
         manifest = bundle.manifest
@@ -178,7 +182,9 @@ class Service:
             self._log.error("task refused", reason=reason)
             return
         self._refused.pop(bundle.source, None)
-        self._log.info("task live", task=manifest.name, version=manifest.version)
+        seal = bundle.seal
+        sealed = {"publisher": seal.publisher, "sequence": seal.sequence} if seal else {}
+        self._log.info("task live", task=manifest.name, version=manifest.version, **sealed)
 
     def _run_feed(self, feed: Feed) -> None:
         try:

@@ -2,8 +2,9 @@
 
 `stock`  runs on any CPython from 3.11 on, with the standard library alone
 `vm`     runs on the host's Python and drives libpolyvm
-`serve`  the loop that both share
+`host`   loads bundles as PolyVM's host does
+`serve`  the loop that all share
 
-All operations have the same names, arguments and replies in both, so that a section of the
+Operations of `stock` and `vm` have the same names, arguments and replies, so that a section of the
 benchmark need not know whom it asks.
 """

@@ -8,12 +8,13 @@
 
 from types import ModuleType
 
-from bench.sections import dispatch, lifecycle, memory, programs, scaling
+from bench.sections import dispatch, lifecycle, memory, programs, scaling, sealing
 
 SECTIONS: dict[str, ModuleType] = {
     "programs": programs,
     "scaling": scaling,
     "lifecycle": lifecycle,
     "dispatch": dispatch,
+    "sealing": sealing,
     "memory": memory,
 }

@@ -19,7 +19,12 @@ _COMMANDS = {
     "run": "run all tasks of a folder at once and feed them",
     "call": "run one invocation of one task and print its result",
     "pack": "pack a task folder into a bundle",
+    "seal": "sign and encrypt tasks for the hosts that may run them",
+    "inspect": "tell what a bundle says of itself, without any key",
+    "verify": "tell whether this host would run sealed bundles",
     "dev": "run a task folder under ordinary Python, for debugging",
+    "keygen": "make a key pair of a publisher or a host",
+    "keys": "list, trust, revoke and rotate keys",
     "info": "tell what the VMs are made of",
 }
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polyvm.host import finder, loader, log, results
+from polyvm.host.admission import Admission
+from polyvm.host.cli import policy
 from polyvm.host.errors import ExitCode, UsageError
 from polyvm.host.payload import from_json, to_json
 from polyvm.host.registry import LANES
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=loader.PACKED,
         help="where the bundle of a source folder lands (default: %(default)s)",
     )
+    policy.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> ExitCode:
@@ -43,7 +46,9 @@ def run(options: argparse.Namespace) -> ExitCode:
         _, payload = from_json(text)
     except ValueError as error:
         raise UsageError(f"payload {error}") from None
-    bundle = loader.load(finder.find(options.task), info().bytecode_magic, options.bundles)
+    admission = Admission(policy.policy(options), info().bytecode_magic)
+    bundle = loader.load(finder.find(options.task), admission, options.bundles)
+    admission.admit(bundle)
     completion = _invoke(bundle, payload)
     fields = results.record(completion, bundle.manifest)
     if "error" in fields:
@@ -58,7 +63,7 @@ def _invoke(bundle: Bundle, payload: bytes) -> Completion:
     logger = log.get()
     executor = Executor(workers=1)
     try:
-        executor.submit(executor.add(bundle.program(), LANES[bundle.manifest.lane]), payload)
+        executor.submit(executor.add(bundle.program, LANES[bundle.manifest.lane]), payload)
         # Not invoke(): it would wait in C, where no signal reaches Python.
         completions: list[Completion] = []
         while not completions:

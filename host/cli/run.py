@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from polyvm.host import loader, log
+from polyvm.host.cli import policy
 from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
 from polyvm.host.service import Options, Service
 
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=loader.PACKED,
         help="where bundles of source folders land (default: %(default)s)",
     )
+    policy.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> ExitCode:
@@ -59,6 +61,7 @@ def run(options: argparse.Namespace) -> ExitCode:
             table=not options.no_table,
             keep_running=options.keep_running,
             packed=options.bundles,
+            policy=policy.policy(options),
         ),
         _console(to_stderr=options.output == "-"),
     )

@@ -54,7 +54,7 @@ def bundle(cli: Cli, make_task: Callable[..., Path]) -> Path:
         ),
         (
             lambda files: files.update({"main.pyc": files["main.pyc"][:16] + b"\xffjunk"}),
-            "module 'main' holds no bytecode of CPython 3.13",
+            "module 'main': the bytecode is damaged at byte 0",
         ),
     ],
     ids=["no manifest", "unknown field", "no entry", "source", "other magic", "junk bytecode"],

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from polyvm.host import finder, loader, packer
+from polyvm.host.admission import Admission, Policy
 from polyvm.host.errors import MissingError, WriteError
 from polyvm.vm import info
 
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 
 def test_source_folder_is_packed(make_task: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_task("a")
-    loaded = loader.load(folder, info().bytecode_magic, tmp_path / "x" / "packed")
+    admission = Admission(Policy(), info().bytecode_magic)
+    loaded = loader.load(folder, admission, tmp_path / "x" / "packed")
     assert loaded.source == folder
     assert (tmp_path / "x" / "packed" / "a-1.0.0.bundle").is_file()
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError, match="cannot make folder"):
-        loader.load(folder, info().bytecode_magic, tmp_path / "file")
+        loader.load(folder, admission, tmp_path / "file")
 
 
 def test_find(make_task: Callable[..., Path], tmp_path: Path) -> None:

@@ -6,20 +6,18 @@ from pathlib import Path
 import pytest
 
 from polyvm.host import manifest
-from polyvm.host.bundle import Bundle
+from polyvm.host.bundle import PYC_HEADER_BYTES, Bundle
 from polyvm.host.registry import Registry, State
-from polyvm.vm import Module, Outcome, QueueFull
+from polyvm.vm import Module, Outcome, Program, QueueFull, toolchain
 from tests.host.runner import ManualRunner
+
+CODE = toolchain.compile(b"def run(payload):\n    return payload\n", "main.py")[PYC_HEADER_BYTES:]
 
 
 def bundle(name: str = "a", version: str = "1.0", events: str = "") -> Bundle:
     lines = [f'name = "{name}"', f'version = "{version}"', 'entry = "main:run"', events]
-    return Bundle(
-        manifest=manifest.parse("\n".join(lines).encode(), "f"),
-        modules={"main": Module(code=b"x", package=False)},
-        assets={},
-        source=Path(name),
-    )
+    program = Program(name, version, "main:run", {"main": Module(CODE)})
+    return Bundle(manifest.parse("\n".join(lines).encode(), "f"), program, Path(name))
 
 
 def test_routes_by_event() -> None:

@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from polyvm.host import loader, packer
+from polyvm.host.admission import Admission, Policy
 from polyvm.host.errors import MissingError
-from polyvm.host.watcher import PATIENCE, Change, Deploy, Refused, Watcher, Withdraw
+from polyvm.host.watcher import (
+    PATIENCE,
+    Change,
+    Deploy,
+    Refused,
+    Superseded,
+    Watcher,
+    Withdraw,
+)
 from polyvm.vm import info
+from tests.host.site import CREATED, Clock, Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from polyvm.host.bundle import Bundle
 
 
 @pytest.fixture
@@ -26,10 +34,10 @@ def root(tmp_path: Path) -> Path:
 
 
 def watch(root: Path) -> Watcher:
-    def load(path: Path) -> Bundle:
-        return loader.load(path, info().bytecode_magic, root.parent / "packed")
-
-    return Watcher(root, load)
+    admission = Admission(Policy(), info().bytecode_magic)
+    return Watcher(
+        root, lambda path: loader.load(path, admission, root.parent / "packed"), admission
+    )
 
 
 def told(changes: list[Change]) -> list[str]:
@@ -210,3 +218,188 @@ def test_root_that_never_was(tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("")
     with pytest.raises(MissingError, match=r"neither a folder nor a \.bundle file"):
         watch(tmp_path / "x.txt")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def watch_sealed(site: Site, root: Path, clock: Clock | None = None, **policy: bool) -> Watcher:
+    admission = site.admission(clock, **policy)
+    return Watcher(root, lambda path: site.load(path, admission), admission)
+
+
+def refusals(changes: list[Change]) -> list[str]:
+    return [str(change.error) for change in changes if isinstance(change, Refused)]
+
+
+def test_sealed_before_plain_and_the_highest_sequence_of_them(
+    site: Site, root: Path, version: Callable[[str], Path]
+) -> None:
+    site.seal(root / "two.bundle", 2, version="1.2")
+    site.seal(root / "one.bundle", 1, version="3.0")
+    shutil.copy(version("9.0"), root)
+    watcher = watch_sealed(site, root)
+    assert polled(watcher) == ["+a 1.2"]
+    site.seal(root / "three.bundle", 3, version="1.1")
+    assert polled(watcher) == ["+a 1.1"]
+
+
+def test_older_sealed_version_stays_out_when_the_newer_goes(site: Site, root: Path) -> None:
+    site.seal(root / "old.bundle", 1)
+    newer = site.seal(root / "new.bundle", 2, version="2.0")
+    watcher = watch_sealed(site, root)
+    assert polled(watcher) == ["+a 2.0"]
+    newer.rename(root / "new.away")
+    changes = watcher.poll()
+    assert told(changes) == ["!old.bundle", "-a"]
+    assert "sequence 1 is older than 2" in refusals(changes)[0]
+    assert polled(watcher) == []
+    (root / "new.away").rename(newer)
+    changes = [change for _ in range(3) for change in watcher.poll()]
+    assert told(changes) == ["+a 2.0"]
+    assert Superseded(root / "old.bundle") in changes
+
+
+def test_replay_after_a_restart_is_refused_unless_it_is_allowed(site: Site, root: Path) -> None:
+    path = site.seal(root / "a.bundle", 1)
+    old = path.read_bytes()
+    assert polled(watch_sealed(site, root)) == ["+a 1.0"]
+    site.seal(path, 2, version="2.0")
+    assert polled(watch_sealed(site, root)) == ["+a 2.0"]
+    path.write_bytes(old)
+    assert polled(watch_sealed(site, root)) == ["!a.bundle"]
+    assert polled(watch_sealed(site, root, allow_downgrade=True)) == ["+a 1.0"]
+    assert polled(watch_sealed(site, root)) == ["!a.bundle"]
+
+
+def test_replacement_that_is_older_leaves_the_newer_live(site: Site, root: Path) -> None:
+    path = site.seal(root / "a.bundle", 1)
+    old = path.read_bytes()
+    site.seal(path, 2, version="2.0")
+    watcher = watch_sealed(site, root)
+    assert polled(watcher) == ["+a 2.0"]
+    path.write_bytes(old)
+    assert polled(watcher) == ["!a.bundle"]
+    site.seal(path, 3, version="3.0")
+    assert polled(watcher) == ["+a 3.0"]
+    path.write_bytes(old)
+    assert polled(watcher) == ["!a.bundle"]
+    site.keyring.revoke(site.publisher.id)
+    assert "-a" in polled(watcher, 1)
+
+
+def test_revoked_publisher_s_tasks_are_withdrawn_and_no_others(site: Site, root: Path) -> None:
+    other = site.new_publisher()
+    site.seal(root / "a.bundle", 1)
+    site.seal(root / "b.bundle", 1, name="b", publisher=other)
+    watcher = watch_sealed(site, root)
+    assert polled(watcher) == ["+a 1.0", "+b 1.0"]
+    revocation = site.keyring.revoke(site.publisher.id, "stolen")
+    changes = watcher.poll()
+    assert told(changes) == ["!a.bundle", "-a"]
+    assert "stolen" in refusals(changes)[0]
+    assert polled(watcher) == []
+    revocation.unlink()
+    assert polled(watcher) == ["+a 1.0"]
+
+
+def test_revoking_works_while_the_tasks_folder_is_away(site: Site, root: Path) -> None:
+    site.seal(root / "a.bundle", 1)
+    watcher = watch_sealed(site, root)
+    watcher.poll()
+    root.rename(root.parent / "moved")
+    site.keyring.revoke(site.publisher.id)
+    assert told(watcher.poll()) == ["!a.bundle", "!tasks", "-a"]
+
+
+def test_bundle_of_an_unknown_publisher_is_taken_once_it_is_trusted(site: Site, root: Path) -> None:
+    stranger = site.new_publisher(trusted=False)
+    site.seal(root / "a.bundle", 1, publisher=stranger)
+    watcher = watch_sealed(site, root)
+    assert polled(watcher, 10) == ["!a.bundle"]
+    site.new_publisher()
+    assert polled(watcher, 10) == []
+    site.trust(stranger)
+    assert polled(watcher) == ["+a 1.0"]
+
+
+def test_nothing_sealed_runs_while_the_key_folder_is_open_to_others(
+    site: Site, root: Path, make_task: Callable[..., Path]
+) -> None:
+    site.seal(root / "a.bundle", 1)
+    make_task("plain")
+    watcher = watch_sealed(site, root)
+    assert polled(watcher) == ["+a 1.0", "+plain 1.0.0"]
+    (site.keys / "trusted").chmod(0o777)
+    changes = watcher.poll()
+    assert told(changes) == ["!a.bundle", "-a"]
+    assert "run `chmod go-w" in refusals(changes)[0]
+    assert polled(watcher) == []
+    (site.keys / "trusted").chmod(0o700)
+    assert polled(watcher) == ["+a 1.0"]
+
+
+def test_bundle_that_expires_while_live_is_withdrawn(site: Site, root: Path) -> None:
+    clock = Clock()
+    site.seal(root / "a.bundle", 1, expires=CREATED + 60)
+    watcher = watch_sealed(site, root, clock)
+    assert polled(watcher) == ["+a 1.0"]
+    clock.seconds += 59
+    assert polled(watcher) == []
+    clock.seconds += 1
+    changes = watcher.poll()
+    assert told(changes) == ["!a.bundle", "-a"]
+    assert "expired on" in refusals(changes)[0]
+    clock.seconds -= 60
+    assert polled(watcher) == []
+    site.seal(root / "a.bundle", 2, expires=CREATED + 61)
+    assert polled(watcher) == ["+a 1.0"]
+
+
+def test_what_cannot_be_remembered_does_not_go_live_until_it_can(site: Site, root: Path) -> None:
+    site.seal(root / "a.bundle", 1)
+    watcher = watch_sealed(site, root)
+    site.state.write_text("a file where the folder belongs")
+    assert polled(watcher) == ["!a.bundle"]
+    site.state.unlink()
+    assert polled(watcher) == ["+a 1.0"]
+
+
+def test_same_sequence_twice(site: Site, root: Path) -> None:
+    """A copy is the same bundle; another bundle with its sequence cannot follow it."""
+    first = site.seal(root / "a.bundle", 5)
+    watcher = watch_sealed(site, root)
+    assert polled(watcher) == ["+a 1.0"]
+    copy = Path(shutil.copy(first, root / "copy.bundle"))
+    assert {word for word in polled(watcher) if word != "+a 1.0"} == set()
+    first.unlink()
+    assert {word for word in polled(watcher) if word != "+a 1.0"} == set()
+    site.seal(root / "other.bundle", 5, version="2.0")
+    assert polled(watcher) == ["!other.bundle"]
+    copy.unlink()
+    assert polled(watcher) == ["-a"]
+
+
+def test_plain_tasks_are_refused_where_sealed_ones_are_required(
+    site: Site, root: Path, version: Callable[[str], Path], make_task: Callable[..., Path]
+) -> None:
+    shutil.copy(version("2.0"), root / "a.bundle")
+    make_task("source")
+    site.seal(root / "sealed.bundle", 1, name="b")
+    watcher = watch_sealed(site, root, require_sealed=True)
+    assert polled(watcher, 10) == ["+b 1.0", "!a.bundle", "!source"]
+
+
+def test_half_written_sealed_file_is_no_error_once_it_is_whole(site: Site, root: Path) -> None:
+    content = site.seal(root / "a.away", 1).read_bytes()
+    watcher = watch_sealed(site, root)
+    watcher.poll()
+    said = []
+    with (root / "a.bundle").open("wb", buffering=0) as file:
+        for start in range(0, len(content), 50):
+            file.write(content[start : start + 50])
+            said += told(watcher.poll())
+    assert said == []
+    assert polled(watcher) == ["+a 1.0"]

@@ -112,6 +112,11 @@ PROGRAM_LIST = (
 )
 
 
+# Bytecode that is damaged at random; it needs the SDK's headers, a corpus and a seed.
+FUZZ = Program("verify_fuzz", ("verify", "verify_code"), ("1000000",))
+CORPUS = ("bench", "host", "stdlib_trimmed")  # folders with Python files
+
+
 def run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -136,6 +141,8 @@ def build(program: Program, sanitizer: str, sdk: Path | None, out: Path, jobs: i
     flags = [*COMMON, *SANITIZERS[sanitizer], f"-I{SOURCES}", f"-I{ROOT / 'vm' / 'include'}"]
     sources = [SOURCES / f"{name}.c" for name in program.sources] or sorted(SOURCES.glob("*.c"))
     rest: list[str] = []
+    if program is FUZZ and sdk is not None:
+        flags += python_flags(sdk)
     if not program.sources:
         if sdk is None:
             raise Failure("no SDK: run `make build` first, or name one with --sdk")
@@ -166,6 +173,17 @@ def write_tasks(folder: Path) -> Path:
     for name, source in TASKS.items():
         pyc = toolchain.compile(source.encode(), f"{name}/main.py")
         (folder / f"{name}.code").write_bytes(pyc[16:])
+    return folder
+
+
+def write_corpus(folder: Path) -> Path:
+    """The marshalled code that verify_fuzz damages."""
+    from polyvm.vm import toolchain
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in sorted(path for name in CORPUS for path in (ROOT / name).rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT).with_suffix(".code").parts)
+        (folder / name).write_bytes(toolchain.compile(path.read_bytes(), path.name)[16:])
     return folder
 
 

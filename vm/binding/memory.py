@@ -34,8 +34,9 @@ def wipe(data: bytes | bytearray | memoryview) -> None:
     """Overwrite with zeros.
 
     Also a bytes object, which Python takes for immutable: nothing else may use it any more.
+    Objects of one byte stay as they are, since Python has but one of each value.
     """
-    if len(data) > 0:
+    if len(data) > (1 if isinstance(data, bytes) else 0):
         lib.pvm_wipe(ffi.from_buffer(data), memoryview(data).nbytes)
 
 

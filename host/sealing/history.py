@@ -1,0 +1,187 @@
+"""What a host remembers of sealed bundles: the highest sequence of each task, and the latest time.
+
+An older bundle that was signed in its day is still signed well; only this memory tells that it is
+old. So what cannot be read is an error, never a new beginning, and what is recorded is durable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from polyvm.host.errors import RollbackError, StateFileError
+from polyvm.host.sealing.files import sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_FILE = "sequences.json"
+_FORMAT = 1
+_MAX_BYTES = 256 * 1024 * 1024
+_DAY = 24 * 60 * 60
+
+
+class _Mark(msgspec.Struct, forbid_unknown_fields=True):
+    sequence: Annotated[int, msgspec.Meta(gt=0, le=2**63 - 1)]
+    digest: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
+class _State(msgspec.Struct, forbid_unknown_fields=True):
+    format: int
+    latest: Annotated[int, msgspec.Meta(ge=0)]  # the latest time seen, seconds since the epoch
+    tasks: dict[str, _Mark]
+
+
+class _Version(msgspec.Struct):
+    format: int
+
+
+_VERSION = msgspec.json.Decoder(_Version)
+_STATE = msgspec.json.Decoder(_State)
+
+
+def default_folder() -> Path:
+    """Return where the user's state is."""
+    if folder := os.environ.get("POLYVM_STATE"):
+        return Path(folder)
+    state = os.environ.get("XDG_STATE_HOME")
+    return (Path(state) if state else Path.home() / ".local" / "state") / "polyvm"
+
+
+class History:
+    """One state folder, which any number of processes may share.
+
+    All methods raise StateFileError if the state cannot be read or written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / _FILE
+        self._now = 0.0
+
+    def check(self, name: str, sequence: int, digest: bytes) -> None:
+        """Raise RollbackError for a sequence below the task's mark, or at it with other content."""
+        self._check(self._read(), name, sequence, digest)
+
+    def record(
+        self,
+        name: str,
+        sequence: int,
+        digest: bytes,
+        created: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Check, and raise the task's mark in the same step; durable when it returns.
+
+        ``created`` also raises the latest time seen, unless it is more than a day ahead: then it
+        is the sealing machine's clock that is wrong.
+        """
+        with self._locked():
+            state = self._read()
+            self._check(state, name, sequence, digest)
+            now = max(state.latest, int(clock()))
+            latest = max(now, created) if created <= now + _DAY else now
+            mark = _Mark(sequence, digest.hex())
+            if state.tasks.get(name) == mark and latest == state.latest:
+                return
+            state.tasks[name] = mark
+            state.latest = latest
+            self._write(state)
+
+    def now(self, clock: Callable[[], float] = time.time) -> float:
+        """Return the time, never earlier than any seen before, though the clock be set back."""
+        self._now = max(self._now, clock(), self._read().latest)
+        return self._now
+
+    def _check(self, state: _State, name: str, sequence: int, digest: bytes) -> None:
+        mark = state.tasks.get(name)
+        if mark is None or sequence > mark.sequence:
+            return
+        if sequence < mark.sequence:
+            raise RollbackError(
+                f"task {name!r}: sequence {sequence} is older than {mark.sequence}, which was live "
+                "here; get the newest bundle, or seal this one anew to go back to it"
+            )
+        if digest.hex() != mark.digest:
+            raise RollbackError(
+                f"task {name!r}: another bundle with the same sequence {sequence} was live here; "
+                "seal it anew, with a higher sequence"
+            )
+
+    def _read(self) -> _State:
+        try:
+            with self._path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+        except FileNotFoundError:
+            return _State(format=_FORMAT, latest=0, tasks={})
+        except OSError as error:
+            raise StateFileError(
+                f"{self._path}: cannot be read: {error.strerror or error}; without it older "
+                "bundles could come back"
+            ) from None
+        try:
+            return _decode(content)
+        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+            raise StateFileError(
+                f"{self._path}: not the state as polyvm writes it ({error}); restore it from a "
+                "copy, or delete it to let older bundles in once more"
+            ) from None
+
+    def _write(self, state: _State) -> None:
+        """Put the new state in place of the old, whole or not at all. Call it with the lock."""
+        content = memoryview(msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
+        part = self._path.with_suffix(".new")  # one name: no leftovers pile up
+        try:
+            try:
+                # Not truncated while another name may lead to it: a link in its place is replaced.
+                part.unlink(missing_ok=True)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                with os.fdopen(os.open(part, flags, 0o600), "wb", buffering=0) as file:
+                    while content:
+                        content = content[file.write(content) :]
+                    os.fsync(file.fileno())
+                part.replace(self._path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    part.unlink()
+                raise
+            sync_folder(self.folder)
+        except OSError as error:
+            raise StateFileError(
+                f"{self._path}: cannot be written: {error.strerror or error}; the old state is kept"
+            ) from None
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other processes and threads from writing. A killed process gives the lock back."""
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            descriptor = os.open(self.folder / "lock", flags, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise StateFileError(
+                f"{self.folder}: cannot be used: {error.strerror or error}; name a folder that can "
+                "be written, with --state"
+            ) from None
+
+
+def _decode(content: bytes) -> _State:
+    """Raise ValueError for anything that `_State` as written cannot be."""
+    if len(content) > _MAX_BYTES:
+        raise ValueError(f"larger than {_MAX_BYTES} bytes")
+    version = _VERSION.decode(content).format
+    if version != _FORMAT:
+        raise ValueError(f"format {version}, but this polyvm reads {_FORMAT}")
+    return _STATE.decode(content)
