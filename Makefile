@@ -15,6 +15,7 @@ DEMO   := build/demo
 VARIANT ?= pgo
 # a CPython release tarball of one's own, where no source can be downloaded
 TARBALL ?=
+FUZZ_CASES ?= 200000
 BUILD_FLAGS = --variant $(VARIANT) --jobs $(JOBS) $(if $(TARBALL),--tarball $(TARBALL))
 
 .PHONY: run test bench build wheel lint format sanitize conformance fuzz clean distclean help
@@ -63,6 +64,10 @@ format: $(READY) ## apply ruff and clang-format
 
 sanitize: build ## the C runtime under ASan, UBSan and TSan
 	$(BIN)/python tests/vm/sanitize.py
+
+fuzz: build ## the loader and the bytecode verifier, for a few minutes
+	$(BIN)/python -m tests.host.sealing.fuzz --cases $(FUZZ_CASES)
+	$(BIN)/python tests/vm/sanitize.py verify_fuzz
 
 conformance: build ## CPython's own tests inside VMs
 	$(BIN)/python -m tests.conformance --jobs $(JOBS)

@@ -76,15 +76,15 @@ def rows(data: dict[str, Any]) -> list[Row]:
 def tables(data: dict[str, Any]) -> list[Table]:
     lines = []
     for kind, found in data["found"].items():
-        for form in ("plain", "sealed"):
-            lines.append(
-                [
-                    f"{kind}, {form}",
-                    size(found[form]["bytes"]),
-                    duration(median(found[form]["load_ns"])),
-                    duration(median(found[form]["first_ns"])),
-                ]
-            )
+        lines += [
+            [
+                f"{kind}, {form}",
+                size(found[form]["bytes"]),
+                duration(median(found[form]["load_ns"])),
+                duration(median(found[form]["first_ns"])),
+            ]
+            for form in ("plain", "sealed")
+        ]
         lines.append(
             [
                 f"{kind}, sealed to plain",

@@ -23,7 +23,9 @@ _NEXT = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "kind", choices=list(KeyKind), help="publishers sign bundles, hosts decrypt them"
+        "kind",
+        choices=[kind.value for kind in KeyKind],
+        help="publishers sign bundles, hosts decrypt them",
     )
     parser.add_argument("--keys", metavar="DIR", type=Path, help="the key folder")
     parser.add_argument(

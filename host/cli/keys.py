@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     action.set_defaults(act=_revoke)
 
     action = actions.add_parser("rotate", parents=[folder], help="make the next own key")
-    action.add_argument("kind", choices=list(KeyKind))
+    action.add_argument("kind", choices=[kind.value for kind in KeyKind])
     action.add_argument(
         "--comment", metavar="TEXT", type=comment, default="", help="whose key it is, for people"
     )

@@ -47,11 +47,18 @@ _STATE = msgspec.json.Decoder(_State)
 
 
 def default_folder() -> Path:
-    """Return where the user's state is."""
+    """Return where the user's state is. Raises StateFileError for a user without a home."""
     if folder := os.environ.get("POLYVM_STATE"):
         return Path(folder)
-    state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "polyvm"
+    if state := os.environ.get("XDG_STATE_HOME"):
+        return Path(state) / "polyvm"
+    try:
+        return Path.home() / ".local" / "state" / "polyvm"
+    except RuntimeError:
+        raise StateFileError(
+            "this user has no home folder to keep state in; name a folder with --state or in "
+            "POLYVM_STATE"
+        ) from None
 
 
 class History:

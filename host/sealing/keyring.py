@@ -48,11 +48,18 @@ class Entry:
 
 
 def default_folder() -> Path:
-    """Return where the user's keys are."""
+    """Return where the user's keys are. Raises KeyFileError for a user without a home."""
     if folder := os.environ.get("POLYVM_KEYS"):
         return Path(folder)
-    config = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(config) if config else Path.home() / ".config") / "polyvm" / "keys"
+    if config := os.environ.get("XDG_CONFIG_HOME"):
+        return Path(config) / "polyvm" / "keys"
+    try:
+        return Path.home() / ".config" / "polyvm" / "keys"
+    except RuntimeError:
+        raise KeyFileError(
+            "this user has no home folder to keep keys in; name a folder with --keys or in "
+            "POLYVM_KEYS"
+        ) from None
 
 
 class Keyring:

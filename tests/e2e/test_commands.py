@@ -213,3 +213,22 @@ def test_demo_data_falls_back_to_the_sample(tmp_path: Path) -> None:
     )
     assert "the sample ecom-sample.jsonl.gz is used" in done.stderr
     assert len(output.read_text().splitlines()) == 2221
+
+
+def test_a_task_opens_what_its_manifest_permits(cli: Cli, make_task: Callable[..., Path]) -> None:
+    data = cli.folder / "data"
+    data.mkdir()
+    (data / "model").write_text("weights")
+    source = "def run(path):\n    return open(path).read()\n"
+    payload = json.dumps(str(data / "model"))
+    closed = cli("call", make_task("closed", source), payload)
+    assert closed.code == ExitCode.FAILED
+    assert "PermissionError: [Errno 13] Permission denied" in closed.err
+    task = make_task("opened", source, **{"permissions.read": f'["{data}"]'})
+    opened = cli("call", task, payload)
+    assert (opened.code, opened.out) == (ExitCode.OK, '"weights"\n')
+    (data / "model").unlink()
+    data.rmdir()
+    refused = cli("call", task, payload)
+    assert refused.code == ExitCode.BAD_DATA
+    assert f"reading is permitted to '{data}': No such file or directory" in refused.err

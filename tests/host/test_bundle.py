@@ -115,6 +115,12 @@ def test_total_size_and_count(monkeypatch: pytest.MonkeyPatch) -> None:
         bundle.from_zip(content, HERE, MAGIC)
 
 
+def test_a_hundred_thousand_files() -> None:
+    content = zipped({**GOOD, **{f"f{i}": b"" for i in range(100_000)}})
+    with pytest.raises(BundleError, match="holds 100002 files; at most 4096"):
+        bundle.from_zip(content, HERE, MAGIC)
+
+
 def test_encrypted_flag() -> None:
     content = bytearray(zipped(GOOD))
     central = content.index(b"PK\x01\x02")

@@ -29,9 +29,26 @@ def test_all_fields() -> None:
     assert (parsed.entry_module, parsed.lane, parsed.events) == ("pkg.sub", "core", ("x", "y"))
 
 
+def test_permissions() -> None:
+    parsed = manifest.parse(text(permissions='{read = ["/srv/a", "/srv/b"], write = ["/c"]}'), "f")
+    assert parsed.permissions == manifest.Permissions(read=("/srv/a", "/srv/b"), write=("/c",))
+    assert parsed.permissions
+    assert not manifest.parse(text(), "f").permissions
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
+        (
+            text(permissions='{read = ["data"]}'),
+            "permissions.read names 'data'; paths are absolute",
+        ),
+        (text(permissions='{write = ["/a/../b"]}'), "permissions.write names '/a/../b'; paths are"),
+        (text(permissions='{read = ["/\\u0000"]}'), "permissions.read names"),
+        (text(permissions=f'{{read = ["/{"a" * 1024}"]}}'), "permissions.read names '/aaa"),
+        (text(permissions=f"{{read = {['/a'] * 17}}}"), "permissions.read has more than 16 paths"),
+        (text(permissions='{exec = ["/a"]}'), "unknown field `exec`"),
+        (text(permissions='["/a"]'), "field 'permissions': expected `object`, got `array`"),
         (text(name=""), "f: field 'name' is missing; add name = \"session-features\""),
         (text(entry=""), "f: field 'entry' is missing"),
         (text(lanes='"core"'), "field 'lanes' is unknown; did you mean 'lane'? Known fields: name"),
