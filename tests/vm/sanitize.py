@@ -1,6 +1,6 @@
 """The C runtime under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
 
-    python tests/vm/sanitize.py [--sdk SDK] [--rounds N] [--quick] [NAME ...]
+    python tests/vm/sanitize.py [--sdk SDK] [--rounds N] [--cases N] [--quick] [NAME ...]
 
 `--quick` runs ring and park only, which need no Python. Everything else is built from
 vm/src with the sanitizer in and linked with the SDK's CPython, which has none: what
@@ -113,7 +113,7 @@ PROGRAM_LIST = (
 
 
 # Bytecode that is damaged at random; it needs the SDK's headers, a corpus and a seed.
-FUZZ = Program("verify_fuzz", ("verify", "verify_code"), ("1000000",))
+FUZZ = Program("verify_fuzz", ("verify", "verify_code"), ())
 CORPUS = ("bench", "host", "stdlib_trimmed")  # folders with Python files
 
 
@@ -223,19 +223,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sdk", type=Path, default=recorded_sdk())
     parser.add_argument("--rounds", type=int, default=20, help="how long runtime_test goes on")
-    parser.add_argument("--seed", type=int, default=None, help="of runtime_test's payloads")
+    parser.add_argument("--cases", type=int, default=1_000_000, help="how many verify_fuzz tries")
+    parser.add_argument("--seed", type=int, default=None, help="of runtime_test and verify_fuzz")
     parser.add_argument("--quick", action="store_true", help="ring and park only")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("names", nargs="*", help="programs; all by default")
     options = parser.parse_args()
     seed = options.seed or int.from_bytes(os.urandom(3), "big") + 1
     failed = 0
-    for program in PROGRAM_LIST:
+    for program in (*PROGRAM_LIST, FUZZ):
         if options.names and program.name not in options.names:
             continue
-        if options.quick and not program.sources:
+        if options.quick and (program is FUZZ or not program.sources):
             continue
         for sanitizer in SANITIZERS:
+            if program is FUZZ and sanitizer == "thread":
+                continue  # it has one thread
             label = f"{program.name}, {sanitizer}"
             print(f"{label}: building", file=sys.stderr, flush=True)
             try:
@@ -243,6 +246,9 @@ def main() -> int:
                 arguments = list(program.arguments)
                 if not program.sources:
                     arguments = [str(write_tasks(BUILD / "tasks")), str(options.rounds), str(seed)]
+                if program is FUZZ:
+                    corpus = write_corpus(BUILD / "corpus")
+                    arguments = [str(corpus), str(options.cases), str(seed)]
                 print(f"{label}: running {' '.join(arguments)}", file=sys.stderr, flush=True)
                 print(execute(executable, arguments, sanitizer, 1800).strip(), flush=True)
             except Failure as error:

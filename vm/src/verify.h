@@ -15,12 +15,15 @@
 **   with an oparg in its range and empty caches, every jump and every handler goes to the
 **   start of an instruction, the line table covers the code, and no path falls off the end.
 ** - On every path, exceptions included, the evaluation stack stays between 0 and stacksize, at
-**   each instruction it always has the same depth, and it is empty when the frame returns.
+**   each instruction it always has the same depth, and it is empty when the frame returns. A
+**   variable is read without a check only where it is bound; that is followed for the first 64
+**   variables of a function, as the compiler does. Code that no path leads to, which the
+**   compiler leaves in places, is looked at one instruction at a time only.
 **
 ** What it does not say: that the values on the stack have the types that an instruction takes
-** for granted, that a cell was made before it is used, or that the code is meant well. It
-** catches damage and mistakes of a packer. It is no defence against who makes bytecode on
-** purpose: that is the signature's part.
+** for granted, that a variable past the 64th is bound, or that the code is meant well or ends.
+** Such code can still crash or hang an interpreter. This catches damage and mistakes of a
+** packer; it is no defence against who makes bytecode on purpose: that is the signature's part.
 */
 #ifndef PVM_VERIFY_H
 #define PVM_VERIFY_H
@@ -33,7 +36,8 @@
 
 /* PVM_OK, PVM_E_BYTECODE, or PVM_E_NOMEM; `err` may be NULL. The sentence says what is wrong
 ** and at which byte or in which code object. Reads data[0..len) only, needs no interpreter
-** and no lock. Takes linear time and at most 64 bytes of memory for each byte of data. */
+** and no lock. Takes time and memory in proportion to len: a few ms and at
+** most 64 MiB for each MiB. */
 int pvm_verify_code(const void *data, size_t len, char *err);
 
 #endif

@@ -46,6 +46,7 @@ enum {
 enum { HIDDEN = 0x10, LOCAL = 0x20, CELL = 0x40, FREE = 0x80 };
 
 #define MAX_STACK (1 << 20)
+#define TRACKED 64 /* variables whose binding is followed, as many as the compiler follows */
 #define MAX_OPARG (1u << 28) /* larger ones would overflow sums of stack effects */
 #define RESUME_KIND 3        /* mask: where a RESUME is */
 #define RESUME_ALL 7
@@ -68,10 +69,13 @@ typedef struct instruction {
 typedef struct checker {
   const pvm_code_fields *f;
   uint32_t units;
-  uint32_t cells, frees;
+  uint32_t cells, frees, parameters;
   int32_t *depth;    /* by unit: of the stack before the instruction that starts here */
   uint32_t *handled; /* by unit: 1 + index of its handler; 0: none */
-  uint32_t *todo;    /* starts of paths not yet followed */
+  uint64_t *unbound; /* by unit: which variables may be unbound there, a bit each */
+  uint64_t tracked;  /* the variables that these bits are kept of */
+  uint32_t *todo;    /* instructions to follow paths from */
+  uint8_t *is_todo;  /* by unit: on that list */
   uint32_t ntodo;
   handler *handlers;
   uint32_t nhandlers;
@@ -127,13 +131,14 @@ static int check_variables(checker *c) {
     c->frees += kind == FREE;
   }
   int32_t extra = !!(f->flags & CO_VARARGS) + !!(f->flags & CO_VARKEYWORDS);
-  if (f->posonly < 0 || f->argcount < f->posonly || f->kwonly < 0 ||
-      (int64_t)f->argcount + f->kwonly + extra > locals)
+  int64_t parameters = (int64_t)f->argcount + f->kwonly + extra;
+  if (f->posonly < 0 || f->argcount < f->posonly || f->kwonly < 0 || parameters > locals)
     return fail(c, "%d + %d parameters, %d of them positional only, do not fit %u locals",
                 f->argcount, f->kwonly, f->posonly, locals);
   if (!(f->flags & CO_FUNCTION) && f->argcount + f->kwonly != 0)
     return fail(c, "what is no function has parameters");
   if (c->f->is_module && c->frees != 0) return fail(c, "a module has free variables");
+  c->parameters = (uint32_t)parameters;
   return PVM_OK;
 }
 
@@ -306,7 +311,8 @@ static int is_oparg(const checker *c, const instruction *in) {
   case MAP_ADD:
   case DICT_MERGE:
   case DICT_UPDATE: return n >= 1;
-  case SWAP: return n >= 2;
+  case SWAP:
+  case JUMP_BACKWARD_NO_INTERRUPT: return n >= 2; /* 1: to itself, for ever */
   default: break;
   }
   int flags = pvm_opcode_metadata[in->opcode].flags;
@@ -417,24 +423,46 @@ static int ends_path(unsigned opcode) {
   }
 }
 
-static int go(checker *c, const instruction *from, int64_t to, int32_t depth) {
+/* What an instruction does to the variables that may be unbound; is it allowed? CPython reads
+** a variable with LOAD_FAST only where the compiler has seen that it is bound. */
+static int changes_variables(const checker *c, const instruction *in, uint64_t *unbound) {
+  uint64_t only = in->oparg < TRACKED ? c->tracked & (uint64_t)1 << in->oparg : 0;
+  uint64_t first = c->tracked & (uint64_t)1 << (in->oparg >> 4 & 15); /* of a pair */
+  uint64_t second = c->tracked & (uint64_t)1 << (in->oparg & 15);
+  switch (in->opcode) {
+  case LOAD_FAST: return !(*unbound & only);
+  case LOAD_FAST_LOAD_FAST: return !(*unbound & (first | second));
+  case STORE_FAST_LOAD_FAST: *unbound &= ~first; return !(*unbound & second);
+  case STORE_FAST_STORE_FAST: *unbound &= ~(first | second); return 1;
+  case LOAD_FAST_CHECK:
+  case STORE_FAST: *unbound &= ~only; return 1;
+  case DELETE_FAST:
+  case LOAD_FAST_AND_CLEAR: *unbound |= only; return 1;
+  default: return 1;
+  }
+}
+
+static int go(checker *c, const instruction *from, int64_t to, int32_t depth, uint64_t unbound) {
   if (to < 0 || to >= c->units || c->depth[to] == NO_START)
     return fail_at(c, from, "does not lead to an instruction");
   if (depth > c->f->stacksize && depth > 1) /* CPython has room for one at least */
     return fail_at(c, from, "fills the stack beyond its size");
-  if (c->depth[to] == depth) return PVM_OK;
-  if (c->depth[to] != NOT_SEEN)
+  if (c->depth[to] != NOT_SEEN && c->depth[to] != depth)
     return fail_at(c, from, "meets another path with another depth of the stack");
+  int is_news = c->depth[to] == NOT_SEEN || (unbound & ~c->unbound[to]) != 0;
+  if (!is_news) return PVM_OK;
   c->depth[to] = depth;
-  c->todo[c->ntodo++] = (uint32_t)to;
+  c->unbound[to] |= unbound;
+  if (!c->is_todo[to]) c->todo[c->ntodo++] = (uint32_t)to;
+  c->is_todo[to] = 1;
   return PVM_OK;
 }
 
-static int jump(checker *c, const instruction *in, int32_t depth) {
+static int jump(checker *c, const instruction *in, int32_t depth, uint64_t unbound) {
   int64_t to = (int64_t)in->at + in->size;
   int back = in->opcode == JUMP_BACKWARD || in->opcode == JUMP_BACKWARD_NO_INTERRUPT;
   to += back ? -(int64_t)in->oparg : in->oparg;
-  int status = go(c, in, to, depth);
+  int status = go(c, in, to, depth, unbound);
   if (status == PVM_OK && in->opcode == FOR_ITER) {
     const unsigned char *p = c->f->code.data + 2 * to; /* it skips both */
     if (to + 2 >= c->units || p[0] != END_FOR || p[2] != POP_TOP)
@@ -454,6 +482,7 @@ static int step(checker *c, uint32_t unit) {
   int status = decode(c, unit, &in);
   if (status != PVM_OK) return status;
   int32_t depth = c->depth[unit];
+  uint64_t unbound = c->unbound[unit];
   int popped = pvm_opcode_num_popped(in.opcode, (int)in.oparg);
   int pushed = pvm_opcode_num_pushed(in.opcode, (int)in.oparg);
   if (popped > depth) return fail_at(c, &in, "takes more than there is on the stack");
@@ -461,34 +490,47 @@ static int step(checker *c, uint32_t unit) {
     const handler *h = &c->handlers[c->handled[unit] - 1];
     if (h->depth > (uint32_t)depth_of_failure(&in, depth, pushed - popped))
       return fail_at(c, &in, "has too little on the stack for its handler");
-    status = go(c, &in, h->target, (int32_t)h->depth + 1 + h->with_lasti);
+    status = go(c, &in, h->target, (int32_t)h->depth + 1 + h->with_lasti, unbound);
     if (status != PVM_OK) return status;
   }
   depth += pushed - popped;
+  if (!changes_variables(c, &in, &unbound))
+    return fail_at(c, &in, "reads a variable that may be unbound");
   if ((in.opcode == RETURN_VALUE || in.opcode == RETURN_CONST) && depth != 0)
     return fail_at(c, &in, "leaves something on the stack");
-  if (pvm_opcode_metadata[in.opcode].flags & HAS_JUMP_FLAG) status = jump(c, &in, depth);
+  if (pvm_opcode_metadata[in.opcode].flags & HAS_JUMP_FLAG) status = jump(c, &in, depth, unbound);
   if (status == PVM_OK && !ends_path(in.opcode))
-    status = go(c, &in, (int64_t)unit + in.size, depth);
+    status = go(c, &in, (int64_t)unit + in.size, depth, unbound);
   return status;
 }
 
 static int check_paths(checker *c) {
+  const pvm_code_fields *f = c->f;
+  for (uint32_t i = 0; i < f->nlocals && i < TRACKED; i++) {
+    uint64_t bit = (uint64_t)1 << i;
+    if (f->kinds.data[i] & (CELL | FREE)) continue; /* hold a cell from the start */
+    c->tracked |= bit;
+    if (i >= c->parameters) c->unbound[0] |= bit;
+  }
   c->depth[0] = 0;
   c->todo[c->ntodo++] = 0;
   int status = PVM_OK;
-  while (status == PVM_OK && c->ntodo > 0) status = step(c, c->todo[--c->ntodo]);
+  while (status == PVM_OK && c->ntodo > 0) {
+    uint32_t unit = c->todo[--c->ntodo];
+    c->is_todo[unit] = 0;
+    status = step(c, unit);
+  }
   return status;
 }
 
 /* ---- All of it ----------------------------------------------------------- */
 
-/* Arrays for the largest code object so far; every instruction is put on the list of paths
-** once at most. */
+/* Arrays for the largest code object so far. */
 static int make_room(checker *c, pvm_verify_room *room) {
   size_t units = c->units, handlers = c->f->exceptions.len / 4;
-  size_t size = units * (sizeof *c->depth + sizeof *c->handled + sizeof *c->todo);
-  size += handlers * sizeof *c->handlers;
+  size_t a_unit = sizeof *c->unbound + sizeof *c->depth + sizeof *c->handled + sizeof *c->todo +
+                  sizeof *c->is_todo;
+  size_t size = units * a_unit + handlers * sizeof *c->handlers;
   if (size > room->size) {
     free(room->memory);
     room->size = 0;
@@ -496,12 +538,14 @@ static int make_room(checker *c, pvm_verify_room *room) {
     if (room->memory == NULL) return PVM_E_NOMEM;
     room->size = 2 * size;
   }
-  c->depth = room->memory;
+  c->unbound = room->memory; /* the widest first: all are aligned */
+  c->depth = (int32_t *)(c->unbound + units);
   c->handled = (uint32_t *)(c->depth + units);
   c->todo = c->handled + units;
   c->handlers = (handler *)(c->todo + units);
+  c->is_todo = (uint8_t *)(c->handlers + handlers);
+  memset(room->memory, 0, size);
   for (size_t i = 0; i < units; i++) c->depth[i] = NO_START;
-  memset(c->handled, 0, units * sizeof *c->handled);
   return PVM_OK;
 }
 
