@@ -21,7 +21,8 @@ def main(request_file: str, answer_file: str) -> None:
     library = Library(Path(request["lib"]), Path(request["cache"]))
     program = library.program(request["modules"], request["also"])
     payload = {key: request[key] for key in ("modules", "prefix", "progress", "only")}
-    with vm.Executor(workers=1) as executor:
+    # CPython's tests work on files of their own, which confined workers may not open.
+    with vm.Executor(workers=1, confine=False) as executor:
         done = executor.invoke(executor.add(program), msgspec.msgpack.encode(payload))
     if done.outcome is vm.Outcome.DONE:
         answer = msgspec.msgpack.decode(done.data)
