@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 
+from polyvm.host import durations, sizes
 from polyvm.host.errors import ManifestError
 
 FILE_NAME = "task.toml"
 MAX_BYTES = 64 * 1024
 LANES = ("core", "regular", "low")
+MIN_MEMORY = 4 * 2**20  # PVM_MEMORY_MIN of vm.h
 MAX_PATHS = 16  # PVM_POLICY_PATHS of vm.h, for reading and as many for writing
 MAX_PATH_BYTES = 1024
 
@@ -35,6 +37,32 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return bool(self.read or self.write)
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one invocation may use up; what goes over is stopped. None: no limit.
+
+    Written as durations ("500ms", "2s") and a size ("64MB").
+    """
+
+    deadline: str | None = None  # from acceptance to the end
+    timeout: str | None = None  # of the run, from its start
+    cpu: str | None = None  # processor time of the run
+    memory: str | None = None  # of a VM that holds the task
+
+    @property
+    def amounts(self) -> dict[str, int]:
+        """The same in nanoseconds and bytes, 0 for no limit, as polyvm.vm.Limits names them."""
+
+        def time(text: str | None) -> int:
+            return durations.parse(text) if text is not None else 0
+
+        return {
+            "deadline_ns": time(self.deadline),
+            "timeout_ns": time(self.timeout),
+            "cpu_ns": time(self.cpu),
+            "memory_bytes": sizes.parse(self.memory) if self.memory is not None else 0,
+        }
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A checked task.toml. Make one with `parse`, which explains what is wrong."""
 
@@ -44,6 +72,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     description: str = ""
     lane: str = "regular"
     events: tuple[str, ...] | None = None
+    limits: Limits = Limits()
     permissions: Permissions = Permissions()
 
     @property
@@ -127,8 +156,25 @@ def check(manifest: Manifest, where: str) -> None:
             f"{where}: events is empty, so no line would ever reach the task; name at least one "
             "event, or leave the field out to take every line"
         )
+    _check_limits(manifest.limits, where)
     for kind, paths in msgspec.structs.asdict(manifest.permissions).items():
         _check_paths(kind, paths, where)
+
+
+def _check_limits(limits: Limits, where: str) -> None:
+    for name, text in msgspec.structs.asdict(limits).items():
+        if text is None:
+            continue
+        parse, least = (sizes.parse, MIN_MEMORY) if name == "memory" else (durations.parse, 10**6)
+        try:
+            value = parse(text)
+        except ValueError as error:
+            raise ManifestError(f"{where}: limits.{name} {error}") from None
+        if value < least:
+            raise ManifestError(
+                f"{where}: limits.{name} {_short(text)} is too little to run anything; it is at "
+                f"least {'4MiB' if name == 'memory' else '1ms'}"
+            )
 
 
 def _check_paths(kind: str, paths: tuple[str, ...], where: str) -> None:

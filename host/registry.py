@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from polyvm.host.latency import Histogram
-from polyvm.vm import Lane, Outcome, Program, VmError
+from polyvm.vm import Lane, Limits, Outcome, Program, VmError
 
 if TYPE_CHECKING:
     from polyvm.host.bundle import Bundle
@@ -26,7 +26,7 @@ LANES = {"core": Lane.CORE, "regular": Lane.REGULAR, "low": Lane.LOW}
 class Runner(Protocol):
     """The part of polyvm.vm.Executor that the registry drives."""
 
-    def add(self, program: Program, lane: Lane = Lane.REGULAR) -> int:
+    def add(self, program: Program, lane: Lane = Lane.REGULAR, limits: Limits | None = None) -> int:
         """Take one version of a task; its id."""
 
     def withdraw(self, task_id: int) -> None:
@@ -88,7 +88,10 @@ class Registry:
 
         Raises VmError if the VM refuses it; the former version then stays live.
         """
-        task_id = self._runner.add(bundle.program, LANES[bundle.manifest.lane])
+        manifest = bundle.manifest
+        task_id = self._runner.add(
+            bundle.program, LANES[manifest.lane], Limits(**manifest.limits.amounts)
+        )
         deployment = Deployment(task_id, bundle.manifest)
         with self._lock:
             former = self._live.get(bundle.manifest.name)

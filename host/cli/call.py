@@ -13,7 +13,7 @@ from polyvm.host.cli import policy
 from polyvm.host.errors import ExitCode, UsageError
 from polyvm.host.payload import from_json, to_json
 from polyvm.host.registry import LANES
-from polyvm.vm import Executor, collect_logs, info
+from polyvm.vm import Executor, Limits, collect_logs, info
 
 if TYPE_CHECKING:
     import argparse
@@ -63,7 +63,9 @@ def _invoke(bundle: Bundle, payload: bytes) -> Completion:
     logger = log.get()
     executor = Executor(workers=1)
     try:
-        executor.submit(executor.add(bundle.program, LANES[bundle.manifest.lane]), payload)
+        manifest = bundle.manifest
+        limits = Limits(**manifest.limits.amounts)
+        executor.submit(executor.add(bundle.program, LANES[manifest.lane], limits), payload)
         # Not invoke(): it would wait in C, where no signal reaches Python.
         completions: list[Completion] = []
         while not completions:

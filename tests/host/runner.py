@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from polyvm.vm import Completion, Lane, Outcome, Program, QueueFull, TaskStats, VmError
+from polyvm.vm import Completion, Lane, Limits, Outcome, Program, QueueFull, TaskStats, VmError
 
 
 class ManualRunner:
@@ -22,8 +22,10 @@ class ManualRunner:
         self.programs: list[Program] = []
         self._lock = threading.Lock()
 
-    def add(self, program: Program, lane: Lane = Lane.REGULAR) -> int:
-        del lane
+    def add(
+        self, program: Program, lane: Lane = Lane.REGULAR, limits: Limits | None = None
+    ) -> int:
+        del lane, limits
         self.programs.append(program)
         return len(self.programs)
 

@@ -29,6 +29,18 @@ def test_all_fields() -> None:
     assert (parsed.entry_module, parsed.lane, parsed.events) == ("pkg.sub", "core", ("x", "y"))
 
 
+def test_limits() -> None:
+    table = '{deadline = "2s", timeout = "500ms", cpu = "1m", memory = "64MiB"}'
+    parsed = manifest.parse(text(limits=table), "f")
+    assert parsed.limits.amounts == {
+        "deadline_ns": 2 * 10**9,
+        "timeout_ns": 500 * 10**6,
+        "cpu_ns": 60 * 10**9,
+        "memory_bytes": 2**26,
+    }
+    assert set(manifest.parse(text(), "f").limits.amounts.values()) == {0}
+
+
 def test_permissions() -> None:
     parsed = manifest.parse(text(permissions='{read = ["/srv/a", "/srv/b"], write = ["/c"]}'), "f")
     assert parsed.permissions == manifest.Permissions(read=("/srv/a", "/srv/b"), write=("/c",))
@@ -49,6 +61,12 @@ def test_permissions() -> None:
         (text(permissions=f"{{read = {['/a'] * 17}}}"), "permissions.read has more than 16 paths"),
         (text(permissions='{exec = ["/a"]}'), "unknown field `exec`"),
         (text(permissions='["/a"]'), "field 'permissions': expected `object`, got `array`"),
+        (text(limits='{timeout = "5"}'), "limits.timeout '5' must be a number and one of ms, s"),
+        (text(limits='{timeout = "0ms"}'), "limits.timeout '0ms' is too little to run anything"),
+        (text(limits='{memory = "1MB"}'), "limits.memory '1MB' is too little to run anything"),
+        (text(limits='{memory = "1MX"}'), "limits.memory '1MX' must be a number and one of B"),
+        (text(limits="{timeout = 5}"), "field 'limits.timeout': expected `str | null`, got `int`"),
+        (text(limits='{time = "5s"}'), "unknown field `time`"),
         (text(name=""), "f: field 'name' is missing; add name = \"session-features\""),
         (text(entry=""), "f: field 'entry' is missing"),
         (text(lanes='"core"'), "field 'lanes' is unknown; did you mean 'lane'? Known fields: name"),

@@ -87,6 +87,24 @@ def run(x):
 """,
     "broken": "import nosuchmodule\n",
     "forever": "def run(x):\n    while True: pass\n",
+    "swallow": """
+def run(x):
+    while True:
+        try:
+            while True: pass
+        except BaseException:
+            pass
+""",
+    "sleep": "import time\ndef run(x):\n    time.sleep(1000)\n",
+    "hungry": "kept = []\ndef run(x):\n    while True: kept.append([1] * 100)\n",
+    "late": """
+class Late:
+    def __del__(self):
+        while True: pass
+kept = [Late()]
+def run(x):
+    return x
+""",
     "log": "import sys\ndef run(x):\n    print('out', x); sys.stderr.write('err')\n",
 }
 
@@ -107,6 +125,7 @@ class Program:
 PROGRAM_LIST = (
     Program("ring_test", ("ring",), ("300000",)),
     Program("park_test", ("park", "ring"), ("100000",)),
+    Program("breaker_test", ("breaker",), ("1000000",)),
     Program("confine_test", ("confine", "policy"), ("1",)),
     Program("runtime_test", (), ()),
 )

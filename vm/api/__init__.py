@@ -15,7 +15,7 @@ This package is frozen into every VM: it imports nothing at the top but `_polyvm
 
 from __future__ import annotations
 
-__all__ = ["Task", "asset", "asset_view", "in_vm", "task"]
+__all__ = ["Interrupted", "Task", "asset", "asset_view", "in_vm", "task"]
 
 try:
     import _polyvm as _runtime
@@ -25,6 +25,12 @@ except ImportError:
     from polyvm import _ordinary as _runtime
 
     in_vm = False
+
+Interrupted: type[BaseException] = _runtime.Interrupted
+"""Raised in a task that must stop: its deadline passed, it is over its quota, or the host stops.
+
+It may be caught to clean up, for some milliseconds; raise it again.
+"""
 
 
 def asset(path: str) -> bytes:

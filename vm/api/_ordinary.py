@@ -18,6 +18,10 @@ MANIFEST = "task.toml"
 _PACKAGE = str(Path(__file__).parent)
 
 
+class Interrupted(BaseException):
+    """Never raised under ordinary Python; see `polyvm.Interrupted`."""
+
+
 def is_asset(path: PurePosixPath) -> bool:
     """Whether a file of a task folder, given by its relative path, is an asset of its bundle."""
     return (

@@ -15,7 +15,7 @@ from .errors import (
     VmError,
     WrongThread,
 )
-from .executor import Completion, Executor, Lane, Outcome, TaskStats
+from .executor import Completion, Executor, Lane, Limits, Outcome, TaskStats, ThreadStats
 from .library import Info, info
 from .logs import LogRecord, collect_logs
 from .machine import Vm, VmStats
@@ -31,6 +31,7 @@ __all__ = [
     "ForkedError",
     "Info",
     "Lane",
+    "Limits",
     "LogRecord",
     "Memory",
     "Module",
@@ -39,6 +40,7 @@ __all__ = [
     "QueueFull",
     "StateError",
     "TaskStats",
+    "ThreadStats",
     "UnknownTask",
     "Vm",
     "VmError",

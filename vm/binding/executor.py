@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from types import TracebackType
 from typing import Any, Self
@@ -68,6 +68,35 @@ class TaskStats:
     bytes: int
 
 
+@dataclass(slots=True, frozen=True)
+class ThreadStats:
+    """threads: that serve workers. stuck: given up because a task in them did not stop, and
+    not yet back. unserved: workers for whose stuck thread no other could be had.
+    """
+
+    threads: int
+    stuck: int
+    unserved: int
+
+
+@dataclass(slots=True, frozen=True)
+class Limits:
+    """What a task may use up; 0 is no limit. What goes over is stopped.
+
+    deadline_ns: from acceptance to the end. timeout_ns: of one run. cpu_ns: processor time
+    of one run. memory_bytes: of each of its VMs, at least 4 MiB.
+    """
+
+    deadline_ns: int = 0
+    timeout_ns: int = 0
+    cpu_ns: int = 0
+    memory_bytes: int = 0
+
+
+def _options(deadline_ns: int) -> Any:
+    return ffi.NULL if deadline_ns == 0 else ffi.new("pvm_submit_options *", [deadline_ns])
+
+
 _OUTCOMES = tuple(Outcome)
 _RECORD = struct.Struct("=QqiIQQQQ")  # pvm_record
 assert _RECORD.size == ffi.sizeof("pvm_record")
@@ -107,6 +136,7 @@ class Executor:
     warm_vms: clean VMs that each worker holds ready.
     spin_us: how long an idle worker looks for work before it sleeps.
     confine: hold workers to the programs' permissions, as far as the kernel can.
+    grace_ms: how long a task that must stop may take before its thread is given up.
     """
 
     def __init__(
@@ -118,6 +148,7 @@ class Executor:
         warm_vms: int | None = None,
         spin_us: int | None = None,
         confine: bool = True,
+        grace_ms: int | None = None,
     ) -> None:
         config = ffi.new("pvm_executor_config *")
         lib.pvm_executor_config_init(config)
@@ -128,6 +159,7 @@ class Executor:
             "warm_vms": warm_vms,
             "spin_us": spin_us,
             "confine": int(confine),
+            "grace_ms": grace_ms,
         }
         for name, value in given.items():
             if value is not None:
@@ -142,21 +174,30 @@ class Executor:
         self._executor: Any = out[0]
         self._stopped = False
 
-    def add(self, program: Program, lane: Lane = Lane.REGULAR) -> int:
+    def add(self, program: Program, lane: Lane = Lane.REGULAR, limits: Limits | None = None) -> int:
         """Take in one version of a task; returns its id.
 
         Raises VmError if a path of the program's permissions cannot be opened.
         """
         err = ffi.new("char[]", ERR_MAX)
-        return check(lib.pvm_task_add(self._handle(), program.handle, lane, err), err)
+        config = ffi.new("pvm_task_config *")
+        lib.pvm_task_config_init(config)
+        config.lane = lane
+        for name, value in asdict(limits or Limits()).items():
+            setattr(config, name, value)
+        return check(lib.pvm_task_add(self._handle(), program.handle, config, err), err)
 
     def withdraw(self, task: int) -> None:
         """Refuse new work for the task. What was accepted still runs."""
         check(lib.pvm_task_withdraw(self._handle(), task))
 
-    def submit(self, task: int, payload: bytes, tag: int = 0) -> None:
-        """Accept one invocation, or raise QueueFull, UnknownTask or StateError."""
-        check(lib.pvm_submit(self._handle(), task, tag, payload, len(payload)))
+    def submit(self, task: int, payload: bytes, tag: int = 0, *, deadline_ns: int = 0) -> None:
+        """Accept one invocation, or raise QueueFull, UnknownTask or StateError.
+
+        deadline_ns: from now to its end, instead of the task's own; 0 leaves that.
+        """
+        options = _options(deadline_ns)
+        check(lib.pvm_submit(self._handle(), task, tag, payload, len(payload), options))
 
     def submit_many(self, task: int, payloads: Sequence[bytes], first_tag: int = 0) -> int:
         """Accept as many as there is room for, in order; returns how many.
@@ -166,7 +207,7 @@ class Executor:
         ends = ffi.new("size_t[]", list(accumulate(map(len, payloads))))
         return check(
             lib.pvm_submit_many(
-                self._handle(), task, first_tag, b"".join(payloads), ends, len(payloads)
+                self._handle(), task, first_tag, b"".join(payloads), ends, len(payloads), ffi.NULL
             )
         )
 
@@ -179,10 +220,11 @@ class Executor:
         finally:
             lib.pvm_batch_free(batch)
 
-    def invoke(self, task: int, payload: bytes) -> Completion:
+    def invoke(self, task: int, payload: bytes, *, deadline_ns: int = 0) -> Completion:
         """Submit and wait for the result."""
         raw = ffi.new("pvm_completion *")
-        check(lib.pvm_invoke(self._handle(), task, payload, len(payload), raw))
+        options = _options(deadline_ns)
+        check(lib.pvm_invoke(self._handle(), task, payload, len(payload), options, raw))
         return _completion(raw[0])
 
     def stats(self, task: int) -> TaskStats:
@@ -190,6 +232,12 @@ class Executor:
         raw = ffi.new("pvm_task_stats *")
         check(lib.pvm_task_stats_get(self._handle(), task, raw))
         return TaskStats(raw.accepted, raw.finished, raw.failed, raw.running, raw.vms, raw.bytes)
+
+    def threads(self) -> ThreadStats:
+        """Count the worker threads, and those that were given up."""
+        raw = ffi.new("pvm_executor_stats *")
+        check(lib.pvm_executor_stats_get(self._handle(), raw))
+        return ThreadStats(raw.threads, raw.stuck, raw.unserved)
 
     def stop(self, drain_ms: int = 5000) -> int:
         """Finish accepted work for up to drain_ms, cancel the rest, end the workers.

@@ -46,6 +46,7 @@
 #define PVM_NAME_MAX 128    /* bytes in a task or module name, without the final 0 */
 #define PVM_ERR_MAX 512     /* bytes that an `err` text needs, with the final 0 */
 #define PVM_MAX_WORKERS 256 /* worker threads of one executor, all groups together */
+#define PVM_MEMORY_MIN (4u << 20) /* bytes: the smallest memory limit of a task */
 #define PVM_POLICY_PATHS 16 /* paths of one program's permissions, for each access */
 
 typedef enum pvm_status {
@@ -209,6 +210,7 @@ typedef struct pvm_executor_config {
   uint32_t warm_vms;       /* clean VMs that each worker holds ready */
   uint32_t spin_us;        /* how long an idle worker looks for work before it sleeps */
   uint32_t confine;        /* 1: hold workers to permissions, as far as the kernel can; 0: do not */
+  uint32_t grace_ms;       /* how long a task that must stop may take to do so; 1 to 60000 */
 } pvm_executor_config;
 
 /* Sensible defaults for every field but workers, which becomes the number of cores. */
@@ -216,17 +218,45 @@ PVM_API void pvm_executor_config_init(pvm_executor_config *config);
 PVM_API int pvm_executor_start(const pvm_executor_config *config, pvm_executor **executor,
                                char *err);
 /* Refuse new work, let accepted work finish for up to drain_ms, cancel the rest, join the
-** workers. Completions stay collectable. Returns the number of cancelled invocations. */
+** workers. A task that does not stop within grace_ms is left to its thread; its invocation
+** ends as cancelled all the same. Completions stay collectable. Returns the number of cancelled
+** invocations. */
 PVM_API int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms);
 /* Only after stop; uncollected completions are dropped. */
 PVM_API void pvm_executor_free(pvm_executor *executor);
 
+typedef struct pvm_executor_stats {
+  uint32_t pending;    /* invocations accepted and not yet collected */
+  uint32_t unfinished; /* of these, not yet ended */
+  uint32_t threads;    /* worker threads */
+  uint32_t stuck;      /* threads given up, replaced, and not yet back */
+  uint32_t unserved;   /* workers for whose stuck thread no other could be had */
+} pvm_executor_stats;
+
+PVM_API int pvm_executor_stats_get(pvm_executor *executor, pvm_executor_stats *stats);
+
+/* How a task's invocations are treated. Where nothing else is said, 0 is "no limit".
+**
+** What goes over a limit is stopped step by step: `polyvm.Interrupted`, which is no
+** Exception, is raised in the task, and again every 10 ms; system calls that wait are
+** interrupted. A task that has not ended grace_ms later loses its thread, and another thread
+** takes its place. Either way the invocation ends as PVM_TIMED_OUT or PVM_OVER_QUOTA and the
+** task's VM is not used again. */
+typedef struct pvm_task_config {
+  pvm_lane lane;         /* PVM_LANE_REGULAR */
+  uint64_t deadline_ns;  /* from acceptance to the end */
+  uint64_t timeout_ns;   /* of one run, from its start; loading counts */
+  uint64_t cpu_ns;       /* processor time of one run */
+  uint64_t memory_bytes; /* of each VM of the task; at least PVM_MEMORY_MIN */
+} pvm_task_config;
+
+PVM_API void pvm_task_config_init(pvm_task_config *config);
 /* Add one version of a task; returns its id (> 0) or a negative status. Replacing a
 ** version is: add the new one, send new work to its id, withdraw the old one. The calling
-** thread must not be confined itself. PVM_E_OS if a path of the program's permissions
-** cannot be opened, or there is no room for another group of workers. */
-PVM_API int64_t pvm_task_add(pvm_executor *executor, pvm_program *program, pvm_lane lane,
-                             char *err);
+** thread must not be confined itself. config may be NULL. PVM_E_OS if a path of the program's
+** permissions cannot be opened, or there is no room for another group of workers. */
+PVM_API int64_t pvm_task_add(pvm_executor *executor, pvm_program *program,
+                             const pvm_task_config *config, char *err);
 /* Refuse new work for the task; what was accepted still runs, then its VMs retire. */
 PVM_API int pvm_task_withdraw(pvm_executor *executor, int64_t task);
 
@@ -252,14 +282,22 @@ typedef struct pvm_completion {
   pvm_buffer data;     /* see pvm_outcome */
 } pvm_completion;
 
-/* Accept one invocation; the payload is copied. PVM_E_FULL is back-pressure. */
+/* What one submission wants otherwise than its task's configuration says; zeros change
+** nothing. */
+typedef struct pvm_submit_options {
+  uint64_t deadline_ns; /* from acceptance to the end */
+} pvm_submit_options;
+
+/* Accept one invocation; the payload is copied. options may be NULL. PVM_E_FULL is
+** back-pressure. */
 PVM_API int pvm_submit(pvm_executor *executor, int64_t task, uint64_t tag, const void *payload,
-                       size_t len);
+                       size_t len, const pvm_submit_options *options);
 /* Accept `count` invocations of one task in one go, payloads back to back in `payloads`,
 ** ends[i] the offset after payload i, tags first_tag + i. Returns how many were
 ** accepted, or a negative status if none. */
 PVM_API int64_t pvm_submit_many(pvm_executor *executor, int64_t task, uint64_t first_tag,
-                                const void *payloads, const size_t *ends, size_t count);
+                                const void *payloads, const size_t *ends, size_t count,
+                                const pvm_submit_options *options);
 /* Collect up to max completions; waits up to timeout_ms for the first. While many are
 ** unfinished it first gathers for up to 2 ms, unless timeout_ms is 0. Returns how
 ** many, 0 on time-out. The caller frees each one's data. */
@@ -289,7 +327,7 @@ PVM_API int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t
 PVM_API void pvm_batch_free(pvm_batch *batch);
 /* Submit and wait for the result, past the completion queue. */
 PVM_API int pvm_invoke(pvm_executor *executor, int64_t task, const void *payload, size_t len,
-                       pvm_completion *completion);
+                       const pvm_submit_options *options, pvm_completion *completion);
 
 /* ---- What tasks print and log ------------------------------------------- */
 

@@ -12,9 +12,6 @@
 
 #include "runtime.h"
 
-#define INTERRUPT_EVERY_MS 10 /* while stopping: a task may swallow the first one */
-#define ABANDON_AFTER_MS 1000 /* a worker that does not come back by then is left alone */
-
 /* ---- Start -------------------------------------------------------------- */
 
 void pvm_executor_config_init(pvm_executor_config *config) {
@@ -25,18 +22,20 @@ void pvm_executor_config_init(pvm_executor_config *config) {
   config->warm_vms = 2;
   config->spin_us = 20;
   config->confine = 1;
+  config->grace_ms = 100;
 }
 
 static int valid(const pvm_executor_config *config) {
   return config->workers >= 1 && config->workers <= PVM_MAX_WORKERS && config->max_pending >= 1 &&
          config->max_pending <= (1u << 24) && config->vms_per_worker >= 1 &&
-         config->warm_vms <= 1024 && config->spin_us <= 1000000 && config->confine <= 1;
+         config->warm_vms <= 1024 && config->spin_us <= 1000000 && config->confine <= 1 &&
+         config->grace_ms >= 1 && config->grace_ms <= 60000;
 }
 
 static void release(pvm_executor *executor) {
   for (pvm_invocation *rest; (rest = pvm_ring_pop(&executor->completed)) != NULL;) {
     pvm_buffer_free(&rest->completion.data);
-    free(rest);
+    pvm_invocation_release(rest);
   }
   for (uint32_t i = 0; i < executor->group_count; i++) pvm_group_free(executor->groups[i]);
   pvm_ring_free(&executor->completed);
@@ -81,33 +80,54 @@ int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, ch
   pthread_mutex_init(&executor->grouping, NULL);
   pvm_task_table_init(&executor->tasks);
   status = pvm_ring_init(&executor->completed, config->max_pending) == 0 ? PVM_OK : PVM_E_NOMEM;
+  if (status == PVM_OK) status = pvm_ladder_start(&executor->ladder, executor);
+  if (status != PVM_OK) {
+    release(executor);
+    return status;
+  }
   static const pvm_policy nothing;
-  if (status == PVM_OK && group_for(executor, &nothing, &status, err) != NULL) {
+  if (group_for(executor, &nothing, &status, err) != NULL) {
     *out = executor;
     return PVM_OK;
   }
+  pvm_ladder_stop(&executor->ladder);
   release(executor);
   return status;
 }
 
 /* ---- Tasks -------------------------------------------------------------- */
 
-static int64_t add_task(pvm_executor *executor, pvm_program *program, pvm_lane lane, char *err) {
+void pvm_task_config_init(pvm_task_config *config) {
+  memset(config, 0, sizeof *config);
+  config->lane = PVM_LANE_REGULAR;
+}
+
+static int is_valid_config(const pvm_task_config *config) {
+  return config->lane >= PVM_LANE_CORE && config->lane <= PVM_LANE_LOW &&
+         (config->memory_bytes == 0 || config->memory_bytes >= PVM_MEMORY_MIN);
+}
+
+static int64_t add_task(pvm_executor *executor, pvm_program *program, const pvm_task_config *config,
+                        char *err) {
   int status = PVM_E_STATE;
   if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) return status;
   pvm_group *group = group_for(executor, &program->policy, &status, err);
   if (group == NULL) return status;
-  pvm_task *task = pvm_task_table_add(&executor->tasks, program, lane, group);
+  pvm_task *task = pvm_task_table_add(&executor->tasks, program, config, group);
   return task != NULL ? task->id : PVM_E_NOMEM;
 }
 
-int64_t pvm_task_add(pvm_executor *executor, pvm_program *program, pvm_lane lane, char *err) {
+int64_t pvm_task_add(pvm_executor *executor, pvm_program *program, const pvm_task_config *config,
+                     char *err) {
+  pvm_task_config defaults;
   int status = pvm_runtime_check();
   if (status != PVM_OK) return status;
   if (executor == NULL || program == NULL || !program->finished) return PVM_E_INVALID;
-  if (lane < PVM_LANE_CORE || lane > PVM_LANE_LOW) return PVM_E_INVALID;
+  pvm_task_config_init(&defaults);
+  if (config == NULL) config = &defaults;
+  if (!is_valid_config(config)) return PVM_E_INVALID;
   pthread_mutex_lock(&executor->grouping);
-  int64_t id = add_task(executor, program, lane, err);
+  int64_t id = add_task(executor, program, config, err);
   pthread_mutex_unlock(&executor->grouping);
   return id;
 }
@@ -140,6 +160,17 @@ int pvm_task_withdraw(pvm_executor *executor, int64_t id) {
   if (task == NULL) return PVM_E_UNKNOWN;
   if (atomic_exchange(&task->withdrawn, 1)) return PVM_E_UNKNOWN;
   settle(executor, task);
+  return PVM_OK;
+}
+
+int pvm_executor_stats_get(pvm_executor *executor, pvm_executor_stats *stats) {
+  if (pvm_runtime_forked()) return PVM_E_FORKED;
+  if (executor == NULL || stats == NULL) return PVM_E_INVALID;
+  stats->pending = atomic_load(&executor->outstanding);
+  stats->unfinished = atomic_load(&executor->unfinished);
+  stats->threads = atomic_load(&executor->group_count) * executor->config.workers;
+  stats->stuck = atomic_load(&executor->stuck);
+  stats->unserved = atomic_load(&executor->unserved);
   return PVM_OK;
 }
 
@@ -194,7 +225,14 @@ static int admit(pvm_executor *executor, pvm_task *task, uint32_t n) {
   return status;
 }
 
-static pvm_invocation *make(pvm_task *task, uint64_t tag, const void *payload, size_t len) {
+static uint64_t deadline_of(const pvm_task *task, const pvm_submit_options *options, uint64_t now) {
+  uint64_t span = options != NULL && options->deadline_ns != 0 ? options->deadline_ns
+                                                               : task->config.deadline_ns;
+  return span == 0 || span > PVM_NEVER - now ? PVM_NEVER : now + span;
+}
+
+static pvm_invocation *make(pvm_task *task, uint64_t tag, const void *payload, size_t len,
+                            const pvm_submit_options *options) {
   if (len > PTRDIFF_MAX / 2) return NULL;
   pvm_invocation *invocation = malloc(sizeof *invocation + len);
   if (invocation == NULL) return NULL;
@@ -202,6 +240,9 @@ static pvm_invocation *make(pvm_task *task, uint64_t tag, const void *payload, s
   invocation->completion.tag = tag;
   invocation->completion.task = task->id;
   invocation->task = task;
+  atomic_init(&invocation->references, 1);
+  invocation->accepted_ns = pvm_now();
+  invocation->deadline_ns = deadline_of(task, options, invocation->accepted_ns);
   invocation->len = len;
   if (len != 0) memcpy(invocation->payload, payload, len);
   return invocation;
@@ -221,7 +262,6 @@ static pvm_worker *choose(pvm_task *task) {
 
 static pvm_worker *enqueue(pvm_invocation *invocation) {
   pvm_worker *w = choose(invocation->task);
-  invocation->accepted_ns = pvm_now();
   pvm_ring_push(&w->queue, invocation,
                 invocation->accepted_ns); /* as large as all places together: never full */
   return w;
@@ -251,14 +291,21 @@ static int find(pvm_executor *executor, int64_t id, pvm_task **task) {
   return *task != NULL ? PVM_OK : PVM_E_UNKNOWN;
 }
 
-int pvm_submit(pvm_executor *executor, int64_t id, uint64_t tag, const void *payload, size_t len) {
+void pvm_executor_return(pvm_worker *worker, pvm_invocation *invocation) {
+  pvm_ring_push(&worker->queue, invocation, invocation->accepted_ns);
+  pvm_park_ring(&worker->park);
+}
+
+int pvm_submit(pvm_executor *executor, int64_t id, uint64_t tag, const void *payload, size_t len,
+               const pvm_submit_options *options) {
   size_t end = len;
-  int64_t accepted = pvm_submit_many(executor, id, tag, payload, &end, 1);
+  int64_t accepted = pvm_submit_many(executor, id, tag, payload, &end, 1, options);
   return accepted < 0 ? (int)accepted : PVM_OK;
 }
 
 int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
-                        const void *payloads, const size_t *ends, size_t count) {
+                        const void *payloads, const size_t *ends, size_t count,
+                        const pvm_submit_options *options) {
   pvm_task *task;
   int status = find(executor, id, &task);
   if (status != PVM_OK) return status;
@@ -277,7 +324,7 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
   uint32_t done = 0;
   for (; done < n; done++) {
     const unsigned char *payload = (const unsigned char *)payloads + start;
-    pvm_invocation *invocation = make(task, first_tag + done, payload, ends[done] - start);
+    pvm_invocation *invocation = make(task, first_tag + done, payload, ends[done] - start, options);
     if (invocation == NULL) break;
     start = ends[done];
     wake(enqueue(invocation)); /* each: workers sleep between two pushes */
@@ -345,7 +392,7 @@ static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
     pvm_invocation *invocation;
     while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
       take(to, count++, &invocation->completion);
-      free(invocation);
+      pvm_invocation_release(invocation);
     }
   } while (count == 0 && await_completions(executor, deadline));
   if (count > 0) return_places(executor, count);
@@ -427,13 +474,13 @@ static void wait_for(pvm_executor *executor, pvm_invocation *invocation) {
 }
 
 int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t len,
-               pvm_completion *completion) {
+               const pvm_submit_options *options, pvm_completion *completion) {
   pvm_task *task;
   int status = find(executor, id, &task);
   if (status != PVM_OK) return status;
   if (completion == NULL || (payload == NULL && len != 0)) return PVM_E_INVALID;
   if (take_places(executor, 1) == 0) return PVM_E_FULL;
-  pvm_invocation *invocation = make(task, 0, payload, len);
+  pvm_invocation *invocation = make(task, 0, payload, len, options);
   status = invocation == NULL ? PVM_E_NOMEM : admit(executor, task, 1);
   if (status != PVM_OK) {
     return_places(executor, 1);
@@ -444,7 +491,7 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
   wake(enqueue(invocation));
   wait_for(executor, invocation);
   *completion = invocation->completion;
-  free(invocation);
+  pvm_invocation_release(invocation);
   return_places(executor, 1);
   return PVM_OK;
 }
@@ -464,21 +511,24 @@ static void drain(pvm_executor *executor, uint32_t drain_ms) {
   }
 }
 
-/* Join a worker that is to end; interrupt what it runs until it does. */
-static void end_worker(pvm_worker *w) {
-  for (int waited = 0; waited < ABANDON_AFTER_MS; waited += INTERRUPT_EVERY_MS) {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += INTERRUPT_EVERY_MS * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-      until.tv_sec++;
-      until.tv_nsec -= 1000000000;
+/* Wait until the worker's thread has ended, or the ladder has given it up. */
+static void await_end(pvm_worker *w) {
+  pvm_executor *executor = w->executor;
+  for (;;) {
+    uint32_t ticket = pvm_park_ticket(&executor->departures);
+    pvm_thread *thread = atomic_load(&w->thread);
+    if (thread == NULL || atomic_load(&thread->ended)) {
+      pvm_park_leave(&executor->departures);
+      return;
     }
-    if (pthread_timedjoin_np(w->thread, NULL, &until) == 0) return;
-    pvm_worker_interrupt(w);
+    pvm_park_sleep(&executor->departures, ticket, PVM_FOREVER);
   }
-  pthread_detach(w->thread);
-  w->executor->abandoned = 1;
+}
+
+/* Once the ladder looks at no thread any more. */
+static void join_thread(pvm_worker *w) {
+  pvm_thread *thread = atomic_exchange(&w->thread, NULL);
+  if (thread != NULL) pvm_thread_join(thread);
 }
 
 int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms) {
@@ -492,18 +542,22 @@ int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms) {
   drain(executor, drain_ms);
   atomic_store(&executor->state, PVM_EXECUTOR_CANCELLING);
   for_each_worker(executor, ring_all);
-  for_each_worker(executor, end_worker);
+  pvm_ladder_ring(&executor->ladder); /* what runs is interrupted */
+  for_each_worker(executor, await_end);
+  pvm_ladder_stop(&executor->ladder);
+  for_each_worker(executor, join_thread);
   /* a submitter that was let in before the state changed may still be putting its work
-  ** into a queue; what an abandoned worker runs never ends */
+  ** into a queue */
   do {
     for_each_worker(executor, pvm_worker_cancel_queue);
-  } while (!executor->abandoned && atomic_load(&executor->unfinished) != 0 && sched_yield() == 0);
+  } while (atomic_load(&executor->unfinished) != 0 && sched_yield() == 0);
   atomic_store(&executor->state, PVM_EXECUTOR_STOPPED);
   return (int)atomic_load(&executor->cancelled);
 }
 
 void pvm_executor_free(pvm_executor *executor) {
   if (pvm_runtime_forked() || executor == NULL) return;
-  if (atomic_load(&executor->state) != PVM_EXECUTOR_STOPPED || executor->abandoned) return;
-  release(executor);
+  if (atomic_load(&executor->state) != PVM_EXECUTOR_STOPPED) return;
+  /* threads that were given up still look at it: it is left to them */
+  if (atomic_load(&executor->stuck) == 0) release(executor);
 }

@@ -3,6 +3,7 @@
 #define PVM_EXECUTOR_H
 
 #include "group.h"
+#include "ladder.h"
 
 enum {
   PVM_EXECUTOR_RUNNING,
@@ -22,14 +23,19 @@ struct pvm_executor {
   pvm_task_table tasks;
   pvm_ring completed; /* of pvm_invocation; never full: see outstanding */
   pvm_park collector;
-  int abandoned;            /* a worker never came back: memory is left to it */
-  pthread_mutex_t grouping; /* of starting a group, and of leaving the state RUNNING */
+  pvm_ladder ladder;
+  pvm_park departures;       /* rung when a thread has ended, or was given up */
+  _Atomic uint32_t stuck;    /* threads that were given up and have not come back */
+  _Atomic uint32_t unserved; /* workers for which no new thread could be had */
+  pthread_mutex_t grouping;  /* of starting a group, and of leaving the state RUNNING */
   _Atomic uint32_t group_count;
   pvm_group *groups[PVM_MAX_WORKERS]; /* those below group_count stay as they are */
 };
 
 /* For workers: hand an ended invocation to whoever waits for it. */
 void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation);
+/* For a thread that was given up before it began what it had taken: others take it. */
+void pvm_executor_return(pvm_worker *worker, pvm_invocation *invocation);
 /* For workers: a withdrawn task has run out of work. */
 void pvm_executor_note_withdrawal(pvm_executor *executor);
 

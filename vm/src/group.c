@@ -14,32 +14,27 @@ static int prepare(pvm_group *group, uint32_t index) {
   w->executor = group->executor;
   w->group = group;
   w->index = index;
-  pthread_mutex_init(&w->interrupt, NULL);
-  if (pvm_ring_init(&w->queue, config->max_pending) < 0) return -1;
-  return pvm_pool_init(&w->pool, config->warm_vms);
+  return pvm_ring_init(&w->queue, config->max_pending);
 }
 
 void pvm_group_free(pvm_group *group) {
   if (group == NULL) return;
-  for (uint32_t i = 0; i < group->count; i++) {
-    pvm_ring_free(&group->workers[i].queue);
-    free(group->workers[i].pool.vms);
-    pthread_mutex_destroy(&group->workers[i].interrupt);
-  }
+  for (uint32_t i = 0; i < group->count; i++) pvm_ring_free(&group->workers[i].queue);
   pvm_confine_close(group->ruleset);
   pvm_policy_free(&group->policy);
   free(group);
 }
 
 /* All of its workers, or none. */
-static int start_workers(pvm_group *group, char *err) {
-  uint32_t started = 0;
+static int start_threads(pvm_group *group, char *err) {
   int status = PVM_OK;
-  while (started < group->count &&
-         (status = pvm_worker_start(&group->workers[started], err)) == PVM_OK)
-    started++;
+  for (uint32_t i = 0; i < group->count && status == PVM_OK; i++)
+    atomic_store(&group->workers[i].thread, pvm_thread_start(&group->workers[i], &status, err));
   if (status == PVM_OK) return PVM_OK;
-  for (uint32_t i = 0; i < started; i++) pvm_worker_dismiss(&group->workers[i]);
+  for (uint32_t i = 0; i < group->count; i++) {
+    pvm_thread *thread = atomic_load(&group->workers[i].thread);
+    if (thread != NULL) pvm_thread_dismiss(thread);
+  }
   return status;
 }
 
@@ -60,7 +55,7 @@ pvm_group *pvm_group_start(struct pvm_executor *executor, const pvm_policy *poli
     if (prepare(group, i) < 0) *status = PVM_E_NOMEM;
   if (*status == PVM_OK && executor->config.confine)
     *status = pvm_confine_prepare(policy, &group->ruleset, err);
-  if (*status == PVM_OK) *status = start_workers(group, err);
+  if (*status == PVM_OK) *status = start_threads(group, err);
   if (*status == PVM_OK) return group;
   pvm_group_free(group);
   return NULL;

@@ -66,11 +66,29 @@ static pvm_memory *payer(void) {
   return memory;
 }
 
+static void pass_limit(pvm_memory *memory) {
+  if (memory->over) return;
+  memory->over = 1;
+  memory->exceeded(memory);
+}
+
+/* Beyond the limit and some slack, large requests are refused before they are made. */
+#define LARGE 65536
+static int is_too_much(pvm_memory *memory, size_t size) {
+  if (memory == NULL || memory->limit == 0 || size < LARGE) return 0;
+  size_t now = atomic_load_explicit(&memory->bytes, memory_order_relaxed);
+  size_t most = memory->limit + memory->limit / 8 + (1u << 20);
+  if (now <= most && size <= most - now) return 0;
+  pass_limit(memory);
+  return 1;
+}
+
 static void charge(pvm_memory *memory, size_t size) {
   size_t now = atomic_load_explicit(&memory->bytes, memory_order_relaxed) + size;
   atomic_store_explicit(&memory->bytes, now, memory_order_relaxed);
   if (now > atomic_load_explicit(&memory->peak, memory_order_relaxed))
     atomic_store_explicit(&memory->peak, now, memory_order_relaxed);
+  if (memory->limit != 0 && now > memory->limit) pass_limit(memory);
 }
 
 static void discharge(pvm_memory *memory, size_t size) {
@@ -116,7 +134,7 @@ static void free_block(pvm_block *block) {
 
 static void *raw_malloc(void *ctx, size_t size) {
   (void)ctx;
-  if (size > PTRDIFF_MAX - sizeof(pvm_block)) return NULL;
+  if (size > PTRDIFF_MAX - sizeof(pvm_block) || is_too_much(payer(), size)) return NULL;
   return adopt(malloc(sizeof(pvm_block) + size), size, 0);
 }
 
@@ -128,6 +146,7 @@ static void *raw_calloc(void *ctx, size_t n, size_t each) {
   (void)ctx;
   if (each != 0 && n > (PTRDIFF_MAX - sizeof(pvm_block)) / each) return NULL;
   size_t size = n * each;
+  if (is_too_much(payer(), size)) return NULL;
   if (size < MAP_FROM) return adopt(calloc(1, sizeof(pvm_block) + size), size, 0);
   void *block = mmap(NULL, sizeof(pvm_block) + size, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -159,6 +178,7 @@ static void *raw_realloc(void *ctx, void *ptr, size_t size) {
     return copy;
   }
   pvm_memory *owner = block->owner;
+  if (size > block->size && is_too_much(owner, size - block->size)) return NULL;
   if (owner != NULL) unlink_block(block);
   pvm_block *moved = block->mapped ? mremap(block, sizeof *block + block->size,
                                             sizeof *block + size, MREMAP_MAYMOVE)
@@ -203,6 +223,7 @@ static void *arena_alloc(void *ctx, size_t size) {
   (void)ctx;
   pvm_memory *memory = payer();
   if (memory == NULL) return map_arena(size);
+  if (is_too_much(memory, size)) return NULL;
   if (memory->n_arenas == memory->cap_arenas) {
     size_t cap = memory->cap_arenas ? 2 * memory->cap_arenas : 16;
     pvm_arena *arenas = realloc(memory->arenas, cap * sizeof *arenas);
@@ -244,6 +265,12 @@ static void arena_free(void *ctx, void *address, size_t size) {
 
 /* ---- Set-up and the end ------------------------------------------------- */
 
+void pvm_memory_limit(pvm_memory *memory, size_t limit, void (*exceeded)(pvm_memory *)) {
+  memory->limit = limit;
+  memory->exceeded = exceeded;
+  memory->over = 0;
+}
+
 void pvm_memory_install(void) {
   PyMemAllocatorEx raw = {NULL, raw_malloc, raw_calloc, raw_realloc, raw_free};
   PyObjectArenaAllocator arena = {NULL, arena_alloc, arena_free};
@@ -277,6 +304,8 @@ size_t pvm_memory_release(pvm_memory *memory) {
   memory->arenas = NULL;
   memory->spare = (pvm_arena){NULL, 0};
   memory->n_arenas = memory->cap_arenas = 0;
+  memory->limit = 0;
+  memory->over = 0;
   atomic_store_explicit(&memory->bytes, 0, memory_order_relaxed);
   atomic_store_explicit(&memory->peak, 0, memory_order_relaxed);
   trim_malloc(peak);

@@ -21,7 +21,8 @@ typedef struct pvm_arena {
 
 /* One VM's account. Only the VM's thread changes it; other threads may read the
 ** two counters. */
-typedef struct pvm_memory {
+typedef struct pvm_memory pvm_memory;
+struct pvm_memory {
   pvm_block *blocks; /* live RAW blocks, doubly linked */
   pvm_arena *arenas; /* live arenas */
   size_t n_arenas;
@@ -29,7 +30,16 @@ typedef struct pvm_memory {
   pvm_arena spare;      /* one arena kept between a free and the next request */
   _Atomic size_t bytes; /* live arenas and blocks */
   _Atomic size_t peak;
-} pvm_memory;
+  size_t limit; /* 0: none */
+  int over;     /* the limit was passed, or an allocation refused */
+  void (*exceeded)(pvm_memory *memory);
+};
+
+/* Allow the account `limit` bytes (0: any number). When it passes the limit, `exceeded` is
+** called, once, on the VM's thread, from within an allocation: it may only make a note.
+** Small allocations still succeed, since CPython's own paths for failing ones are not sound;
+** large ones are refused beyond some slack. Until pvm_memory_release. */
+void pvm_memory_limit(pvm_memory *memory, size_t limit, void (*exceeded)(pvm_memory *));
 
 /* Hook CPython's allocators. Once, before CPython's first allocation. */
 void pvm_memory_install(void);

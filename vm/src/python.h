@@ -17,6 +17,7 @@
 #include "internal/pycore_frame.h"
 #include "internal/pycore_import.h"
 #include "internal/pycore_interp.h"
+#include "internal/pycore_object.h"
 #include "internal/pycore_pyhash.h"
 #include "internal/pycore_pystate.h"
 #include "internal/pycore_runtime.h"

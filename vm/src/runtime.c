@@ -10,6 +10,7 @@
 
 #include "confine.h"
 #include "cut.h"
+#include "ladder.h"
 #include "log.h"
 #include "memory.h"
 #include "python.h"
@@ -187,6 +188,7 @@ int pvm_runtime_start(char *err) {
       status = PVM_E_PYTHON;
     }
     if (status == PVM_OK) status = pvm_log_init();
+    if (status == PVM_OK) status = pvm_ladder_signal_install();
     if (status == PVM_OK) status = start_python(err);
     if (status == PVM_OK && pthread_atfork(NULL, NULL, after_fork_in_child) != 0) {
       if (err) snprintf(err, PVM_ERR_MAX, "pthread_atfork failed");

@@ -20,27 +20,43 @@ pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id) {
   return chunk[at % PVM_TASKS_CHUNK];
 }
 
+pvm_seat *pvm_task_seat(pvm_task *task, uint32_t index, struct pvm_thread *thread) {
+  pvm_seat *seat = atomic_load_explicit(&task->seats[index], memory_order_acquire);
+  if (seat != NULL && seat->thread == thread) return seat;
+  seat = calloc(1, sizeof *seat);
+  if (seat == NULL) return NULL;
+  seat->task = task;
+  seat->thread = thread;
+  seat->made_before = atomic_load(&task->made);
+  while (!atomic_compare_exchange_weak(&task->made, &seat->made_before, seat)) continue;
+  atomic_store_explicit(&task->seats[index], seat, memory_order_release);
+  return seat;
+}
+
 static void destroy(pvm_task *task) {
+  for (pvm_seat *seat = atomic_load(&task->made), *before; seat != NULL; seat = before) {
+    before = seat->made_before;
+    free(seat);
+  }
   pvm_program_release(task->program);
   pvm_buffer_free(&task->failure);
   pthread_mutex_destroy(&task->failure_lock);
   free(task);
 }
 
-static pvm_task *make(pvm_program *program, pvm_lane lane, pvm_group *group) {
+static pvm_task *make(pvm_program *program, const pvm_task_config *config, pvm_group *group) {
   pvm_task *task = calloc(1, sizeof *task + group->count * sizeof task->seats[0]);
   if (task == NULL) return NULL;
   task->program = pvm_program_retain(program);
-  task->lane = lane;
+  task->config = *config;
   task->group = group;
   pthread_mutex_init(&task->failure_lock, NULL);
-  for (uint32_t i = 0; i < group->count; i++) task->seats[i].task = task;
   return task;
 }
 
-pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program, pvm_lane lane,
-                             pvm_group *group) {
-  pvm_task *task = make(program, lane, group);
+pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program,
+                             const pvm_task_config *config, pvm_group *group) {
+  pvm_task *task = make(program, config, group);
   if (task == NULL) return NULL;
   pthread_mutex_lock(&table->lock);
   size_t at = (size_t)atomic_load(&table->count);

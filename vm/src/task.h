@@ -11,20 +11,24 @@
 #include "vm_state.h"
 
 struct pvm_group;
+struct pvm_thread;
 
-/* The place of one task's VM on one worker; only that worker touches it. */
+/* The place of one task's VM on one thread; only that thread touches it. A thread that was
+** given up keeps its seats, and its successor makes new ones. */
 typedef struct pvm_seat {
   pvm_vm *vm;   /* NULL: none here */
   size_t bytes; /* of the VM, as last added to the task's sum */
   struct pvm_task *task;
-  struct pvm_seat *older; /* the worker's seats in order of use */
+  struct pvm_thread *thread;
+  struct pvm_seat *made_before; /* all that the task ever had, to be freed with it */
+  struct pvm_seat *older;       /* the worker's seats in order of use */
   struct pvm_seat *newer;
 } pvm_seat;
 
 typedef struct pvm_task {
   int64_t id;
   pvm_program *program;
-  pvm_lane lane;
+  pvm_task_config config;
   struct pvm_group *group; /* whose workers may run it */
   uint32_t home;           /* the worker of it whose queue gets the task's invocations first */
   _Atomic uint32_t spread; /* turns through the other workers when home is behind */
@@ -38,8 +42,9 @@ typedef struct pvm_task {
   _Atomic size_t bytes;
   _Atomic uint64_t failed_at; /* when it last could not be loaded; 0: never */
   pthread_mutex_t failure_lock;
-  pvm_buffer failure; /* and why */
-  pvm_seat seats[];   /* one for each worker of the group */
+  pvm_buffer failure;          /* and why */
+  _Atomic(pvm_seat *) made;    /* the seat made last */
+  _Atomic(pvm_seat *) seats[]; /* one for each worker of the group, its present thread's */
 } pvm_task;
 
 #define PVM_TASKS_CHUNK 1024
@@ -54,11 +59,15 @@ typedef struct pvm_task_table {
 
 void pvm_task_table_init(pvm_task_table *table);
 /* Takes a reference to the program. NULL without memory or when the table is full. */
-pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program, pvm_lane lane,
-                             struct pvm_group *group);
+pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program,
+                             const pvm_task_config *config, struct pvm_group *group);
 /* NULL when there is no such id. */
 pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id);
 void pvm_task_table_free(pvm_task_table *table);
+
+/* The seat of worker `index` for the thread that serves it, which calls this; made when it has
+** none. NULL without memory. */
+pvm_seat *pvm_task_seat(pvm_task *task, uint32_t index, struct pvm_thread *thread);
 
 /* A task that cannot be loaded is not tried again for PVM_TASK_RETRY_NS: making a VM and
 ** importing costs milliseconds, and the queue may be full of its invocations. */

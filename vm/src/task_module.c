@@ -77,7 +77,15 @@ static PyMethodDef functions[] = {
     {"log", (PyCFunction)(void (*)(void))put_log, METH_FASTCALL, "log(level, logger, message)"},
     {NULL, NULL, 0, NULL}};
 
+#define INTERRUPTED_DOC                                                                            \
+  "Raised in a task that must stop: its deadline passed, it is over its quota, or the host "       \
+  "stops.\n"                                                                                       \
+  "It may be caught to clean up, for some milliseconds; raise it again."
+
 static int exec_module(PyObject *module) {
+  PyObject *interrupted =
+      PyErr_NewExceptionWithDoc("polyvm.Interrupted", INTERRUPTED_DOC, PyExc_BaseException, NULL);
+  if (interrupted == NULL || PyModule_Add(module, "Interrupted", interrupted) < 0) return -1;
   PyType_Spec *specs[] = {&pvm_importer_spec, &pvm_stream_spec};
   for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
     PyObject *type = PyType_FromModuleAndSpec(module, specs[i], NULL);

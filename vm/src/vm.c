@@ -60,6 +60,9 @@ static int furnish(pvm_vm *vm) {
       goto done;
   }
   if (PySys_SetObject("stdin", Py_None) < 0 || PySys_SetObject("__stdin__", Py_None) < 0) goto done;
+  vm->interrupted = PyObject_GetAttrString(task, "Interrupted");
+  if (vm->interrupted == NULL) goto done;
+  _Py_SetImmortal(vm->interrupted); /* other threads name it without counting */
   vm->modules = Py_XNewRef(PySys_GetObject("modules"));
   vm->importer = Py_NewRef(importer);
   status = vm->modules != NULL && PyDict_Check(vm->modules) ? 0 : -1;
@@ -181,6 +184,7 @@ void pvm_vm_end(pvm_vm *vm) {
     vm->tstate = NULL;
   }
   pvm_memory_enter(NULL);
+  vm->interrupted = NULL;
   pvm_memory_release(&vm->memory);
   pvm_program_release(vm->program);
   vm->program = NULL;
@@ -252,13 +256,29 @@ int pvm_vm_run(pvm_vm *vm, const void *payload, size_t len, pvm_buffer *result, 
   return encoded < 0 ? PVM_FAILED : PVM_DONE;
 }
 
-void pvm_vm_interrupt(pvm_vm *vm) {
-  /* What PyThreadState_SetAsyncExc does, without the GIL that a stuck task never gives
-  ** back. KeyboardInterrupt is static and immortal, so no count is at stake. */
+/* What PyThreadState_SetAsyncExc does, without the GIL that a stuck task never gives back.
+** The types are immortal, so no count is at stake. */
+static void raise_soon(pvm_vm *vm, PyObject *type) {
+  PyThreadState *tstate = vm->tstate;
+  if (tstate == NULL || type == NULL) return;
+  _Py_atomic_exchange_ptr(&tstate->async_exc, type);
+  _Py_set_eval_breaker_bit(tstate, _PY_ASYNC_EXCEPTION_BIT);
+}
+
+void pvm_vm_interrupt(pvm_vm *vm, int doom) {
+  (void)doom;
+  raise_soon(vm, vm->interrupted);
+}
+
+void pvm_vm_raise_memory_error(pvm_vm *vm) {
+  raise_soon(vm, PyExc_MemoryError);
+}
+
+void pvm_vm_calm(pvm_vm *vm) {
   PyThreadState *tstate = vm->tstate;
   if (tstate == NULL) return;
-  _Py_atomic_exchange_ptr(&tstate->async_exc, PyExc_KeyboardInterrupt);
-  _Py_set_eval_breaker_bit(tstate, _PY_ASYNC_EXCEPTION_BIT);
+  _Py_atomic_exchange_ptr(&tstate->async_exc, NULL);
+  _Py_unset_eval_breaker_bit(tstate, _PY_ASYNC_EXCEPTION_BIT);
 }
 
 /* ---- The public functions ----------------------------------------------- */

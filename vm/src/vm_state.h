@@ -28,7 +28,9 @@ struct pvm_vm {
   PyObject *modules;     /* the real sys.modules, whatever the task does to the name */
   PyObject *importer;    /* of the task's modules; see importer.c */
   PyObject *entry;
-  PyObject *streams[2]; /* the task's stdout and stderr */
+  PyObject *interrupted;     /* the exception type that stops a run; immortal */
+  struct pvm_thread *runner; /* the worker's thread that it belongs to, if any */
+  PyObject *streams[2];      /* the task's stdout and stderr */
   pvm_codec codec;
 };
 
@@ -54,8 +56,12 @@ void pvm_vm_enter(pvm_vm *vm);
 /* Leave whatever VM this thread is in. */
 void pvm_vm_leave(void);
 
-/* From any thread: raise KeyboardInterrupt in the VM at its next bytecode boundary. The
-** caller makes sure that the VM does not end meanwhile. */
-void pvm_vm_interrupt(pvm_vm *vm);
+/* From any thread: raise `polyvm.Interrupted` in the VM at its next bytecode boundary; with
+** `doom` at every one from then on. The caller makes sure that the VM does not end meanwhile. */
+void pvm_vm_interrupt(pvm_vm *vm, int doom);
+/* On the VM's thread: raise MemoryError at the next bytecode boundary. */
+void pvm_vm_raise_memory_error(pvm_vm *vm);
+/* On the VM's thread, once nobody interrupts any more: nothing is pending. */
+void pvm_vm_calm(pvm_vm *vm);
 
 #endif

@@ -3,7 +3,8 @@
 ** usage: runtime_test FOLDER [rounds [seed]]
 **
 ** FOLDER holds one marshalled code object for each NAME.code: echo, work (imports and
-** computes), count (keeps state), fail (raises), broken (raises at import), forever, log.
+** computes), count (keeps state), fail (raises), broken (raises at import), log; and what does
+** not end by itself: forever, swallow, sleep, hungry (memory), late (its VM's end).
 */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -152,16 +153,16 @@ static void *submit(void *argument) {
     int64_t got = 1;
     switch (next_random(&seed) % 8) {
       case 0:
-        got = pvm_invoke(executor, task, payload, sizeof payload, &ended);
+        got = pvm_invoke(executor, task, payload, sizeof payload, NULL, &ended);
         if (got == PVM_OK) {
           CHECK(ended.outcome == PVM_DONE || ended.outcome == PVM_FAILED);
           pvm_buffer_free(&ended.data);
         }
         got = got < 0 ? got : 0;
         break;
-      case 1: got = pvm_submit_many(executor, task, (uint64_t)n, "\x01\x02", ends, 3); break;
+      case 1: got = pvm_submit_many(executor, task, (uint64_t)n, "\x01\x02", ends, 3, NULL); break;
       default:
-        got = pvm_submit(executor, task, (uint64_t)n, payload, sizeof payload);
+        got = pvm_submit(executor, task, (uint64_t)n, payload, sizeof payload, NULL);
         got = got < 0 ? got : 1;
     }
     CHECK(got >= 0 || got == PVM_E_FULL);
@@ -211,14 +212,14 @@ static void *replace(void *argument) {
   pvm_program *program = argument;
   for (long n = 0; n < rounds * 5; n++) {
     pvm_completion ended;
-    int64_t task = pvm_task_add(executor, program, PVM_LANE_LOW, NULL);
+    int64_t task = pvm_task_add(executor, program, NULL, NULL);
     CHECK(task > 0);
-    int got = pvm_invoke(executor, task, "\x01", 1, &ended);
+    int got = pvm_invoke(executor, task, "\x01", 1, NULL, &ended);
     CHECK(got == PVM_OK || got == PVM_E_FULL);
     if (got == PVM_OK) pvm_buffer_free(&ended.data);
-    if (pvm_submit(executor, task, 0, "\x01", 1) == PVM_OK) atomic_fetch_add(&accepted, 1);
+    if (pvm_submit(executor, task, 0, "\x01", 1, NULL) == PVM_OK) atomic_fetch_add(&accepted, 1);
     CHECK(pvm_task_withdraw(executor, task) == PVM_OK);
-    CHECK(pvm_submit(executor, task, 0, "\x01", 1) < 0);
+    CHECK(pvm_submit(executor, task, 0, "\x01", 1, NULL) < 0);
   }
   return NULL;
 }
@@ -240,7 +241,7 @@ static void run_executor(void) {
   start_executor();
   for (int i = 0; i < TASKS; i++) {
     programs[i] = load_program(names[i]);
-    tasks[i] = pvm_task_add(executor, programs[i], PVM_LANE_REGULAR, NULL);
+    tasks[i] = pvm_task_add(executor, programs[i], NULL, NULL);
     CHECK(tasks[i] > 0);
     pvm_program_release(programs[i]);
   }
@@ -269,7 +270,7 @@ static void *submit_until_refused(void *unused) {
   (void)unused;
   pvm_completion ended;
   int status;
-  while ((status = pvm_invoke(executor, tasks[0], "\x01", 1, &ended)) == PVM_OK)
+  while ((status = pvm_invoke(executor, tasks[0], "\x01", 1, NULL, &ended)) == PVM_OK)
     pvm_buffer_free(&ended.data);
   CHECK(status == PVM_E_STATE);
   return NULL;
@@ -282,11 +283,11 @@ static void stop_executor(void) {
     pvm_task_stats stats;
     pvm_completion ended;
     start_executor();
-    tasks[0] = pvm_task_add(executor, echo, PVM_LANE_CORE, NULL);
-    CHECK(pvm_invoke(executor, tasks[0], "\x01", 1, &ended) == PVM_OK);
+    tasks[0] = pvm_task_add(executor, echo, NULL, NULL);
+    CHECK(pvm_invoke(executor, tasks[0], "\x01", 1, NULL, &ended) == PVM_OK);
     pvm_buffer_free(&ended.data);
-    int64_t endless = pvm_task_add(executor, forever, PVM_LANE_CORE, NULL);
-    CHECK(pvm_submit(executor, endless, 1, "\x01", 1) == PVM_OK);
+    int64_t endless = pvm_task_add(executor, forever, NULL, NULL);
+    CHECK(pvm_submit(executor, endless, 1, "\x01", 1, NULL) == PVM_OK);
     do CHECK(pvm_task_stats_get(executor, endless, &stats) == PVM_OK);
     while (stats.running == 0);
     for (int i = 0; i < 2; i++)
@@ -300,6 +301,54 @@ static void stop_executor(void) {
   }
   pvm_program_release(echo);
   pvm_program_release(forever);
+}
+
+/* ---- What does not end by itself ----------------------------------------- */
+
+static int64_t add_limited(const char *name, uint64_t timeout_ms, size_t memory) {
+  pvm_program *program = load_program(name);
+  pvm_task_config config;
+  pvm_task_config_init(&config);
+  config.timeout_ns = timeout_ms * 1000000;
+  config.memory_bytes = memory;
+  int64_t task = pvm_task_add(executor, program, &config, err);
+  pvm_program_release(program);
+  CHECK(task > 0);
+  return task;
+}
+
+/* Every one of them is stopped or given up, and others go on meanwhile. A thread that was
+** given up may never come back: its executor is left to it. */
+static void climb_ladder(void) {
+  start_executor();
+  int64_t echo = add_limited("echo", 0, 0);
+  int64_t bad[] = {add_limited("forever", 20, 0), add_limited("swallow", 20, 0),
+                   add_limited("hungry", 60000, 8u << 20), add_limited("late", 20, 0)};
+  enum { BAD = sizeof bad / sizeof bad[0] };
+  long expected = 0, stopped = 0;
+  for (long round = 0; round < rounds; round++) {
+    for (int i = 0; i < BAD; i++) {
+      if (i == 1 && round % 8 != 0) continue; /* it keeps a processor busy for good */
+      CHECK(pvm_submit(executor, bad[i], (uint64_t)i, "\x01", 1, NULL) == PVM_OK);
+      expected++;
+    }
+    pvm_completion ended;
+    CHECK(pvm_invoke(executor, echo, "\x01", 1, NULL, &ended) == PVM_OK);
+    CHECK(ended.outcome == PVM_DONE);
+    pvm_buffer_free(&ended.data);
+    while (stopped < expected) {
+      CHECK(pvm_collect(executor, &ended, 1, 60000) == 1);
+      CHECK(ended.outcome == (ended.tag == 2   ? PVM_OVER_QUOTA
+                              : ended.tag == 3 ? PVM_DONE
+                                               : PVM_TIMED_OUT));
+      pvm_buffer_free(&ended.data);
+      stopped++;
+    }
+    CHECK(pvm_task_withdraw(executor, bad[3]) == PVM_OK); /* its VM ends, in its own way */
+    bad[3] = add_limited("late", 20, 0);
+  }
+  CHECK(pvm_executor_stop(executor, 0) == 0);
+  pvm_executor_free(executor);
 }
 
 int main(int argc, char **argv) {
@@ -326,6 +375,9 @@ int main(int argc, char **argv) {
   fflush(stdout);
   run_executor();
   puts("runtime_test: executor ok");
+  fflush(stdout);
+  climb_ladder();
+  puts("runtime_test: ladder ok");
   fflush(stdout);
   stop_executor();
   puts("runtime_test: ok");

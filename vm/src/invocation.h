@@ -1,0 +1,31 @@
+/* invocation.h - one run of a task on one input, from acceptance to its result. */
+#ifndef PVM_INVOCATION_H
+#define PVM_INVOCATION_H
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "task.h"
+
+#define PVM_NEVER UINT64_MAX /* a point in time that does not come */
+
+enum { PVM_OVER_NOT, PVM_OVER_ASLEEP, PVM_OVER };
+
+typedef struct pvm_invocation {
+  pvm_completion completion; /* filled in as it goes; tag and task at once */
+  pvm_task *task;
+  uint64_t accepted_ns;
+  uint64_t deadline_ns;        /* when it must have ended; PVM_NEVER */
+  int waited_for;              /* pvm_invoke waits for it: it does not go to the queue */
+  _Atomic uint32_t over;       /* futex of who waits: PVM_OVER_NOT ... */
+  _Atomic uint32_t references; /* 1; 2 while a thread that was given up may still read it */
+  size_t len;
+  unsigned char payload[];
+} pvm_invocation;
+
+static inline void pvm_invocation_release(pvm_invocation *invocation) {
+  if (atomic_fetch_sub_explicit(&invocation->references, 1, memory_order_acq_rel) == 1)
+    free(invocation);
+}
+
+#endif

@@ -1,0 +1,432 @@
+/* thread.c - see thread.h. */
+#include "thread.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "executor.h"
+#include "runtime.h"
+
+/* Enough for all the nested C calls that CPython allows (see pvm_vm_begin). Pages are
+** touched only if a task does recurse that deep. */
+#define STACK_BYTES (128u << 20)
+
+/* Work that has waited this long in another's queue may be stolen, and a sleeper looks for
+** such work this often while any is queued. Sooner, and a thread would make a VM for what
+** the home worker was about to do in its own, warm one. */
+#define PATIENCE_NS 200000
+
+/* What a task leaves to run at its VM's end, __del__ methods above all, gets this long. */
+#define UNLOAD_NS 1000000000u
+
+/* ---- Runs --------------------------------------------------------------- */
+
+static uint64_t cpu_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void expect(pvm_thread *t, uint64_t due_ns) {
+  atomic_store(&t->run.due_ns, due_ns);
+  if (due_ns != PVM_NEVER) pvm_ladder_expect(&t->worker->executor->ladder, due_ns);
+}
+
+static uint64_t sooner(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
+static void begin_run(pvm_thread *t, pvm_invocation *invocation, uint64_t now) {
+  const pvm_task_config *config = &invocation->task->config;
+  uint64_t due = invocation->deadline_ns;
+  if (config->timeout_ns != 0) due = sooner(due, now + config->timeout_ns);
+  t->run.cpu_limit_ns = PVM_NEVER;
+  if (config->cpu_ns != 0) {
+    t->run.cpu_limit_ns = cpu_now() + config->cpu_ns;
+    due = sooner(due, now + config->cpu_ns);
+  }
+  t->run.invocation = invocation;
+  t->run.started_ns = now;
+  atomic_store_explicit(&t->run.vm, NULL, memory_order_relaxed);
+  atomic_store_explicit(&t->run.reason, PVM_TIMED_OUT, memory_order_relaxed);
+  atomic_store_explicit(&t->run.due_ns, due, memory_order_relaxed);
+  pvm_run_begin(&t->run);
+  if (due != PVM_NEVER) pvm_ladder_expect(&t->worker->executor->ladder, due);
+  /* the executor's stop looks at runs once: it has seen this one, or is seen here */
+  if (atomic_load(&t->worker->executor->state) >= PVM_EXECUTOR_CANCELLING)
+    pvm_ladder_ring(&t->worker->executor->ladder);
+}
+
+/* The VM went over its quota, on its own thread: memory.c calls this once for each VM. */
+static void over_quota(pvm_memory *memory) {
+  pvm_vm *vm = (pvm_vm *)memory;
+  pvm_thread *t = vm->runner;
+  pvm_vm_raise_memory_error(vm);
+  if (t == NULL || atomic_load(&t->run.stage) == PVM_RUN_NONE) return;
+  atomic_store(&t->run.reason, PVM_OVER_QUOTA);
+  expect(t, pvm_now());
+}
+
+/* ---- Seats: which task has a VM here ------------------------------------ */
+
+static void seat_unlink(pvm_thread *t, pvm_seat *seat) {
+  *(seat->older ? &seat->older->newer : &t->oldest) = seat->newer;
+  *(seat->newer ? &seat->newer->older : &t->newest) = seat->older;
+  seat->older = seat->newer = NULL;
+}
+
+static void seat_append(pvm_thread *t, pvm_seat *seat) {
+  seat->older = t->newest;
+  seat->newer = NULL;
+  *(t->newest ? &t->newest->newer : &t->oldest) = seat;
+  t->newest = seat;
+}
+
+/* Pass on what the VM's memory has changed by since the last time. */
+static void seat_account(pvm_seat *seat, size_t bytes) {
+  atomic_fetch_add_explicit(&seat->task->bytes, bytes - seat->bytes, memory_order_relaxed);
+  seat->bytes = bytes;
+}
+
+/* End a VM. What the task left to run at its end is a run of its own, so that it can be
+** interrupted. 0 if the thread was given up over it. */
+static int retire(pvm_thread *t, pvm_vm *vm) {
+  uint64_t due = pvm_now() + UNLOAD_NS;
+  t->run.invocation = NULL;
+  t->run.started_ns = due - UNLOAD_NS;
+  t->run.cpu_limit_ns = PVM_NEVER;
+  atomic_store(&t->run.vm, vm);
+  atomic_store(&t->run.reason, PVM_TIMED_OUT);
+  atomic_store(&t->run.due_ns, due);
+  pvm_run_begin(&t->run);
+  pvm_ladder_expect(&t->worker->executor->ladder, due);
+  pvm_vm_unload(vm);
+  int kept = pvm_run_finish(&t->run) != PVM_RUN_LOST;
+  pvm_vm_delete(vm);
+  return kept;
+}
+
+/* 0 if the thread was given up over it. */
+static int seat_vacate(pvm_thread *t, pvm_seat *seat) {
+  seat_unlink(t, seat);
+  t->seated--;
+  int kept = retire(t, seat->vm);
+  seat->vm = NULL;
+  seat_account(seat, 0);
+  atomic_fetch_sub(&seat->task->vms, 1);
+  pvm_task_empty(seat->task);
+  return kept;
+}
+
+/* A VM loaded with the task. NULL with the reason in `data`, or when the thread was lost. */
+static pvm_vm *seat_take(pvm_thread *t, pvm_task *task, pvm_buffer *data, uint64_t *load_ns) {
+  pvm_seat *seat = pvm_task_seat(task, t->worker->index, t);
+  if (seat == NULL) return pvm_buffer_text(data, pvm_strerror(PVM_E_NOMEM)), NULL;
+  if (seat->vm != NULL) {
+    if (t->newest != seat) {
+      seat_unlink(t, seat);
+      seat_append(t, seat);
+    }
+    atomic_store(&t->run.vm, seat->vm);
+    return seat->vm;
+  }
+  uint64_t started = pvm_now();
+  if (pvm_task_failure_recall(task, started, data)) return NULL;
+  char err[PVM_ERR_MAX] = "";
+  pvm_vm *vm = pvm_pool_take(&t->pool, err);
+  int status = vm == NULL ? PVM_E_NOMEM : PVM_OK;
+  if (vm != NULL) {
+    vm->runner = t;
+    pvm_memory_limit(&vm->memory, task->config.memory_bytes, over_quota);
+    atomic_store(&t->run.vm, vm);
+    status = pvm_vm_bind(vm, task->program, data, err);
+  }
+  *load_ns = pvm_now() - started;
+  if (status == PVM_OK) {
+    seat->vm = vm;
+    t->seated++;
+    seat_append(t, seat);
+    atomic_fetch_add(&task->vms, 1);
+    return vm;
+  }
+  if (data->data == NULL) pvm_buffer_text(data, err[0] ? err : pvm_strerror(status));
+  t->unfit = vm;
+  return NULL;
+}
+
+/* Retire the VMs of tasks that are over. 0 if the thread was given up over it. */
+static int sweep(pvm_thread *t) {
+  t->swept = atomic_load(&t->worker->executor->withdrawals);
+  for (pvm_seat *seat = t->oldest, *next; seat != NULL; seat = next) {
+    next = seat->newer;
+    if (pvm_task_over(seat->task) && !seat_vacate(t, seat)) return 0;
+  }
+  return 1;
+}
+
+/* ---- Invocations -------------------------------------------------------- */
+
+static const char *stopped_words(int reason) {
+  switch (reason) {
+  case PVM_OVER_QUOTA: return "stopped: over its quota";
+  case PVM_CANCELLED: return "stopped: the executor stopped";
+  default: return "stopped at its deadline";
+  }
+}
+
+/* What a stopped run tells: why, and where the task was, if it has a traceback. */
+static void tell_stopped(pvm_buffer *data, int reason) {
+  const char *words = stopped_words(reason);
+  size_t n = strlen(words);
+  char *text = malloc(n + 1 + data->len);
+  if (text == NULL) return;
+  memcpy(text, words, n);
+  if (data->len != 0) {
+    text[n++] = '\n';
+    memcpy(text + n, data->data, data->len);
+  }
+  size_t len = n + data->len;
+  pvm_buffer_free(data);
+  *data = (pvm_buffer){text, len};
+}
+
+/* The VM of a run that was stopped, or could not be loaded, is not used again. */
+static int clear_away(pvm_thread *t, pvm_task *task, int stopped) {
+  pvm_vm *unfit = t->unfit;
+  t->unfit = NULL;
+  if (unfit != NULL) return retire(t, unfit);
+  pvm_seat *seat = stopped ? pvm_task_seat(task, t->worker->index, t) : NULL;
+  return seat == NULL || seat->vm == NULL || seat_vacate(t, seat);
+}
+
+/* 0 if the thread was given up over it. */
+static int run(pvm_thread *t, pvm_invocation *invocation) {
+  pvm_worker *w = t->worker;
+  pvm_task *task = invocation->task;
+  uint64_t started = pvm_now(), load_ns = 0;
+  if (t->seated >= w->executor->config.vms_per_worker) {
+    pvm_seat *seat = pvm_task_seat(task, w->index, t);
+    if ((seat == NULL || seat->vm == NULL) && !seat_vacate(t, t->oldest)) {
+      pvm_executor_return(w, invocation); /* another thread serves the worker now */
+      return 0;
+    }
+  }
+  atomic_fetch_add_explicit(&task->running, 1, memory_order_relaxed);
+  invocation->completion.worker = pvm_worker_number(w);
+  invocation->completion.queued_ns = started - invocation->accepted_ns;
+  pvm_buffer data = {NULL, 0}; /* of this thread alone until the run has ended */
+  int outcome = PVM_FAILED;
+  if (started >= invocation->deadline_ns) {
+    pvm_buffer_text(&invocation->completion.data, "its deadline passed before it ran");
+    invocation->completion.outcome = PVM_TIMED_OUT;
+    pvm_worker_settle(w, invocation);
+    return 1;
+  }
+  begin_run(t, invocation, started);
+  pvm_vm *vm = seat_take(t, task, &data, &load_ns);
+  int loaded = vm != NULL;
+  if (loaded) {
+    char err[PVM_ERR_MAX] = "";
+    outcome = pvm_vm_run(vm, invocation->payload, invocation->len, &data, err);
+    if (outcome < 0) {
+      pvm_buffer_text(&data, err[0] ? err : pvm_strerror(outcome));
+      outcome = PVM_FAILED;
+    }
+  }
+  int over = vm != NULL ? vm->memory.over : t->unfit != NULL && t->unfit->memory.over;
+  pvm_run_end end = pvm_run_finish(&t->run);
+  if (end == PVM_RUN_LOST) {
+    pvm_buffer_free(&data);
+    pvm_invocation_release(invocation);
+    return 0;
+  }
+  int reason = over ? PVM_OVER_QUOTA : atomic_load(&t->run.reason);
+  int stopped = end == PVM_RUN_STOPPED || over;
+  if (stopped && outcome != PVM_DONE) {
+    outcome = reason;
+    tell_stopped(&data, reason);
+  }
+  if (load_ns != 0 && !loaded) pvm_task_failure_note(task, pvm_now(), &data);
+  if (loaded)
+    seat_account(pvm_task_seat(task, w->index, t),
+                 atomic_load_explicit(&vm->memory.bytes, memory_order_relaxed));
+  pvm_completion *completion = &invocation->completion;
+  completion->data = data;
+  completion->outcome = outcome;
+  completion->load_ns = load_ns;
+  completion->run_ns = loaded ? pvm_now() - started - load_ns : 0;
+  pvm_worker_settle(w, invocation);
+  return clear_away(t, task, stopped);
+}
+
+/* ---- Looking for work --------------------------------------------------- */
+
+static pvm_invocation *steal(pvm_worker *w) {
+  pvm_group *group = w->group;
+  uint64_t now = pvm_now();
+  for (uint32_t i = 1; i < group->count; i++) {
+    pvm_worker *other = &group->workers[(w->index + i) % group->count];
+    uint64_t oldest = pvm_ring_oldest(&other->queue);
+    if (oldest == UINT64_MAX || oldest + PATIENCE_NS > now) continue;
+    pvm_invocation *invocation = pvm_ring_pop(&other->queue);
+    if (invocation != NULL) return invocation;
+  }
+  return NULL;
+}
+
+/* Look at the own queue for spin_us. */
+static pvm_invocation *watch(pvm_worker *w) {
+  pvm_invocation *invocation = NULL;
+  uint64_t until = pvm_now() + w->executor->config.spin_us * 1000u;
+  atomic_store(&w->looking, 1);
+  do {
+    for (int i = 0; i < 64 && invocation == NULL; i++) {
+      invocation = pvm_ring_pop(&w->queue);
+      pvm_spin();
+    }
+  } while (invocation == NULL && pvm_now() < until);
+  atomic_store(&w->looking, 0);
+  return invocation;
+}
+
+/* Own work while it lasts; after a while without any, others'. */
+static pvm_invocation *look(pvm_worker *w) {
+  pvm_invocation *invocation = pvm_ring_pop(&w->queue);
+  if (invocation == NULL) invocation = watch(w);
+  return invocation != NULL ? invocation : steal(w);
+}
+
+static int is_over(pvm_thread *t) {
+  return atomic_load(&t->worker->executor->state) >= PVM_EXECUTOR_CANCELLING ||
+         atomic_load_explicit(&t->dismissed, memory_order_relaxed);
+}
+
+static void sleep_until_rung(pvm_thread *t) {
+  pvm_worker *w = t->worker;
+  uint32_t ticket = pvm_park_ticket(&w->park);
+  if (t->swept != atomic_load(&w->executor->withdrawals) || is_over(t) ||
+      pvm_ring_count(&w->queue) != 0) {
+    pvm_park_leave(&w->park);
+    return;
+  }
+  pvm_vm_leave(); /* an interpreter is not held while nothing runs in it */
+  int queued = 0;
+  for (uint32_t i = 0; i < w->group->count && !queued; i++)
+    queued = pvm_ring_count(&w->group->workers[i].queue) != 0;
+  pvm_park_sleep(&w->park, ticket, queued ? PATIENCE_NS : PVM_FOREVER);
+}
+
+/* ---- The thread --------------------------------------------------------- */
+
+/* Tell the starter how it went. */
+static int begin(pvm_thread *t) {
+  pvm_worker *w = t->worker;
+  char name[16];
+  snprintf(name, sizeof name, "pvm-worker-%u", (unsigned)(pvm_worker_number(w) % 1000));
+  pthread_setname_np(pthread_self(), name);
+  t->tid = gettid();
+  int status = w->executor->config.confine ? pvm_confine_enter(w->group->ruleset, t->err) : PVM_OK;
+  t->status = status;
+  sem_post(&t->begun);
+  return status;
+}
+
+/* One turn: some work, or some chore, or a nap. 0 if the thread was given up over it. */
+static int turn(pvm_thread *t) {
+  pvm_worker *w = t->worker;
+  pvm_invocation *invocation = look(w);
+  if (invocation != NULL && !run(t, invocation)) return 0;
+  if (t->swept != atomic_load_explicit(&w->executor->withdrawals, memory_order_relaxed) &&
+      !sweep(t))
+    return 0;
+  if (invocation == NULL && !pvm_pool_refill(&t->pool)) sleep_until_rung(t);
+  return 1;
+}
+
+/* Nobody waits for a thread that was given up: it clears away what is its own. */
+static void end_lost(pvm_thread *t) {
+  pvm_executor *executor = t->worker->executor;
+  if (t->unfit != NULL) pvm_vm_delete(t->unfit);
+  while (t->oldest != NULL) seat_vacate(t, t->oldest);
+  pvm_pool_free(&t->pool);
+  pvm_vm_leave();
+  sem_destroy(&t->begun);
+  free(t);
+  atomic_fetch_sub(&executor->stuck, 1);
+}
+
+static void *work(void *argument) {
+  pvm_thread *t = argument;
+  pvm_executor *executor = t->worker->executor;
+  if (begin(t) != PVM_OK) return NULL;
+  int kept = 1;
+  while (kept && !is_over(t)) kept = turn(t);
+  while (kept && t->oldest != NULL) kept = seat_vacate(t, t->oldest);
+  if (!kept) {
+    end_lost(t);
+    return NULL;
+  }
+  pvm_pool_free(&t->pool);
+  pvm_vm_leave();
+  atomic_store(&t->ended, 1);
+  pvm_park_ring_all(&executor->departures);
+  return NULL;
+}
+
+static int create(pvm_thread *t) {
+  pthread_attr_t attributes;
+  sigset_t blocked, before;
+  if (pthread_attr_init(&attributes) != 0) return -1;
+  pthread_attr_setstacksize(&attributes, STACK_BYTES);
+  sigfillset(&blocked); /* signals are the host's, but for the ladder's own */
+  sigdelset(&blocked, pvm_ladder_signal());
+  pthread_sigmask(SIG_SETMASK, &blocked, &before);
+  int status = pthread_create(&t->handle, &attributes, work, t);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  return status;
+}
+
+static void discard(pvm_thread *t) {
+  free(t->pool.vms);
+  sem_destroy(&t->begun);
+  free(t);
+}
+
+pvm_thread *pvm_thread_start(struct pvm_worker *worker, int *status, char *err) {
+  pvm_thread *t = calloc(1, sizeof *t);
+  *status = PVM_E_NOMEM;
+  if (t == NULL) return NULL;
+  t->worker = worker;
+  t->err = err;
+  sem_init(&t->begun, 0, 0);
+  atomic_store(&t->run.due_ns, PVM_NEVER);
+  if (pvm_pool_init(&t->pool, worker->executor->config.warm_vms) == 0) {
+    if (create(t) == 0) {
+      while (sem_wait(&t->begun) != 0) continue; /* a signal of the host's came between */
+      t->err = NULL;
+      if ((*status = t->status) == PVM_OK) return t;
+      pthread_join(t->handle, NULL);
+    } else {
+      *status = PVM_E_OS;
+      if (err) snprintf(err, PVM_ERR_MAX, "a worker thread could not be started");
+    }
+  }
+  discard(t);
+  return NULL;
+}
+
+void pvm_thread_join(pvm_thread *t) {
+  pthread_join(t->handle, NULL);
+  discard(t);
+}
+
+void pvm_thread_dismiss(pvm_thread *t) {
+  atomic_store(&t->dismissed, 1);
+  pvm_park_ring_all(&t->worker->park);
+  pvm_thread_join(t);
+}

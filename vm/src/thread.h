@@ -1,0 +1,45 @@
+/* thread.h - a thread that runs invocations in VMs of its own, for one worker.
+**
+** A thread looks for work in its worker's queue, then for work that has waited too long in
+** another's, and sleeps when there is none.
+** A task keeps its VM on a thread between invocations; when the thread's VMs are used up
+** the one unused for longest retires.
+** A thread that the ladder gave up is nobody's: when it comes back from what it was stuck in
+** it ends its VMs and itself, and touches nothing of the worker, which has another thread.
+*/
+#ifndef PVM_THREAD_H
+#define PVM_THREAD_H
+
+#include <semaphore.h>
+
+#include "pool.h"
+#include "run.h"
+
+struct pvm_worker;
+
+typedef struct pvm_thread {
+  struct pvm_worker *worker;
+  pthread_t handle;
+  pid_t tid;
+  sem_t begun;           /* posted when the thread is confined, or could not be */
+  int status;            /* which of the two; PVM_OK or a negative status */
+  char *err;             /* and why: the starter's, until `begun` */
+  _Atomic int dismissed; /* end at once: nothing was ever asked of it */
+  _Atomic int ended;     /* it may be joined and freed */
+  pvm_run run;
+  pvm_vm *unfit; /* could not be loaded, and is to be retired after the run */
+  pvm_pool pool;
+  pvm_seat *oldest; /* seats in use, least recently used first */
+  pvm_seat *newest;
+  uint32_t seated;
+  uint64_t swept; /* the executor's count of withdrawals when last looked at */
+} pvm_thread;
+
+/* A thread for the worker, confined and waiting. NULL with *status and `err`. */
+pvm_thread *pvm_thread_start(struct pvm_worker *worker, int *status, char *err);
+/* End a thread that was never given work. */
+void pvm_thread_dismiss(pvm_thread *thread);
+/* For one that has ended. */
+void pvm_thread_join(pvm_thread *thread);
+
+#endif
