@@ -93,8 +93,10 @@ class Limits:
     memory_bytes: int = 0
 
 
-def _options(deadline_ns: int) -> Any:
-    return ffi.NULL if deadline_ns == 0 else ffi.new("pvm_submit_options *", [deadline_ns])
+def _options(deadline_ns: int, priority: int) -> Any:
+    if deadline_ns == 0 and priority == 0:
+        return ffi.NULL
+    return ffi.new("pvm_submit_options *", [deadline_ns, priority])
 
 
 _OUTCOMES = tuple(Outcome)
@@ -130,8 +132,9 @@ def _completion(raw: Any) -> Completion:
 class Executor:
     """Workers and their VMs. Safe to use from any number of threads.
 
-    workers: threads, 1 to 256; as many as there are cores by default.
-    max_pending: invocations accepted and not yet collected; more raise QueueFull.
+    workers: threads of the regular lane, 1 to 256; as many as there are cores by default.
+    core_workers, low_workers: threads reserved for these lanes, once a task is in them.
+    max_pending: invocations of a lane accepted and not yet collected; more raise QueueFull.
     vms_per_worker: VMs kept at most on each worker, the least recently used retiring.
     warm_vms: clean VMs that each worker holds ready.
     spin_us: how long an idle worker looks for work before it sleeps.
@@ -143,6 +146,8 @@ class Executor:
         self,
         workers: int | None = None,
         *,
+        core_workers: int | None = None,
+        low_workers: int | None = None,
         max_pending: int | None = None,
         vms_per_worker: int | None = None,
         warm_vms: int | None = None,
@@ -154,6 +159,8 @@ class Executor:
         lib.pvm_executor_config_init(config)
         given = {
             "workers": workers,
+            "core_workers": core_workers,
+            "low_workers": low_workers,
             "max_pending": max_pending,
             "vms_per_worker": vms_per_worker,
             "warm_vms": warm_vms,
@@ -174,8 +181,17 @@ class Executor:
         self._executor: Any = out[0]
         self._stopped = False
 
-    def add(self, program: Program, lane: Lane = Lane.REGULAR, limits: Limits | None = None) -> int:
+    def add(
+        self,
+        program: Program,
+        lane: Lane = Lane.REGULAR,
+        limits: Limits | None = None,
+        *,
+        priority: int = 0,
+    ) -> int:
         """Take in one version of a task; returns its id.
+
+        priority: -100 to 100; each step is worth 100 ms of waiting within the lane.
 
         Raises VmError if a path of the program's permissions cannot be opened.
         """
@@ -183,6 +199,7 @@ class Executor:
         config = ffi.new("pvm_task_config *")
         lib.pvm_task_config_init(config)
         config.lane = lane
+        config.priority = priority
         for name, value in asdict(limits or Limits()).items():
             setattr(config, name, value)
         return check(lib.pvm_task_add(self._handle(), program.handle, config, err), err)
@@ -191,12 +208,20 @@ class Executor:
         """Refuse new work for the task. What was accepted still runs."""
         check(lib.pvm_task_withdraw(self._handle(), task))
 
-    def submit(self, task: int, payload: bytes, tag: int = 0, *, deadline_ns: int = 0) -> None:
+    def submit(
+        self,
+        task: int,
+        payload: bytes,
+        tag: int = 0,
+        *,
+        deadline_ns: int = 0,
+        priority: int = 0,
+    ) -> None:
         """Accept one invocation, or raise QueueFull, UnknownTask or StateError.
 
-        deadline_ns: from now to its end, instead of the task's own; 0 leaves that.
+        deadline_ns: from now to its end; priority: -100 to 100. 0 leaves the task's own.
         """
-        options = _options(deadline_ns)
+        options = _options(deadline_ns, priority)
         check(lib.pvm_submit(self._handle(), task, tag, payload, len(payload), options))
 
     def submit_many(self, task: int, payloads: Sequence[bytes], first_tag: int = 0) -> int:
@@ -220,10 +245,12 @@ class Executor:
         finally:
             lib.pvm_batch_free(batch)
 
-    def invoke(self, task: int, payload: bytes, *, deadline_ns: int = 0) -> Completion:
+    def invoke(
+        self, task: int, payload: bytes, *, deadline_ns: int = 0, priority: int = 0
+    ) -> Completion:
         """Submit and wait for the result."""
         raw = ffi.new("pvm_completion *")
-        options = _options(deadline_ns)
+        options = _options(deadline_ns, priority)
         check(lib.pvm_invoke(self._handle(), task, payload, len(payload), options, raw))
         return _completion(raw[0])
 

@@ -46,6 +46,8 @@
 #define PVM_NAME_MAX 128    /* bytes in a task or module name, without the final 0 */
 #define PVM_ERR_MAX 512     /* bytes that an `err` text needs, with the final 0 */
 #define PVM_MAX_WORKERS 256 /* worker threads of one executor, all groups together */
+#define PVM_PRIORITY_MAX 100           /* priorities: -100 to 100, the higher sooner */
+#define PVM_PRIORITY_STEP_NS 100000000 /* of waiting, that one step of priority is worth */
 #define PVM_MEMORY_MIN (4u << 20) /* bytes: the smallest memory limit of a task */
 #define PVM_POLICY_PATHS 16 /* paths of one program's permissions, for each access */
 
@@ -78,6 +80,7 @@ typedef enum pvm_outcome {
 } pvm_outcome;
 
 typedef enum pvm_lane { PVM_LANE_CORE = 0, PVM_LANE_REGULAR = 1, PVM_LANE_LOW = 2 } pvm_lane;
+#define PVM_LANES 3
 
 /* A static sentence for a status; "unknown status" for any other number. */
 PVM_API const char *pvm_strerror(int status);
@@ -198,14 +201,21 @@ PVM_API int pvm_vm_stats_get(pvm_vm *vm, pvm_vm_stats *stats);
 ** the worker needs its place for another task. Invocations of one task on one worker
 ** therefore share module state; state is never shared between tasks.
 **
-** Workers come in groups, each confined for good to one set of permissions. The first group
-** permits nothing; for every other set that a task asks for another group of as many workers
-** is started, which counts towards PVM_MAX_WORKERS and stays until the executor stops. */
+** Each lane has workers of its own and a bounded queue of its own, so that what a lane has
+** to wait for is its own work. Within a lane invocations run by priority, then deadline, then
+** arrival; waiting makes up for priority, so that nothing waits for ever. Idle workers of the
+** regular lane help the core lane, and, but for one of them, the low lane.
+**
+** Workers come in groups, each for one lane and confined for good to one set of permissions.
+** The first permits nothing and is of the regular lane; every other is started when a task
+** first asks for it, counts towards PVM_MAX_WORKERS, and stays until the executor stops. */
 typedef struct pvm_executor pvm_executor;
 
 typedef struct pvm_executor_config {
-  uint32_t workers;        /* of a group: 1 to PVM_MAX_WORKERS */
-  uint32_t max_pending;    /* accepted and not yet collected, at most; 1 to 2^24 */
+  uint32_t workers;        /* of the regular lane: 1 to PVM_MAX_WORKERS */
+  uint32_t core_workers;   /* reserved for the core lane: at least 1 */
+  uint32_t low_workers;    /* reserved for the low lane: at least 1 */
+  uint32_t max_pending;    /* of a lane, accepted and not yet collected; 1 to 2^24 */
   uint32_t vms_per_worker; /* VMs kept at most; the least recently used one goes first */
   uint32_t warm_vms;       /* clean VMs that each worker holds ready */
   uint32_t spin_us;        /* how long an idle worker looks for work before it sleeps */
@@ -226,7 +236,7 @@ PVM_API int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms);
 PVM_API void pvm_executor_free(pvm_executor *executor);
 
 typedef struct pvm_executor_stats {
-  uint32_t pending;    /* invocations accepted and not yet collected */
+  uint32_t pending[PVM_LANES]; /* by lane: invocations accepted and not yet collected */
   uint32_t unfinished; /* of these, not yet ended */
   uint32_t threads;    /* worker threads */
   uint32_t stuck;      /* threads given up, replaced, and not yet back */
@@ -244,6 +254,7 @@ PVM_API int pvm_executor_stats_get(pvm_executor *executor, pvm_executor_stats *s
 ** task's VM is not used again. */
 typedef struct pvm_task_config {
   pvm_lane lane;         /* PVM_LANE_REGULAR */
+  int32_t priority;      /* within the lane, against waiting time: see PVM_PRIORITY_STEP_NS */
   uint64_t deadline_ns;  /* from acceptance to the end */
   uint64_t timeout_ns;   /* of one run, from its start; loading counts */
   uint64_t cpu_ns;       /* processor time of one run */
@@ -286,6 +297,7 @@ typedef struct pvm_completion {
 ** nothing. */
 typedef struct pvm_submit_options {
   uint64_t deadline_ns; /* from acceptance to the end */
+  int32_t priority;
 } pvm_submit_options;
 
 /* Accept one invocation; the payload is copied. options may be NULL. PVM_E_FULL is

@@ -21,12 +21,16 @@ void pvm_executor_config_init(pvm_executor_config *config) {
   config->vms_per_worker = 512;
   config->warm_vms = 2;
   config->spin_us = 20;
+  config->core_workers = 1;
+  config->low_workers = 1;
   config->confine = 1;
   config->grace_ms = 100;
 }
 
 static int valid(const pvm_executor_config *config) {
-  return config->workers >= 1 && config->workers <= PVM_MAX_WORKERS && config->max_pending >= 1 &&
+  return config->workers >= 1 && config->workers <= PVM_MAX_WORKERS && config->core_workers >= 1 &&
+         config->core_workers <= PVM_MAX_WORKERS && config->low_workers >= 1 &&
+         config->low_workers <= PVM_MAX_WORKERS && config->max_pending >= 1 &&
          config->max_pending <= (1u << 24) && config->vms_per_worker >= 1 &&
          config->warm_vms <= 1024 && config->spin_us <= 1000000 && config->confine <= 1 &&
          config->grace_ms >= 1 && config->grace_ms <= 60000;
@@ -44,27 +48,60 @@ static void release(pvm_executor *executor) {
   free(executor);
 }
 
-/* The group for a policy, started if there is none yet. NULL with *status and `err`. */
-static pvm_group *group_for(pvm_executor *executor, const pvm_policy *policy, int *status,
-                            char *err) {
+static uint32_t workers_of(const pvm_executor *executor, pvm_lane lane) {
+  const pvm_executor_config *config = &executor->config;
+  return lane == PVM_LANE_CORE  ? config->core_workers
+         : lane == PVM_LANE_LOW ? config->low_workers
+                                : config->workers;
+}
+
+static pvm_group *find_group(pvm_executor *executor, const pvm_policy *policy, pvm_lane lane) {
   uint32_t count = atomic_load(&executor->group_count);
-  for (uint32_t i = 0; i < count; i++)
-    if (pvm_policy_equal(&executor->groups[i]->policy, policy)) return executor->groups[i];
-  uint32_t workers = executor->config.workers, first = count * workers;
+  for (uint32_t i = 0; i < count; i++) {
+    pvm_group *group = executor->groups[i];
+    if (group->lane == lane && pvm_policy_equal(&group->policy, policy)) return group;
+  }
+  return NULL;
+}
+
+/* The group for a policy and a lane, started if there is none yet. NULL with *status and
+** `err`. */
+static pvm_group *group_for(pvm_executor *executor, const pvm_policy *policy, pvm_lane lane,
+                            int *status, char *err) {
+  pvm_group *group = find_group(executor, policy, lane);
+  if (group != NULL) return group;
+  uint32_t count = atomic_load(&executor->group_count), workers = workers_of(executor, lane);
+  uint32_t first =
+      count ? executor->groups[count - 1]->first + executor->groups[count - 1]->count : 0;
   if (first + workers > PVM_MAX_WORKERS) {
     if (err)
       snprintf(err, PVM_ERR_MAX,
-               "there are %u worker threads for other sets of permissions already; %u more would "
+               "there are %u worker threads for other lanes and permissions already; %u more would "
                "be over the limit of %d: let tasks share permissions, or start fewer workers",
                first, workers, PVM_MAX_WORKERS);
     *status = PVM_E_OS;
     return NULL;
   }
-  pvm_group *group = pvm_group_start(executor, policy, first, status, err);
+  group = pvm_group_start(executor, policy, lane, first, workers, status, err);
   if (group == NULL) return NULL;
+  for (int other = 0; other < PVM_LANES; other++) {
+    pvm_group *beside = find_group(executor, policy, (pvm_lane)other);
+    if (beside == NULL) continue;
+    atomic_store(&group->beside[other], beside);
+    atomic_store(&beside->beside[lane], group);
+  }
   executor->groups[count] = group;
   atomic_store(&executor->group_count, count + 1);
   return group;
+}
+
+/* A low task's work is run by the regular workers too, so there must be some. */
+static pvm_group *groups_for(pvm_executor *executor, const pvm_policy *policy, pvm_lane lane,
+                             int *status, char *err) {
+  if (lane != PVM_LANE_REGULAR &&
+      group_for(executor, policy, PVM_LANE_REGULAR, status, err) == NULL)
+    return NULL;
+  return group_for(executor, policy, lane, status, err);
 }
 
 int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, char *err) {
@@ -79,14 +116,16 @@ int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, ch
   executor->config = *config;
   pthread_mutex_init(&executor->grouping, NULL);
   pvm_task_table_init(&executor->tasks);
-  status = pvm_ring_init(&executor->completed, config->max_pending) == 0 ? PVM_OK : PVM_E_NOMEM;
+  status = pvm_ring_init(&executor->completed, PVM_LANES * (size_t)config->max_pending) == 0
+               ? PVM_OK
+               : PVM_E_NOMEM;
   if (status == PVM_OK) status = pvm_ladder_start(&executor->ladder, executor);
   if (status != PVM_OK) {
     release(executor);
     return status;
   }
   static const pvm_policy nothing;
-  if (group_for(executor, &nothing, &status, err) != NULL) {
+  if (group_for(executor, &nothing, PVM_LANE_REGULAR, &status, err) != NULL) {
     *out = executor;
     return PVM_OK;
   }
@@ -104,6 +143,7 @@ void pvm_task_config_init(pvm_task_config *config) {
 
 static int is_valid_config(const pvm_task_config *config) {
   return config->lane >= PVM_LANE_CORE && config->lane <= PVM_LANE_LOW &&
+         config->priority >= -PVM_PRIORITY_MAX && config->priority <= PVM_PRIORITY_MAX &&
          (config->memory_bytes == 0 || config->memory_bytes >= PVM_MEMORY_MIN);
 }
 
@@ -111,7 +151,7 @@ static int64_t add_task(pvm_executor *executor, pvm_program *program, const pvm_
                         char *err) {
   int status = PVM_E_STATE;
   if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) return status;
-  pvm_group *group = group_for(executor, &program->policy, &status, err);
+  pvm_group *group = groups_for(executor, &program->policy, config->lane, &status, err);
   if (group == NULL) return status;
   pvm_task *task = pvm_task_table_add(&executor->tasks, program, config, group);
   return task != NULL ? task->id : PVM_E_NOMEM;
@@ -166,9 +206,11 @@ int pvm_task_withdraw(pvm_executor *executor, int64_t id) {
 int pvm_executor_stats_get(pvm_executor *executor, pvm_executor_stats *stats) {
   if (pvm_runtime_forked()) return PVM_E_FORKED;
   if (executor == NULL || stats == NULL) return PVM_E_INVALID;
-  stats->pending = atomic_load(&executor->outstanding);
+  for (int lane = 0; lane < PVM_LANES; lane++)
+    stats->pending[lane] = atomic_load(&executor->outstanding[lane]);
   stats->unfinished = atomic_load(&executor->unfinished);
-  stats->threads = atomic_load(&executor->group_count) * executor->config.workers;
+  uint32_t count = atomic_load(&executor->group_count);
+  stats->threads = executor->groups[count - 1]->first + executor->groups[count - 1]->count;
   stats->stuck = atomic_load(&executor->stuck);
   stats->unserved = atomic_load(&executor->unserved);
   return PVM_OK;
@@ -191,19 +233,20 @@ int pvm_task_stats_get(pvm_executor *executor, int64_t id, pvm_task_stats *stats
 
 /* ---- Accepting ---------------------------------------------------------- */
 
-/* Take places for up to `wanted` invocations; returns how many there were. */
-static uint32_t take_places(pvm_executor *executor, uint32_t wanted) {
-  uint32_t now = atomic_load_explicit(&executor->outstanding, memory_order_relaxed);
+/* Take places in the lane for up to `wanted` invocations; returns how many there were. */
+static uint32_t take_places(pvm_executor *executor, pvm_lane lane, uint32_t wanted) {
+  _Atomic uint32_t *outstanding = &executor->outstanding[lane];
+  uint32_t now = atomic_load_explicit(outstanding, memory_order_relaxed);
   for (;;) {
     uint32_t free_places = executor->config.max_pending - now;
     uint32_t n = wanted < free_places ? wanted : free_places;
     if (n == 0) return 0;
-    if (atomic_compare_exchange_weak(&executor->outstanding, &now, now + n)) return n;
+    if (atomic_compare_exchange_weak(outstanding, &now, now + n)) return n;
   }
 }
 
-static void return_places(pvm_executor *executor, uint32_t n) {
-  atomic_fetch_sub(&executor->outstanding, n);
+static void return_places(pvm_executor *executor, pvm_lane lane, uint32_t n) {
+  atomic_fetch_sub(&executor->outstanding[lane], n);
 }
 
 static void count_down(pvm_executor *executor, uint32_t n) {
@@ -243,6 +286,8 @@ static pvm_invocation *make(pvm_task *task, uint64_t tag, const void *payload, s
   atomic_init(&invocation->references, 1);
   invocation->accepted_ns = pvm_now();
   invocation->deadline_ns = deadline_of(task, options, invocation->accepted_ns);
+  invocation->priority =
+      options != NULL && options->priority != 0 ? options->priority : task->config.priority;
   invocation->len = len;
   if (len != 0) memcpy(invocation->payload, payload, len);
   return invocation;
@@ -253,18 +298,29 @@ static pvm_invocation *make(pvm_task *task, uint64_t tag, const void *payload, s
 static pvm_worker *choose(pvm_task *task) {
   pvm_group *group = task->group;
   pvm_worker *home = &group->workers[task->home];
-  size_t behind = pvm_ring_count(&home->queue);
+  size_t behind = pvm_queue_count(&home->queue);
   if (behind < 2 || group->count == 1) return home;
   uint32_t turn = atomic_fetch_add_explicit(&task->spread, 1, memory_order_relaxed);
   pvm_worker *other = &group->workers[turn % group->count];
-  return pvm_ring_count(&other->queue) < behind ? other : home;
+  return pvm_queue_count(&other->queue) < behind ? other : home;
 }
 
 static pvm_worker *enqueue(pvm_invocation *invocation) {
   pvm_worker *w = choose(invocation->task);
-  pvm_ring_push(&w->queue, invocation,
-                invocation->accepted_ns); /* as large as all places together: never full */
+  pvm_queue_push(&w->queue, invocation);
   return w;
+}
+
+/* Wake a sleeper of the group, if there is one. */
+static int wake_one(pvm_group *group, uint32_t first) {
+  for (uint32_t i = 0; i < group->count; i++) {
+    pvm_worker *other = &group->workers[(first + i) % group->count];
+    if (atomic_load_explicit(&other->park.sleepers, memory_order_relaxed) != 0) {
+      pvm_park_ring(&other->park);
+      return 1;
+    }
+  }
+  return 0;
 }
 
 /* Wake the worker, or, if it is busy, one that may steal from it. */
@@ -273,14 +329,10 @@ static void wake(pvm_worker *w) {
     pvm_park_ring(&w->park);
     return;
   }
-  if (atomic_load(&w->looking) && pvm_ring_count(&w->queue) <= 1) return;
-  for (uint32_t i = 1; i < w->group->count; i++) {
-    pvm_worker *other = &w->group->workers[(w->index + i) % w->group->count];
-    if (atomic_load_explicit(&other->park.sleepers, memory_order_relaxed) != 0) {
-      pvm_park_ring(&other->park);
-      return;
-    }
-  }
+  if (atomic_load(&w->looking) && pvm_queue_count(&w->queue) <= 1) return;
+  if (wake_one(w->group, w->index + 1)) return;
+  pvm_group *helpers = atomic_load(&w->group->beside[PVM_LANE_REGULAR]);
+  if (helpers != NULL) wake_one(helpers, 0);
 }
 
 static int find(pvm_executor *executor, int64_t id, pvm_task **task) {
@@ -292,7 +344,7 @@ static int find(pvm_executor *executor, int64_t id, pvm_task **task) {
 }
 
 void pvm_executor_return(pvm_worker *worker, pvm_invocation *invocation) {
-  pvm_ring_push(&worker->queue, invocation, invocation->accepted_ns);
+  pvm_queue_push(&worker->queue, invocation);
   pvm_park_ring(&worker->park);
 }
 
@@ -310,14 +362,16 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
   int status = find(executor, id, &task);
   if (status != PVM_OK) return status;
   if (count == 0) return 0;
+  if (options != NULL && abs(options->priority) > PVM_PRIORITY_MAX) return PVM_E_INVALID;
   if (ends == NULL || (payloads == NULL && ends[count - 1] != 0)) return PVM_E_INVALID;
   for (size_t i = 1; i < count; i++)
     if (ends[i] < ends[i - 1]) return PVM_E_INVALID;
-  uint32_t n = take_places(executor, count > UINT32_MAX ? UINT32_MAX : (uint32_t)count);
+  pvm_lane lane = task->config.lane;
+  uint32_t n = take_places(executor, lane, count > UINT32_MAX ? UINT32_MAX : (uint32_t)count);
   if (n == 0) return PVM_E_FULL;
   status = admit(executor, task, n);
   if (status != PVM_OK) {
-    return_places(executor, n);
+    return_places(executor, lane, n);
     return status;
   }
   size_t start = 0;
@@ -332,7 +386,7 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
   if (done < n) { /* no memory for the rest */
     atomic_fetch_sub(&task->accepted, n - done);
     count_down(executor, n - done);
-    return_places(executor, n - done);
+    return_places(executor, lane, n - done);
     if (pvm_task_over(task)) settle(executor, task);
   }
   return done > 0 ? (int64_t)done : PVM_E_NOMEM;
@@ -386,16 +440,18 @@ static int await_completions(pvm_executor *executor, uint64_t deadline) {
 static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
                    void (*take)(void *to, uint32_t index, pvm_completion *completion), void *to) {
   uint64_t deadline = pvm_now() + (uint64_t)timeout_ms * 1000000u;
-  uint32_t count = 0;
+  uint32_t count = 0, places[PVM_LANES] = {0};
   if (timeout_ms > 0) gather(executor, max / 2);
   do {
     pvm_invocation *invocation;
     while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
       take(to, count++, &invocation->completion);
+      places[invocation->task->config.lane]++;
       pvm_invocation_release(invocation);
     }
   } while (count == 0 && await_completions(executor, deadline));
-  if (count > 0) return_places(executor, count);
+  for (int lane = 0; lane < PVM_LANES; lane++)
+    if (places[lane] > 0) return_places(executor, (pvm_lane)lane, places[lane]);
   return (int)count;
 }
 
@@ -479,11 +535,12 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
   int status = find(executor, id, &task);
   if (status != PVM_OK) return status;
   if (completion == NULL || (payload == NULL && len != 0)) return PVM_E_INVALID;
-  if (take_places(executor, 1) == 0) return PVM_E_FULL;
+  if (options != NULL && abs(options->priority) > PVM_PRIORITY_MAX) return PVM_E_INVALID;
+  if (take_places(executor, task->config.lane, 1) == 0) return PVM_E_FULL;
   pvm_invocation *invocation = make(task, 0, payload, len, options);
   status = invocation == NULL ? PVM_E_NOMEM : admit(executor, task, 1);
   if (status != PVM_OK) {
-    return_places(executor, 1);
+    return_places(executor, task->config.lane, 1);
     free(invocation);
     return status;
   }
@@ -492,7 +549,7 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
   wait_for(executor, invocation);
   *completion = invocation->completion;
   pvm_invocation_release(invocation);
-  return_places(executor, 1);
+  return_places(executor, task->config.lane, 1);
   return PVM_OK;
 }
 

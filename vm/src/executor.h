@@ -15,9 +15,9 @@ enum {
 struct pvm_executor {
   pvm_executor_config config;
   _Atomic int state;
-  _Atomic uint32_t outstanding; /* accepted and not yet collected: at most max_pending */
-  _Atomic uint32_t unfinished;  /* of these, not yet run */
-  _Atomic uint64_t withdrawals; /* counts occasions on which VMs may have to retire */
+  _Atomic uint32_t outstanding[PVM_LANES]; /* accepted and not yet collected: at most max_pending */
+  _Atomic uint32_t unfinished;             /* of these, not yet run */
+  _Atomic uint64_t withdrawals;            /* counts occasions on which VMs may have to retire */
   _Atomic uint32_t cancelled;
   pvm_park drained; /* rung when unfinished falls to 0 while draining */
   pvm_task_table tasks;

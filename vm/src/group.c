@@ -14,12 +14,16 @@ static int prepare(pvm_group *group, uint32_t index) {
   w->executor = group->executor;
   w->group = group;
   w->index = index;
-  return pvm_ring_init(&w->queue, config->max_pending);
+  /* lanes side by side: core, regular, low */
+  w->seat = index;
+  if (group->lane != PVM_LANE_CORE) w->seat += config->core_workers;
+  if (group->lane == PVM_LANE_LOW) w->seat += config->workers;
+  return pvm_queue_init(&w->queue, config->max_pending);
 }
 
 void pvm_group_free(pvm_group *group) {
   if (group == NULL) return;
-  for (uint32_t i = 0; i < group->count; i++) pvm_ring_free(&group->workers[i].queue);
+  for (uint32_t i = 0; i < group->count; i++) pvm_queue_free(&group->workers[i].queue);
   pvm_confine_close(group->ruleset);
   pvm_policy_free(&group->policy);
   free(group);
@@ -38,9 +42,8 @@ static int start_threads(pvm_group *group, char *err) {
   return status;
 }
 
-pvm_group *pvm_group_start(struct pvm_executor *executor, const pvm_policy *policy, uint32_t first,
-                           int *status, char *err) {
-  uint32_t count = executor->config.workers;
+pvm_group *pvm_group_start(struct pvm_executor *executor, const pvm_policy *policy, pvm_lane lane,
+                           uint32_t first, uint32_t count, int *status, char *err) {
   pvm_group *group = NULL;
   size_t size = sizeof *group + count * sizeof group->workers[0];
   *status = PVM_E_NOMEM;
@@ -48,6 +51,7 @@ pvm_group *pvm_group_start(struct pvm_executor *executor, const pvm_policy *poli
   memset(group, 0, size);
   group->executor = executor;
   group->ruleset = -1;
+  group->lane = lane;
   group->first = first;
   group->count = count;
   *status = pvm_policy_copy(&group->policy, policy);

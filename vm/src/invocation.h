@@ -15,7 +15,8 @@ typedef struct pvm_invocation {
   pvm_completion completion; /* filled in as it goes; tag and task at once */
   pvm_task *task;
   uint64_t accepted_ns;
-  uint64_t deadline_ns;        /* when it must have ended; PVM_NEVER */
+  uint64_t deadline_ns; /* when it must have ended; PVM_NEVER */
+  int priority;
   int waited_for;              /* pvm_invoke waits for it: it does not go to the queue */
   _Atomic uint32_t over;       /* futex of who waits: PVM_OVER_NOT ... */
   _Atomic uint32_t references; /* 1; 2 while a thread that was given up may still read it */

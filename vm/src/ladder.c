@@ -88,6 +88,7 @@ static void give_up(pvm_ladder *ladder, pvm_worker *worker, pvm_thread *t, int c
   uint64_t started = run->started_ns;
   atomic_fetch_add(&executor->stuck, 1);
   if (invocation != NULL) atomic_fetch_add(&invocation->references, 1); /* the thread reads it */
+  if (t->helping) atomic_fetch_sub(&worker->group->helping, 1);
   demote(t);
   pthread_detach(t->handle);
   int status;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "group.h"
+#include "executor.h"
 
 void pvm_task_table_init(pvm_task_table *table) {
   pthread_mutex_init(&table->lock, NULL);
@@ -45,7 +45,9 @@ static void destroy(pvm_task *task) {
 }
 
 static pvm_task *make(pvm_program *program, const pvm_task_config *config, pvm_group *group) {
-  pvm_task *task = calloc(1, sizeof *task + group->count * sizeof task->seats[0]);
+  const pvm_executor_config *executor = &group->executor->config;
+  size_t seats = (size_t)executor->core_workers + executor->workers + executor->low_workers;
+  pvm_task *task = calloc(1, sizeof *task + seats * sizeof task->seats[0]);
   if (task == NULL) return NULL;
   task->program = pvm_program_retain(program);
   task->config = *config;

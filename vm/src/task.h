@@ -44,7 +44,7 @@ typedef struct pvm_task {
   pthread_mutex_t failure_lock;
   pvm_buffer failure;          /* and why */
   _Atomic(pvm_seat *) made;    /* the seat made last */
-  _Atomic(pvm_seat *) seats[]; /* one for each worker of the group, its present thread's */
+  _Atomic(pvm_seat *) seats[]; /* by pvm_worker.seat, its present thread's */
 } pvm_task;
 
 #define PVM_TASKS_CHUNK 1024
@@ -65,8 +65,8 @@ pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program,
 pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id);
 void pvm_task_table_free(pvm_task_table *table);
 
-/* The seat of worker `index` for the thread that serves it, which calls this; made when it has
-** none. NULL without memory. */
+/* The task's seat on a thread, which calls this; made when there is none yet. `index` is
+** its worker's pvm_worker.seat. NULL without memory. */
 pvm_seat *pvm_task_seat(pvm_task *task, uint32_t index, struct pvm_thread *thread);
 
 /* A task that cannot be loaded is not tried again for PVM_TASK_RETRY_NS: making a VM and

@@ -124,7 +124,7 @@ static int seat_vacate(pvm_thread *t, pvm_seat *seat) {
 
 /* A VM loaded with the task. NULL with the reason in `data`, or when the thread was lost. */
 static pvm_vm *seat_take(pvm_thread *t, pvm_task *task, pvm_buffer *data, uint64_t *load_ns) {
-  pvm_seat *seat = pvm_task_seat(task, t->worker->index, t);
+  pvm_seat *seat = pvm_task_seat(task, t->worker->seat, t);
   if (seat == NULL) return pvm_buffer_text(data, pvm_strerror(PVM_E_NOMEM)), NULL;
   if (seat->vm != NULL) {
     if (t->newest != seat) {
@@ -199,7 +199,7 @@ static int clear_away(pvm_thread *t, pvm_task *task, int stopped) {
   pvm_vm *unfit = t->unfit;
   t->unfit = NULL;
   if (unfit != NULL) return retire(t, unfit);
-  pvm_seat *seat = stopped ? pvm_task_seat(task, t->worker->index, t) : NULL;
+  pvm_seat *seat = stopped ? pvm_task_seat(task, t->worker->seat, t) : NULL;
   return seat == NULL || seat->vm == NULL || seat_vacate(t, seat);
 }
 
@@ -209,7 +209,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   pvm_task *task = invocation->task;
   uint64_t started = pvm_now(), load_ns = 0;
   if (t->seated >= w->executor->config.vms_per_worker) {
-    pvm_seat *seat = pvm_task_seat(task, w->index, t);
+    pvm_seat *seat = pvm_task_seat(task, w->seat, t);
     if ((seat == NULL || seat->vm == NULL) && !seat_vacate(t, t->oldest)) {
       pvm_executor_return(w, invocation); /* another thread serves the worker now */
       return 0;
@@ -252,7 +252,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   }
   if (load_ns != 0 && !loaded) pvm_task_failure_note(task, pvm_now(), &data);
   if (loaded)
-    seat_account(pvm_task_seat(task, w->index, t),
+    seat_account(pvm_task_seat(task, w->seat, t),
                  atomic_load_explicit(&vm->memory.bytes, memory_order_relaxed));
   pvm_completion *completion = &invocation->completion;
   completion->data = data;
@@ -265,17 +265,33 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
 
 /* ---- Looking for work --------------------------------------------------- */
 
-static pvm_invocation *steal(pvm_worker *w) {
-  pvm_group *group = w->group;
+/* What has waited too long in another queue of the group. */
+static pvm_invocation *steal(pvm_group *group, uint32_t first) {
   uint64_t now = pvm_now();
-  for (uint32_t i = 1; i < group->count; i++) {
-    pvm_worker *other = &group->workers[(w->index + i) % group->count];
-    uint64_t oldest = pvm_ring_oldest(&other->queue);
+  for (uint32_t i = 0; i < group->count; i++) {
+    pvm_worker *other = &group->workers[(first + i) % group->count];
+    uint64_t oldest = pvm_queue_oldest(&other->queue);
     if (oldest == UINT64_MAX || oldest + PATIENCE_NS > now) continue;
-    pvm_invocation *invocation = pvm_ring_pop(&other->queue);
+    pvm_invocation *invocation = pvm_queue_pop(&other->queue);
     if (invocation != NULL) return invocation;
   }
   return NULL;
+}
+
+/* Regular workers help other lanes; one of them never helps the low lane. */
+static pvm_invocation *help(pvm_thread *t) {
+  pvm_worker *w = t->worker;
+  pvm_group *own = w->group;
+  if (own->lane != PVM_LANE_REGULAR) return NULL;
+  pvm_group *core = atomic_load(&own->beside[PVM_LANE_CORE]);
+  pvm_invocation *invocation = core != NULL ? steal(core, w->index) : NULL;
+  if (invocation != NULL) return invocation;
+  pvm_group *low = atomic_load(&own->beside[PVM_LANE_LOW]);
+  if (low == NULL || own->count < 2) return NULL;
+  t->helping = atomic_fetch_add(&own->helping, 1) < own->count - 1 &&
+               (invocation = steal(low, w->index)) != NULL;
+  if (!t->helping) atomic_fetch_sub(&own->helping, 1);
+  return invocation;
 }
 
 /* Look at the own queue for spin_us. */
@@ -285,7 +301,7 @@ static pvm_invocation *watch(pvm_worker *w) {
   atomic_store(&w->looking, 1);
   do {
     for (int i = 0; i < 64 && invocation == NULL; i++) {
-      invocation = pvm_ring_pop(&w->queue);
+      invocation = pvm_queue_pop(&w->queue);
       pvm_spin();
     }
   } while (invocation == NULL && pvm_now() < until);
@@ -294,10 +310,12 @@ static pvm_invocation *watch(pvm_worker *w) {
 }
 
 /* Own work while it lasts; after a while without any, others'. */
-static pvm_invocation *look(pvm_worker *w) {
-  pvm_invocation *invocation = pvm_ring_pop(&w->queue);
+static pvm_invocation *look(pvm_thread *t) {
+  pvm_worker *w = t->worker;
+  pvm_invocation *invocation = pvm_queue_pop(&w->queue);
   if (invocation == NULL) invocation = watch(w);
-  return invocation != NULL ? invocation : steal(w);
+  if (invocation == NULL) invocation = steal(w->group, w->index + 1);
+  return invocation != NULL ? invocation : help(t);
 }
 
 static int is_over(pvm_thread *t) {
@@ -305,19 +323,32 @@ static int is_over(pvm_thread *t) {
          atomic_load_explicit(&t->dismissed, memory_order_relaxed);
 }
 
+static int has_queued(pvm_group *group) {
+  for (uint32_t i = 0; group != NULL && i < group->count; i++)
+    if (pvm_queue_count(&group->workers[i].queue) != 0) return 1;
+  return 0;
+}
+
+/* Is there work that this thread may take when it has waited long enough? */
+static int may_have_work_soon(pvm_group *group) {
+  if (has_queued(group)) return 1;
+  if (group->lane != PVM_LANE_REGULAR) return 0;
+  return has_queued(atomic_load(&group->beside[PVM_LANE_CORE])) ||
+         (atomic_load(&group->helping) + 1 < group->count &&
+          has_queued(atomic_load(&group->beside[PVM_LANE_LOW])));
+}
+
 static void sleep_until_rung(pvm_thread *t) {
   pvm_worker *w = t->worker;
   uint32_t ticket = pvm_park_ticket(&w->park);
   if (t->swept != atomic_load(&w->executor->withdrawals) || is_over(t) ||
-      pvm_ring_count(&w->queue) != 0) {
+      pvm_queue_count(&w->queue) != 0) {
     pvm_park_leave(&w->park);
     return;
   }
   pvm_vm_leave(); /* an interpreter is not held while nothing runs in it */
-  int queued = 0;
-  for (uint32_t i = 0; i < w->group->count && !queued; i++)
-    queued = pvm_ring_count(&w->group->workers[i].queue) != 0;
-  pvm_park_sleep(&w->park, ticket, queued ? PATIENCE_NS : PVM_FOREVER);
+  int soon = may_have_work_soon(w->group);
+  pvm_park_sleep(&w->park, ticket, soon ? PATIENCE_NS : PVM_FOREVER);
 }
 
 /* ---- The thread --------------------------------------------------------- */
@@ -338,8 +369,12 @@ static int begin(pvm_thread *t) {
 /* One turn: some work, or some chore, or a nap. 0 if the thread was given up over it. */
 static int turn(pvm_thread *t) {
   pvm_worker *w = t->worker;
-  pvm_invocation *invocation = look(w);
+  pvm_invocation *invocation = look(t);
   if (invocation != NULL && !run(t, invocation)) return 0;
+  if (t->helping) {
+    t->helping = 0;
+    atomic_fetch_sub(&w->group->helping, 1);
+  }
   if (t->swept != atomic_load_explicit(&w->executor->withdrawals, memory_order_relaxed) &&
       !sweep(t))
     return 0;

@@ -27,6 +27,7 @@ typedef struct pvm_thread {
   _Atomic int dismissed; /* end at once: nothing was ever asked of it */
   _Atomic int ended;     /* it may be joined and freed */
   pvm_run run;
+  int helping;   /* it runs the low lane's work for a regular worker, and counts as doing so */
   pvm_vm *unfit; /* could not be loaded, and is to be retired after the run */
   pvm_pool pool;
   pvm_seat *oldest; /* seats in use, least recently used first */

@@ -24,7 +24,7 @@ void pvm_worker_settle(pvm_worker *worker, pvm_invocation *invocation) {
 }
 
 void pvm_worker_cancel_queue(pvm_worker *worker) {
-  for (pvm_invocation *rest; (rest = pvm_ring_pop(&worker->queue)) != NULL;) {
+  for (pvm_invocation *rest; (rest = pvm_queue_pop(&worker->queue)) != NULL;) {
     atomic_fetch_add_explicit(&rest->task->running, 1, memory_order_relaxed);
     rest->completion.outcome = PVM_CANCELLED;
     rest->completion.worker = pvm_worker_number(worker);

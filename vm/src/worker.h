@@ -3,7 +3,7 @@
 #define PVM_WORKER_H
 
 #include "park.h"
-#include "ring.h"
+#include "queue.h"
 #include "thread.h"
 
 struct pvm_executor;
@@ -13,7 +13,8 @@ typedef struct pvm_worker {
   struct pvm_executor *executor;
   struct pvm_group *group;
   uint32_t index; /* in its group */
-  pvm_ring queue; /* of pvm_invocation */
+  uint32_t seat;  /* its number among those who may run the same tasks: see pvm_task_seat */
+  pvm_queue queue;
   pvm_park park;
   _Atomic int looking; /* its thread is awake and without work: it takes the next at once */
   _Atomic(pvm_thread *) thread;

@@ -1,0 +1,41 @@
+/* queue.h - what waits for a worker, in the order in which it is to run.
+**
+** By priority, then deadline, then arrival; and waiting counts: each step of priority is
+** worth PVM_PRIORITY_STEP_NS of it, so nothing waits for ever. The order of two invocations
+** never changes while they wait, which makes it a plain key:
+**
+**   (arrival / step - priority, deadline, arrival), smallest first
+**
+** Most invocations have priority 0 and no deadline: these go through a lock-free ring, in
+** the order of arrival. The others go through a heap under a lock of this queue alone.
+** Any thread may push and pop.
+*/
+#ifndef PVM_QUEUE_H
+#define PVM_QUEUE_H
+
+#include <pthread.h>
+
+#include "invocation.h"
+#include "ring.h"
+
+typedef struct pvm_queue {
+  pvm_ring plain;
+  pthread_mutex_t lock; /* of the heap */
+  pvm_invocation **heap;
+  size_t cap;
+  _Atomic size_t count; /* in the heap */
+} pvm_queue;
+
+/* 0, or -1 without memory. At most `capacity` invocations are ever in it. */
+int pvm_queue_init(pvm_queue *queue, size_t capacity);
+void pvm_queue_free(pvm_queue *queue);
+/* Without memory for the heap, an invocation takes its place by arrival alone. */
+void pvm_queue_push(pvm_queue *queue, pvm_invocation *invocation);
+/* NULL when empty. */
+pvm_invocation *pvm_queue_pop(pvm_queue *queue);
+/* Guesses while others push and pop: how many; and when the next was accepted, PVM_NEVER
+** for none. */
+size_t pvm_queue_count(pvm_queue *queue);
+uint64_t pvm_queue_oldest(pvm_queue *queue);
+
+#endif
