@@ -6,11 +6,11 @@ import difflib
 import keyword
 import re
 import tomllib
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
-from polyvm.host import durations, sizes
+from polyvm.host import breakers, durations, sizes
 from polyvm.host.errors import ManifestError
 
 FILE_NAME = "task.toml"
@@ -38,18 +38,21 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one invocation may use up; what goes over is stopped. None: no limit.
+    """What one invocation may use up, and how many there may be. None: no limit.
 
-    Written as durations ("500ms", "2s") and a size ("64MB").
+    Written as durations ("500ms", "2s"), a size ("64MB") and numbers.
     """
 
     deadline: str | None = None  # from acceptance to the end
     timeout: str | None = None  # of the run, from its start
     cpu: str | None = None  # processor time of the run
     memory: str | None = None  # of a VM that holds the task
+    running: Annotated[int, msgspec.Meta(ge=1, le=2**31)] | None = None  # at once
+    rate: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None  # accepted a second
+    burst: Annotated[int, msgspec.Meta(ge=1, le=2**31)] = 1  # accepted at once after a pause
 
     @property
-    def amounts(self) -> dict[str, int]:
+    def amounts(self) -> dict[str, Any]:
         """The same in nanoseconds and bytes, 0 for no limit, as polyvm.vm.Limits names them."""
 
         def time(text: str | None) -> int:
@@ -60,6 +63,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "timeout_ns": time(self.timeout),
             "cpu_ns": time(self.cpu),
             "memory_bytes": sizes.parse(self.memory) if self.memory is not None else 0,
+            "max_running": self.running or 0,
+            "rate": self.rate or 0.0,
+            "burst": self.burst,
         }
 
 
@@ -71,8 +77,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     entry: str
     description: str = ""
     lane: str = "regular"
+    priority: Annotated[int, msgspec.Meta(ge=-100, le=100)] = 0
     events: tuple[str, ...] | None = None
     limits: Limits = Limits()
+    breaker: breakers.Rules = breakers.Rules()
     permissions: Permissions = Permissions()
 
     @property
@@ -157,12 +165,14 @@ def check(manifest: Manifest, where: str) -> None:
             "event, or leave the field out to take every line"
         )
     _check_limits(manifest.limits, where)
+    breakers.policy(manifest.breaker, where)
     for kind, paths in msgspec.structs.asdict(manifest.permissions).items():
         _check_paths(kind, paths, where)
 
 
 def _check_limits(limits: Limits, where: str) -> None:
-    for name, text in msgspec.structs.asdict(limits).items():
+    for name in ("deadline", "timeout", "cpu", "memory"):
+        text = getattr(limits, name)
         if text is None:
             continue
         parse, least = (sizes.parse, MIN_MEMORY) if name == "memory" else (durations.parse, 10**6)

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from shlex import quote
 
+from polyvm.host.durable import sync_folder
 from polyvm.host.errors import KeyFileError, WriteError
 
 MAX_BYTES = 16 * 1024
@@ -117,12 +118,3 @@ def create(path: Path, content: bytes | bytearray, *, private: bool, after: int 
             with contextlib.suppress(OSError):
                 Path(part).unlink()
     return True
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in the folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,8 +6,6 @@ old. So what cannot be read is an error, never a new beginning, and what is reco
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import time
 from pathlib import Path
@@ -15,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from polyvm.host import durable
 from polyvm.host.errors import RollbackError, StateFileError
-from polyvm.host.sealing.files import sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _FILE = "sequences.json"
 _FORMAT = 1
@@ -89,7 +87,7 @@ class History:
         ``created`` also raises the latest time seen, unless it is more than a day ahead: then it
         is the sealing machine's clock that is wrong.
         """
-        with self._locked():
+        with durable.locked(self.folder):
             state = self._read()
             self._check(state, name, sequence, digest)
             now = max(state.latest, int(clock()))
@@ -99,7 +97,8 @@ class History:
                 return
             state.tasks[name] = mark
             state.latest = latest
-            self._write(state)
+            content = msgspec.json.format(msgspec.json.encode(state), indent=1)
+            durable.replace(self._path, content + b"\n")
 
     def now(self, clock: Callable[[], float] = time.time) -> float:
         """Return the time, never earlier than any seen before, though the clock be set back."""
@@ -138,49 +137,6 @@ class History:
             raise StateFileError(
                 f"{self._path}: not the state as polyvm writes it ({error}); restore it from a "
                 "copy, or delete it to let older bundles in once more"
-            ) from None
-
-    def _write(self, state: _State) -> None:
-        """Put the new state in place of the old, whole or not at all. Call it with the lock."""
-        content = memoryview(msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
-        part = self._path.with_suffix(".new")  # one name: no leftovers pile up
-        try:
-            try:
-                # Not truncated while another name may lead to it: a link in its place is replaced.
-                part.unlink(missing_ok=True)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-                with os.fdopen(os.open(part, flags, 0o600), "wb", buffering=0) as file:
-                    while content:
-                        content = content[file.write(content) :]
-                    os.fsync(file.fileno())
-                part.replace(self._path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    part.unlink()
-                raise
-            sync_folder(self.folder)
-        except OSError as error:
-            raise StateFileError(
-                f"{self._path}: cannot be written: {error.strerror or error}; the old state is kept"
-            ) from None
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep other processes and threads from writing. A killed process gives the lock back."""
-        try:
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            self.folder.mkdir(mode=0o700, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-            descriptor = os.open(self.folder / "lock", flags, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise StateFileError(
-                f"{self.folder}: cannot be used: {error.strerror or error}; name a folder that can "
-                "be written, with --state"
             ) from None
 
 

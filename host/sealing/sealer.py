@@ -18,11 +18,11 @@ from typing import IO
 from nacl import bindings as sodium
 
 from polyvm.host import bundle, packer
+from polyvm.host.durable import sync_folder
 from polyvm.host.errors import BundleError, PackError, WriteError
 from polyvm.host.manifest import Manifest
 from polyvm.host.sealing import content
 from polyvm.host.sealing.content import Plan
-from polyvm.host.sealing.files import sync_folder
 from polyvm.host.sealing.format import (
     CHUNK_BYTES,
     MAX_CONTENT_BYTES,

@@ -30,15 +30,20 @@ def test_all_fields() -> None:
 
 
 def test_limits() -> None:
-    table = '{deadline = "2s", timeout = "500ms", cpu = "1m", memory = "64MiB"}'
+    table = 'deadline = "2s", timeout = "500ms", cpu = "1m", memory = "64MiB"'
+    table = f"{{{table}, running = 2, rate = 100, burst = 5}}"
     parsed = manifest.parse(text(limits=table), "f")
     assert parsed.limits.amounts == {
         "deadline_ns": 2 * 10**9,
         "timeout_ns": 500 * 10**6,
         "cpu_ns": 60 * 10**9,
         "memory_bytes": 2**26,
+        "max_running": 2,
+        "rate": 100.0,
+        "burst": 5,
     }
-    assert set(manifest.parse(text(), "f").limits.amounts.values()) == {0}
+    none = manifest.parse(text(), "f").limits.amounts
+    assert {key for key, value in none.items() if value} == {"burst"}
 
 
 def test_permissions() -> None:
@@ -66,6 +71,11 @@ def test_permissions() -> None:
         (text(limits='{memory = "1MB"}'), "limits.memory '1MB' is too little to run anything"),
         (text(limits='{memory = "1MX"}'), "limits.memory '1MX' must be a number and one of B"),
         (text(limits="{timeout = 5}"), "field 'limits.timeout': expected `str | null`, got `int`"),
+        (text(limits="{rate = 0}"), "field 'limits.rate': expected `float` > 0.0"),
+        (text(limits="{running = 0}"), "field 'limits.running': expected `int` >= 1"),
+        (text(priority="101"), "field 'priority': expected `int` <= 100"),
+        (text(breaker='{open = "0s"}'), "f: breaker.open '0s' would let the task go on at once"),
+        (text(breaker="{rate = 101}"), "field 'breaker.rate': expected `int` <= 100"),
         (text(limits='{time = "5s"}'), "unknown field `time`"),
         (text(name=""), "f: field 'name' is missing; add name = \"session-features\""),
         (text(entry=""), "f: field 'entry' is missing"),

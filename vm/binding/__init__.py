@@ -5,11 +5,13 @@ Payloads and results are MessagePack bytes. Calls that wait release the host's G
 """
 
 from .errors import (
+    BreakerOpen,
     BytecodeError,
     DecodeError,
     EntryError,
     ForkedError,
     QueueFull,
+    RateLimited,
     StateError,
     UnknownTask,
     VmError,
@@ -23,6 +25,7 @@ from .memory import Memory, protect_process, wipe
 from .program import Module, Program
 
 __all__ = [
+    "BreakerOpen",
     "BytecodeError",
     "Completion",
     "DecodeError",
@@ -38,6 +41,7 @@ __all__ = [
     "Outcome",
     "Program",
     "QueueFull",
+    "RateLimited",
     "StateError",
     "TaskStats",
     "ThreadStats",

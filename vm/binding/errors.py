@@ -16,6 +16,10 @@ class VmError(Exception):
         self.traceback = traceback
 
 
+class BreakerOpen(VmError):
+    """The task failed too often and rests for a while; the sentence says for how long."""
+
+
 class BytecodeError(VmError):
     """A module's code is damaged, or no compiler of this release made it."""
 
@@ -34,6 +38,10 @@ class ForkedError(VmError):
 
 class QueueFull(VmError):
     """No place for another invocation: collect completions first, or shed load."""
+
+
+class RateLimited(VmError):
+    """More invocations than the task's rate allows."""
 
 
 class StateError(VmError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from types import TracebackType
@@ -85,12 +85,17 @@ class Limits:
 
     deadline_ns: from acceptance to the end. timeout_ns: of one run. cpu_ns: processor time
     of one run. memory_bytes: of each of its VMs, at least 4 MiB.
+    max_running: invocations at once, the others wait. rate: accepted a second, beyond which
+    RateLimited; burst: accepted at once when none came for a while.
     """
 
     deadline_ns: int = 0
     timeout_ns: int = 0
     cpu_ns: int = 0
     memory_bytes: int = 0
+    max_running: int = 0
+    rate: float = 0.0
+    burst: int = 0
 
 
 def _options(deadline_ns: int, priority: int) -> Any:
@@ -188,10 +193,12 @@ class Executor:
         limits: Limits | None = None,
         *,
         priority: int = 0,
+        breaker: Mapping[str, int] | None = None,
     ) -> int:
         """Take in one version of a task; returns its id.
 
         priority: -100 to 100; each step is worth 100 ms of waiting within the lane.
+        breaker: when to open, as the fields of pvm_breaker_policy; None: never by itself.
 
         Raises VmError if a path of the program's permissions cannot be opened.
         """
@@ -200,6 +207,8 @@ class Executor:
         lib.pvm_task_config_init(config)
         config.lane = lane
         config.priority = priority
+        if breaker is not None:
+            config.breaker = dict(breaker)
         for name, value in asdict(limits or Limits()).items():
             setattr(config, name, value)
         return check(lib.pvm_task_add(self._handle(), program.handle, config, err), err)
@@ -217,12 +226,16 @@ class Executor:
         deadline_ns: int = 0,
         priority: int = 0,
     ) -> None:
-        """Accept one invocation, or raise QueueFull, UnknownTask or StateError.
+        """Accept one invocation.
+
+        Or raise QueueFull, BreakerOpen, RateLimited, UnknownTask or StateError.
 
         deadline_ns: from now to its end; priority: -100 to 100. 0 leaves the task's own.
         """
         options = _options(deadline_ns, priority)
-        check(lib.pvm_submit(self._handle(), task, tag, payload, len(payload), options))
+        self._accepted(
+            task, lib.pvm_submit(self._handle(), task, tag, payload, len(payload), options)
+        )
 
     def submit_many(self, task: int, payloads: Sequence[bytes], first_tag: int = 0) -> int:
         """Accept as many as there is room for, in order; returns how many.
@@ -230,10 +243,11 @@ class Executor:
         Tags count up from first_tag. QueueFull if there is room for none.
         """
         ends = ffi.new("size_t[]", list(accumulate(map(len, payloads))))
-        return check(
+        return self._accepted(
+            task,
             lib.pvm_submit_many(
                 self._handle(), task, first_tag, b"".join(payloads), ends, len(payloads), ffi.NULL
-            )
+            ),
         )
 
     def collect(self, max: int = 1024, timeout_ms: int = 100) -> list[Completion]:
@@ -251,7 +265,9 @@ class Executor:
         """Submit and wait for the result."""
         raw = ffi.new("pvm_completion *")
         options = _options(deadline_ns, priority)
-        check(lib.pvm_invoke(self._handle(), task, payload, len(payload), options, raw))
+        self._accepted(
+            task, lib.pvm_invoke(self._handle(), task, payload, len(payload), options, raw)
+        )
         return _completion(raw[0])
 
     def stats(self, task: int) -> TaskStats:
@@ -259,6 +275,33 @@ class Executor:
         raw = ffi.new("pvm_task_stats *")
         check(lib.pvm_task_stats_get(self._handle(), task, raw))
         return TaskStats(raw.accepted, raw.finished, raw.failed, raw.running, raw.vms, raw.bytes)
+
+    def _accepted(self, task: int, status: int) -> int:
+        """`status` if it is no error; a breaker's refusal comes with its reason."""
+        if status != lib.PVM_E_BREAKER:
+            return check(status)
+        why = ffi.new("char[]", ERR_MAX)
+        lib.pvm_task_breaker_explain(self._handle(), task, why)
+        return check(status, why)
+
+    def breaker(self, task: int) -> Any:
+        """Return the task's circuit breaker as a pvm_breaker_snapshot."""
+        snapshot = ffi.new("pvm_breaker_snapshot *")
+        check(lib.pvm_task_breaker_read(self._handle(), task, snapshot))
+        return snapshot[0]
+
+    def restore_breaker(self, task: int, fields: Mapping[str, Any]) -> None:
+        """Go on where an earlier process stood, given the fields of a pvm_breaker_snapshot."""
+        snapshot = ffi.new("pvm_breaker_snapshot *", dict(fields))
+        check(lib.pvm_task_breaker_restore(self._handle(), task, snapshot))
+
+    def force_breaker(self, task: int, hold: int) -> None:
+        """An operator's order, a pvm_breaker_hold: 0 as the rules say, 1 open, 2 closed."""
+        check(lib.pvm_task_breaker_force(self._handle(), task, hold))
+
+    def note_crash(self, task: int) -> None:
+        """Tell the task's breaker of an invocation that ended with an earlier process."""
+        check(lib.pvm_task_breaker_crashed(self._handle(), task))
 
     def threads(self) -> ThreadStats:
         """Count the worker threads, and those that were given up."""

@@ -65,6 +65,8 @@ _ERRORS: dict[int, type[errors.VmError]] = {
     lib.PVM_E_FULL: errors.QueueFull,
     lib.PVM_E_UNKNOWN: errors.UnknownTask,
     lib.PVM_E_BYTECODE: errors.BytecodeError,
+    lib.PVM_E_BREAKER: errors.BreakerOpen,
+    lib.PVM_E_RATE: errors.RateLimited,
 }
 
 

@@ -65,7 +65,9 @@ typedef enum pvm_status {
   PVM_E_UNKNOWN = -10, /* no such task */
   PVM_E_COMPILE = -11, /* source text does not compile (toolchain flavour) */
   PVM_E_OS = -12,      /* a system call failed; `err` names it */
-  PVM_E_BYTECODE = -13 /* a module's code is damaged or of another compiler */
+  PVM_E_BYTECODE = -13, /* a module's code is damaged or of another compiler */
+  PVM_E_BREAKER = -14, /* the task's circuit breaker is open: it failed too often */
+  PVM_E_RATE = -15     /* more invocations than the task's rate allows */
 } pvm_status;
 
 /* How an invocation ended. The host and the documents use the same words. */
@@ -245,6 +247,73 @@ typedef struct pvm_executor_stats {
 
 PVM_API int pvm_executor_stats_get(pvm_executor *executor, pvm_executor_stats *stats);
 
+/* ---- Circuit breakers --------------------------------------------------- */
+
+/* A task that keeps failing rests a while: its breaker opens, and refuses its invocations; after
+** a cool-down it is half-open and lets a few trials in. The first trial that succeeds closes
+** it, one that fails opens it again for twice as long. It belongs to the task's name: a new
+** version begins with a closed one. */
+#define PVM_BREAKER_CRASHES_MAX 16 /* the latest crashes that are remembered */
+#define PVM_BREAKER_WINDOW_MIN 1000000u
+
+typedef enum pvm_breaker_state {
+  PVM_BREAKER_CLOSED = 0,
+  PVM_BREAKER_OPEN = 1,
+  PVM_BREAKER_HALF_OPEN = 2
+} pvm_breaker_state;
+
+/* What an operator says; it stands above the rules until PVM_BREAKER_AUTO. */
+typedef enum pvm_breaker_hold {
+  PVM_BREAKER_AUTO = 0,
+  PVM_BREAKER_HOLD_OPEN = 1,
+  PVM_BREAKER_HOLD_CLOSED = 2
+} pvm_breaker_hold;
+
+typedef enum pvm_breaker_reason {
+  PVM_BREAKER_NONE = 0, /* closed */
+  PVM_BREAKER_CONSECUTIVE = 1,
+  PVM_BREAKER_RATE = 2,
+  PVM_BREAKER_TIMEOUTS = 3,
+  PVM_BREAKER_CRASHES = 4,
+  PVM_BREAKER_OPERATOR = 5
+} pvm_breaker_reason;
+
+/* Failures are failed, timed_out, over_quota and crashed; cancelled and rejected do not count.
+** 0 switches a rule off. All zeros: it opens for operators only. */
+typedef struct pvm_breaker_policy {
+  uint32_t consecutive;  /* failures in a row */
+  uint32_t rate_percent; /* of the calls in the window that fail, looked at when one does */
+  uint32_t min_calls;    /* in the window, for the rate to mean anything */
+  uint32_t timeouts;     /* timed_out in a row, anything else between breaks the row */
+  uint32_t crashes;      /* within crash_window_ns, successes or not; to PVM_BREAKER_CRASHES_MAX */
+  uint32_t trials;       /* let in at a time when half-open; at least 1 if a rule is on */
+  uint64_t window_ns;    /* of the rate; at least PVM_BREAKER_WINDOW_MIN if that rule is on */
+  uint64_t crash_window_ns; /* 0: since the version came */
+  uint64_t open_ns;         /* the first cool-down; at least 1 if a rule is on */
+  uint64_t max_open_ns;     /* the longest; at least open_ns */
+  uint64_t trial_wait_ns;   /* trials that are not back after this are given up; 0: never */
+} pvm_breaker_policy;
+
+/* What a reader sees, and what is kept over a restart. Durations, for clocks start anew. */
+typedef struct pvm_breaker_snapshot {
+  uint32_t state;           /* pvm_breaker_state */
+  uint32_t hold;            /* pvm_breaker_hold */
+  uint32_t reason;          /* pvm_breaker_reason: why it is not closed */
+  uint32_t changes;         /* as pvm_breaker_changes */
+  uint32_t failures;        /* in a row; when open, those that opened it */
+  uint32_t timeouts;        /* in a row */
+  uint32_t trials;          /* out now */
+  uint32_t openings;        /* without a success in between: each doubles the cool-down */
+  uint64_t opened;          /* openings ever */
+  uint64_t refused;         /* by this process */
+  uint64_t age_ns;          /* of the state */
+  uint64_t remaining_ns;    /* of the cool-down; 0 unless open by a rule */
+  uint64_t window_calls;    /* 0 unless the rule of the rate is on */
+  uint64_t window_failures; /* of these */
+  uint32_t crashes;         /* remembered, latest last */
+  uint64_t crash_age_ns[PVM_BREAKER_CRASHES_MAX];
+} pvm_breaker_snapshot;
+
 /* How a task's invocations are treated. Where nothing else is said, 0 is "no limit".
 **
 ** What goes over a limit is stopped step by step: `polyvm.Interrupted`, which is no
@@ -259,6 +328,10 @@ typedef struct pvm_task_config {
   uint64_t timeout_ns;   /* of one run, from its start; loading counts */
   uint64_t cpu_ns;       /* processor time of one run */
   uint64_t memory_bytes; /* of each VM of the task; at least PVM_MEMORY_MIN */
+  uint32_t max_running;  /* at once; the others wait */
+  uint32_t burst;        /* accepted at once when none came for a while; 0: 1 */
+  double rate;           /* accepted a second, beyond which PVM_E_RATE */
+  pvm_breaker_policy breaker;
 } pvm_task_config;
 
 PVM_API void pvm_task_config_init(pvm_task_config *config);
@@ -268,6 +341,18 @@ PVM_API void pvm_task_config_init(pvm_task_config *config);
 ** permissions cannot be opened, or there is no room for another group of workers. */
 PVM_API int64_t pvm_task_add(pvm_executor *executor, pvm_program *program,
                              const pvm_task_config *config, char *err);
+PVM_API int pvm_task_breaker_read(pvm_executor *executor, int64_t task,
+                                  pvm_breaker_snapshot *snapshot);
+/* Go on where an earlier process stood; before the task's first invocation. PVM_E_INVALID for
+** numbers that pvm_task_breaker_read does not write. */
+PVM_API int pvm_task_breaker_restore(pvm_executor *executor, int64_t task,
+                                     const pvm_breaker_snapshot *snapshot);
+/* An operator's order. PVM_BREAKER_AUTO begins closed. */
+PVM_API int pvm_task_breaker_force(pvm_executor *executor, int64_t task, pvm_breaker_hold hold);
+/* An invocation of it ended with an earlier process. */
+PVM_API int pvm_task_breaker_crashed(pvm_executor *executor, int64_t task);
+/* Why PVM_E_BREAKER, in one sentence; text has PVM_ERR_MAX bytes. */
+PVM_API int pvm_task_breaker_explain(pvm_executor *executor, int64_t task, char *text);
 /* Refuse new work for the task; what was accepted still runs, then its VMs retire. */
 PVM_API int pvm_task_withdraw(pvm_executor *executor, int64_t task);
 

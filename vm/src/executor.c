@@ -143,6 +143,7 @@ void pvm_task_config_init(pvm_task_config *config) {
 
 static int is_valid_config(const pvm_task_config *config) {
   return config->lane >= PVM_LANE_CORE && config->lane <= PVM_LANE_LOW &&
+         pvm_breaker_is_valid(&config->breaker) && config->rate >= 0 && config->rate <= 1e9 &&
          config->priority >= -PVM_PRIORITY_MAX && config->priority <= PVM_PRIORITY_MAX &&
          (config->memory_bytes == 0 || config->memory_bytes >= PVM_MEMORY_MIN);
 }
@@ -231,6 +232,48 @@ int pvm_task_stats_get(pvm_executor *executor, int64_t id, pvm_task_stats *stats
   return PVM_OK;
 }
 
+/* ---- Breakers ----------------------------------------------------------- */
+
+static pvm_breaker *breaker_of(pvm_executor *executor, int64_t id) {
+  pvm_task *task = executor ? pvm_task_table_get(&executor->tasks, id) : NULL;
+  return task != NULL ? task->breaker : NULL;
+}
+
+int pvm_task_breaker_read(pvm_executor *executor, int64_t id, pvm_breaker_snapshot *snapshot) {
+  pvm_breaker *breaker = breaker_of(executor, id);
+  if (breaker == NULL) return PVM_E_UNKNOWN;
+  pvm_breaker_read(breaker, pvm_now(), snapshot);
+  return PVM_OK;
+}
+
+int pvm_task_breaker_restore(pvm_executor *executor, int64_t id,
+                             const pvm_breaker_snapshot *snapshot) {
+  pvm_breaker *breaker = breaker_of(executor, id);
+  return breaker != NULL ? pvm_breaker_restore(breaker, pvm_now(), snapshot) : PVM_E_UNKNOWN;
+}
+
+int pvm_task_breaker_force(pvm_executor *executor, int64_t id, pvm_breaker_hold hold) {
+  pvm_breaker *breaker = breaker_of(executor, id);
+  if (breaker == NULL) return PVM_E_UNKNOWN;
+  if (hold < PVM_BREAKER_AUTO || hold > PVM_BREAKER_HOLD_CLOSED) return PVM_E_INVALID;
+  pvm_breaker_force(breaker, pvm_now(), hold);
+  return PVM_OK;
+}
+
+int pvm_task_breaker_crashed(pvm_executor *executor, int64_t id) {
+  pvm_breaker *breaker = breaker_of(executor, id);
+  if (breaker == NULL) return PVM_E_UNKNOWN;
+  pvm_breaker_note(breaker, pvm_now(), PVM_BREAKER_NO_TOKEN, PVM_CRASHED);
+  return PVM_OK;
+}
+
+int pvm_task_breaker_explain(pvm_executor *executor, int64_t id, char *text) {
+  pvm_breaker *breaker = breaker_of(executor, id);
+  if (breaker == NULL) return PVM_E_UNKNOWN;
+  pvm_breaker_explain(breaker, pvm_now(), text, PVM_ERR_MAX);
+  return PVM_OK;
+}
+
 /* ---- Accepting ---------------------------------------------------------- */
 
 /* Take places in the lane for up to `wanted` invocations; returns how many there were. */
@@ -274,23 +317,32 @@ static uint64_t deadline_of(const pvm_task *task, const pvm_submit_options *opti
   return span == 0 || span > PVM_NEVER - now ? PVM_NEVER : now + span;
 }
 
-static pvm_invocation *make(pvm_task *task, uint64_t tag, const void *payload, size_t len,
-                            const pvm_submit_options *options) {
-  if (len > PTRDIFF_MAX / 2) return NULL;
-  pvm_invocation *invocation = malloc(sizeof *invocation + len);
-  if (invocation == NULL) return NULL;
+/* An invocation that rate and breaker let in. */
+static int make(pvm_task *task, uint64_t tag, const void *payload, size_t len,
+                const pvm_submit_options *options, pvm_invocation **out) {
+  uint64_t now = pvm_now();
+  if (!pvm_task_rate_admits(task, now)) return PVM_E_RATE;
+  uint64_t token = pvm_breaker_admit(task->breaker, now);
+  if (token == PVM_BREAKER_NO_TOKEN) return PVM_E_BREAKER;
+  pvm_invocation *invocation = len > PTRDIFF_MAX / 2 ? NULL : malloc(sizeof *invocation + len);
+  if (invocation == NULL) {
+    pvm_breaker_note(task->breaker, now, token, PVM_REJECTED);
+    return PVM_E_NOMEM;
+  }
   memset(invocation, 0, sizeof *invocation);
   invocation->completion.tag = tag;
   invocation->completion.task = task->id;
   invocation->task = task;
+  invocation->token = token;
   atomic_init(&invocation->references, 1);
-  invocation->accepted_ns = pvm_now();
-  invocation->deadline_ns = deadline_of(task, options, invocation->accepted_ns);
+  invocation->accepted_ns = now;
+  invocation->deadline_ns = deadline_of(task, options, now);
   invocation->priority =
       options != NULL && options->priority != 0 ? options->priority : task->config.priority;
   invocation->len = len;
   if (len != 0) memcpy(invocation->payload, payload, len);
-  return invocation;
+  *out = invocation;
+  return PVM_OK;
 }
 
 /* Home first: there the task's VM is warm. When home is behind, whoever is shorter of
@@ -333,6 +385,16 @@ static void wake(pvm_worker *w) {
   if (wake_one(w->group, w->index + 1)) return;
   pvm_group *helpers = atomic_load(&w->group->beside[PVM_LANE_REGULAR]);
   if (helpers != NULL) wake_one(helpers, 0);
+}
+
+/* To a worker, or into the task's backlog. */
+static void dispatch(pvm_invocation *invocation) {
+  if (pvm_task_dispatch(invocation->task, invocation)) wake(enqueue(invocation));
+}
+
+void pvm_executor_dispatch_next(pvm_task *task) {
+  pvm_invocation *next = pvm_task_dispatch_next(task);
+  if (next != NULL) wake(enqueue(next));
 }
 
 static int find(pvm_executor *executor, int64_t id, pvm_task **task) {
@@ -378,18 +440,19 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
   uint32_t done = 0;
   for (; done < n; done++) {
     const unsigned char *payload = (const unsigned char *)payloads + start;
-    pvm_invocation *invocation = make(task, first_tag + done, payload, ends[done] - start, options);
-    if (invocation == NULL) break;
+    pvm_invocation *invocation;
+    status = make(task, first_tag + done, payload, ends[done] - start, options, &invocation);
+    if (status != PVM_OK) break;
     start = ends[done];
-    wake(enqueue(invocation)); /* each: workers sleep between two pushes */
+    dispatch(invocation); /* each: workers sleep between two pushes */
   }
-  if (done < n) { /* no memory for the rest */
+  if (done < n) { /* the rest is refused */
     atomic_fetch_sub(&task->accepted, n - done);
     count_down(executor, n - done);
     return_places(executor, lane, n - done);
     if (pvm_task_over(task)) settle(executor, task);
   }
-  return done > 0 ? (int64_t)done : PVM_E_NOMEM;
+  return done > 0 ? (int64_t)done : status;
 }
 
 /* ---- Results ------------------------------------------------------------ */
@@ -537,15 +600,19 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
   if (completion == NULL || (payload == NULL && len != 0)) return PVM_E_INVALID;
   if (options != NULL && abs(options->priority) > PVM_PRIORITY_MAX) return PVM_E_INVALID;
   if (take_places(executor, task->config.lane, 1) == 0) return PVM_E_FULL;
-  pvm_invocation *invocation = make(task, 0, payload, len, options);
-  status = invocation == NULL ? PVM_E_NOMEM : admit(executor, task, 1);
+  pvm_invocation *invocation = NULL;
+  status = admit(executor, task, 1);
+  if (status == PVM_OK && (status = make(task, 0, payload, len, options, &invocation)) != PVM_OK) {
+    atomic_fetch_sub(&task->accepted, 1);
+    count_down(executor, 1);
+    if (pvm_task_over(task)) settle(executor, task);
+  }
   if (status != PVM_OK) {
     return_places(executor, task->config.lane, 1);
-    free(invocation);
     return status;
   }
   invocation->waited_for = 1;
-  wake(enqueue(invocation));
+  dispatch(invocation);
   wait_for(executor, invocation);
   *completion = invocation->completion;
   pvm_invocation_release(invocation);

@@ -34,6 +34,8 @@ struct pvm_executor {
 
 /* For workers: hand an ended invocation to whoever waits for it. */
 void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation);
+/* For workers: an invocation has ended; the next of its task's backlog goes to a worker. */
+void pvm_executor_dispatch_next(pvm_task *task);
 /* For a thread that was given up before it began what it had taken: others take it. */
 void pvm_executor_return(pvm_worker *worker, pvm_invocation *invocation);
 /* For workers: a withdrawn task has run out of work. */

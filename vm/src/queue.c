@@ -21,8 +21,7 @@ static int64_t level(uint64_t accepted_ns, int priority) {
   return (int64_t)(accepted_ns / PVM_PRIORITY_STEP_NS) - priority;
 }
 
-/* Is a to run before b? */
-static int before(const pvm_invocation *a, const pvm_invocation *b) {
+int pvm_invocation_before(const pvm_invocation *a, const pvm_invocation *b) {
   int64_t level_a = level(a->accepted_ns, a->priority),
           level_b = level(b->accepted_ns, b->priority);
   if (level_a != level_b) return level_a < level_b;
@@ -53,7 +52,7 @@ static int push_ordered(pvm_queue *queue, pvm_invocation *invocation) {
   int room = make_room(queue, at);
   if (room) {
     atomic_store(&queue->count, at + 1);
-    while (at > 0 && before(invocation, queue->heap[(at - 1) / 2])) {
+    while (at > 0 && pvm_invocation_before(invocation, queue->heap[(at - 1) / 2])) {
       queue->heap[at] = queue->heap[(at - 1) / 2];
       at = (at - 1) / 2;
     }
@@ -69,8 +68,9 @@ static pvm_invocation *pop_ordered(pvm_queue *queue) {
   size_t count = atomic_load_explicit(&queue->count, memory_order_relaxed) - 1, at = 0;
   pvm_invocation *last = queue->heap[count];
   for (size_t child; (child = 2 * at + 1) < count; at = child) {
-    if (child + 1 < count && before(queue->heap[child + 1], queue->heap[child])) child++;
-    if (!before(queue->heap[child], last)) break;
+    if (child + 1 < count && pvm_invocation_before(queue->heap[child + 1], queue->heap[child]))
+      child++;
+    if (!pvm_invocation_before(queue->heap[child], last)) break;
     queue->heap[at] = queue->heap[child];
   }
   if (count > 0) queue->heap[at] = last;

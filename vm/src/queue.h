@@ -26,6 +26,9 @@ typedef struct pvm_queue {
   _Atomic size_t count; /* in the heap */
 } pvm_queue;
 
+/* Is a to run before b? */
+int pvm_invocation_before(const pvm_invocation *a, const pvm_invocation *b);
+
 /* 0, or -1 without memory. At most `capacity` invocations are ever in it. */
 int pvm_queue_init(pvm_queue *queue, size_t capacity);
 void pvm_queue_free(pvm_queue *queue);

@@ -1,6 +1,7 @@
 /* task.c - see task.h. */
 #include "task.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 void pvm_task_table_init(pvm_task_table *table) {
   pthread_mutex_init(&table->lock, NULL);
   atomic_init(&table->count, 0);
+  table->breakers = NULL;
   for (size_t i = 0; i < PVM_TASKS_CHUNKS; i++) atomic_init(&table->chunks[i], NULL);
 }
 
@@ -33,6 +35,87 @@ pvm_seat *pvm_task_seat(pvm_task *task, uint32_t index, struct pvm_thread *threa
   return seat;
 }
 
+/* ---- Limits ------------------------------------------------------------- */
+
+/* The generic cell rate algorithm: each invocation is due one interval after the one before,
+** and may come early by the burst. */
+int pvm_task_rate_admits(pvm_task *task, uint64_t now) {
+  if (task->config.rate <= 0) return 1;
+  uint64_t interval = (uint64_t)(1e9 / task->config.rate);
+  uint64_t early = interval * (task->config.burst > 1 ? task->config.burst - 1 : 0);
+  uint64_t due = atomic_load_explicit(&task->next_ns, memory_order_relaxed), next;
+  do {
+    if (due > now + early) return 0;
+    next = (due > now ? due : now) + interval;
+  } while (!atomic_compare_exchange_weak(&task->next_ns, &due, next));
+  return 1;
+}
+
+static void backlog_insert(pvm_task *task, pvm_invocation *invocation) {
+  pvm_invocation **at = &task->backlog_first;
+  if (*at != NULL && !pvm_invocation_before(invocation, task->backlog_last))
+    at = &task->backlog_last->next; /* the usual case */
+  while (*at != NULL && !pvm_invocation_before(invocation, *at)) at = &(*at)->next;
+  invocation->next = *at;
+  *at = invocation;
+  if (invocation->next == NULL) task->backlog_last = invocation;
+}
+
+int pvm_task_dispatch(pvm_task *task, pvm_invocation *invocation) {
+  if (task->config.max_running == 0) return 1;
+  pthread_mutex_lock(&task->backlog_lock);
+  int now = task->dispatched < task->config.max_running;
+  if (now) task->dispatched++;
+  else backlog_insert(task, invocation);
+  pthread_mutex_unlock(&task->backlog_lock);
+  return now;
+}
+
+pvm_invocation *pvm_task_dispatch_next(pvm_task *task) {
+  if (task->config.max_running == 0) return NULL;
+  pthread_mutex_lock(&task->backlog_lock);
+  pvm_invocation *next = task->backlog_first;
+  if (next != NULL) task->backlog_first = next->next;
+  else task->dispatched--;
+  pthread_mutex_unlock(&task->backlog_lock);
+  return next;
+}
+
+/* ---- Breakers ----------------------------------------------------------- */
+
+struct pvm_named_breaker {
+  pvm_breaker breaker; /* first: it is aligned */
+  struct pvm_named_breaker *next;
+  char name[PVM_NAME_MAX + 1];
+};
+
+/* With the table's lock. A version that follows another begins with a closed breaker. */
+static pvm_breaker *breaker_of(pvm_task_table *table, const char *name, uint64_t now) {
+  struct pvm_named_breaker *named = table->breakers;
+  while (named != NULL && strcmp(named->name, name) != 0) named = named->next;
+  if (named != NULL) {
+    pvm_breaker_reset(&named->breaker, now);
+    return &named->breaker;
+  }
+  if (posix_memalign((void **)&named, _Alignof(struct pvm_named_breaker), sizeof *named) != 0)
+    return NULL;
+  pvm_breaker_init(&named->breaker, now);
+  snprintf(named->name, sizeof named->name, "%s", name);
+  named->next = table->breakers;
+  table->breakers = named;
+  return &named->breaker;
+}
+
+static void free_breakers(pvm_task_table *table) {
+  for (struct pvm_named_breaker *named = table->breakers, *next; named != NULL; named = next) {
+    next = named->next;
+    pvm_breaker_free(&named->breaker);
+    free(named);
+  }
+}
+
+/* ---- Life --------------------------------------------------------------- */
+
 static void destroy(pvm_task *task) {
   for (pvm_seat *seat = atomic_load(&task->made), *before; seat != NULL; seat = before) {
     before = seat->made_before;
@@ -41,6 +124,7 @@ static void destroy(pvm_task *task) {
   pvm_program_release(task->program);
   pvm_buffer_free(&task->failure);
   pthread_mutex_destroy(&task->failure_lock);
+  pthread_mutex_destroy(&task->backlog_lock);
   free(task);
 }
 
@@ -53,6 +137,7 @@ static pvm_task *make(pvm_program *program, const pvm_task_config *config, pvm_g
   task->config = *config;
   task->group = group;
   pthread_mutex_init(&task->failure_lock, NULL);
+  pthread_mutex_init(&task->backlog_lock, NULL);
   return task;
 }
 
@@ -70,7 +155,10 @@ pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program,
       atomic_store_explicit(&table->chunks[at / PVM_TASKS_CHUNK], chunk, memory_order_release);
     }
   }
+  task->breaker = chunk != NULL ? breaker_of(table, program->name, pvm_now()) : NULL;
+  if (task->breaker == NULL) chunk = NULL;
   if (chunk != NULL) {
+    (void)pvm_breaker_set_policy(task->breaker, &config->breaker); /* checked by the caller */
     task->id = (int64_t)at + 1;
     task->home = (uint32_t)(at % group->count);
     chunk[at % PVM_TASKS_CHUNK] = task;
@@ -88,6 +176,7 @@ void pvm_task_table_free(pvm_task_table *table) {
   int64_t count = atomic_load(&table->count);
   for (int64_t id = 1; id <= count; id++) destroy(pvm_task_table_get(table, id));
   for (size_t i = 0; i < PVM_TASKS_CHUNKS; i++) free(atomic_load(&table->chunks[i]));
+  free_breakers(table);
   pthread_mutex_destroy(&table->lock);
 }
 

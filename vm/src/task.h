@@ -8,9 +8,11 @@
 
 #include <stdatomic.h>
 
+#include "breaker.h"
 #include "vm_state.h"
 
 struct pvm_group;
+struct pvm_invocation;
 struct pvm_thread;
 
 /* The place of one task's VM on one thread; only that thread touches it. A thread that was
@@ -29,6 +31,7 @@ typedef struct pvm_task {
   int64_t id;
   pvm_program *program;
   pvm_task_config config;
+  pvm_breaker *breaker;    /* of all versions of its name */
   struct pvm_group *group; /* whose workers may run it */
   uint32_t home;           /* the worker of it whose queue gets the task's invocations first */
   _Atomic uint32_t spread; /* turns through the other workers when home is behind */
@@ -42,7 +45,12 @@ typedef struct pvm_task {
   _Atomic size_t bytes;
   _Atomic uint64_t failed_at; /* when it last could not be loaded; 0: never */
   pthread_mutex_t failure_lock;
-  pvm_buffer failure;          /* and why */
+  pvm_buffer failure;                   /* and why */
+  _Atomic uint64_t next_ns;             /* of the rate: when the next would be on time */
+  pthread_mutex_t backlog_lock;         /* of the three below; for tasks with max_running only */
+  uint32_t dispatched;                  /* queued at workers or running: at most max_running */
+  struct pvm_invocation *backlog_first; /* what waits for those, in the order of queues */
+  struct pvm_invocation *backlog_last;
   _Atomic(pvm_seat *) made;    /* the seat made last */
   _Atomic(pvm_seat *) seats[]; /* by pvm_worker.seat, its present thread's */
 } pvm_task;
@@ -55,6 +63,7 @@ typedef struct pvm_task_table {
   pthread_mutex_t lock; /* of adding */
   _Atomic int64_t count;
   _Atomic(pvm_task **) chunks[PVM_TASKS_CHUNKS];
+  struct pvm_named_breaker *breakers; /* by name; guarded by the lock */
 } pvm_task_table;
 
 void pvm_task_table_init(pvm_task_table *table);
@@ -64,6 +73,14 @@ pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program,
 /* NULL when there is no such id. */
 pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id);
 void pvm_task_table_free(pvm_task_table *table);
+
+/* Does the task's rate allow one more now? Counts it if so. */
+int pvm_task_rate_admits(pvm_task *task, uint64_t now);
+/* Tasks with max_running: may the invocation go to a worker now? 1; or 0, and it waits in the
+** backlog. */
+int pvm_task_dispatch(pvm_task *task, struct pvm_invocation *invocation);
+/* One that was dispatched has ended: the next of the backlog, which is dispatched now, or NULL. */
+struct pvm_invocation *pvm_task_dispatch_next(pvm_task *task);
 
 /* The task's seat on a thread, which calls this; made when there is none yet. `index` is
 ** its worker's pvm_worker.seat. NULL without memory. */

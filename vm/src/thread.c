@@ -203,6 +203,22 @@ static int clear_away(pvm_thread *t, pvm_task *task, int stopped) {
   return seat == NULL || seat->vm == NULL || seat_vacate(t, seat);
 }
 
+/* Much may have happened while it was queued. 0, with its outcome, if it is not to run. */
+static int may_start(pvm_invocation *invocation, uint64_t now) {
+  pvm_completion *completion = &invocation->completion;
+  if (now >= invocation->deadline_ns) {
+    pvm_buffer_text(&completion->data, "its deadline passed before it ran");
+    completion->outcome = PVM_TIMED_OUT;
+    return 0;
+  }
+  if (pvm_breaker_may_start(invocation->task->breaker, invocation->token)) return 1;
+  char why[PVM_ERR_MAX];
+  pvm_breaker_explain(invocation->task->breaker, now, why, sizeof why);
+  pvm_buffer_text(&completion->data, why);
+  completion->outcome = PVM_REJECTED;
+  return 0;
+}
+
 /* 0 if the thread was given up over it. */
 static int run(pvm_thread *t, pvm_invocation *invocation) {
   pvm_worker *w = t->worker;
@@ -220,9 +236,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   invocation->completion.queued_ns = started - invocation->accepted_ns;
   pvm_buffer data = {NULL, 0}; /* of this thread alone until the run has ended */
   int outcome = PVM_FAILED;
-  if (started >= invocation->deadline_ns) {
-    pvm_buffer_text(&invocation->completion.data, "its deadline passed before it ran");
-    invocation->completion.outcome = PVM_TIMED_OUT;
+  if (!may_start(invocation, started)) {
     pvm_worker_settle(w, invocation);
     return 1;
   }

@@ -11,6 +11,10 @@ uint32_t pvm_worker_number(const pvm_worker *worker) {
 void pvm_worker_settle(pvm_worker *worker, pvm_invocation *invocation) {
   pvm_executor *executor = worker->executor;
   pvm_task *task = invocation->task;
+  const pvm_completion *end = &invocation->completion;
+  pvm_breaker_note(task->breaker,
+                   invocation->accepted_ns + end->queued_ns + end->load_ns + end->run_ns,
+                   invocation->token, (pvm_outcome)end->outcome);
   if (invocation->completion.outcome == PVM_CANCELLED) atomic_fetch_add(&executor->cancelled, 1);
   if (invocation->completion.outcome != PVM_DONE)
     atomic_fetch_add_explicit(&task->failed, 1, memory_order_relaxed);
@@ -21,6 +25,7 @@ void pvm_worker_settle(pvm_worker *worker, pvm_invocation *invocation) {
     pvm_task_empty(task);
   }
   pvm_executor_deliver(executor, invocation);
+  pvm_executor_dispatch_next(task); /* after that: with one at a time, results come in order */
 }
 
 void pvm_worker_cancel_queue(pvm_worker *worker) {
