@@ -127,6 +127,7 @@ PROGRAM_LIST = (
     Program("park_test", ("park", "ring"), ("100000",)),
     Program("breaker_test", ("breaker",), ("1000000",)),
     Program("confine_test", ("confine", "policy"), ("1",)),
+    Program("journal_test", ("journal", "checksum", "crash", "confine", "policy"), ("200000",)),
     Program("runtime_test", (), ()),
 )
 

@@ -18,7 +18,7 @@ from .errors import (
     WrongThread,
 )
 from .executor import Completion, Executor, Lane, Limits, Outcome, TaskStats, ThreadStats
-from .library import Info, info
+from .library import Info, info, report_crashes
 from .logs import LogRecord, collect_logs
 from .machine import Vm, VmStats
 from .memory import Memory, protect_process, wipe
@@ -53,5 +53,6 @@ __all__ = [
     "collect_logs",
     "info",
     "protect_process",
+    "report_crashes",
     "wipe",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,6 +41,8 @@ class Completion:
     """One ended invocation.
 
     tag: the submitter's; task: the task's id; worker: index of the thread that ran it.
+    id: the invocation's, never the same again; attempt: 1, or more if an earlier process had
+    accepted it.
     queued_ns: from acceptance to start. load_ns: of the start, making the VM ready (0
     when warm). run_ns: the call, codec included.
     data: MessagePack result (DONE), UTF-8 traceback (FAILED) or reason.
@@ -52,6 +56,8 @@ class Completion:
     load_ns: int
     run_ns: int
     data: bytes
+    id: int = 0
+    attempt: int = 1
 
 
 @dataclass(slots=True, frozen=True)
@@ -98,14 +104,14 @@ class Limits:
     burst: int = 0
 
 
-def _options(deadline_ns: int, priority: int) -> Any:
-    if deadline_ns == 0 and priority == 0:
+def _options(deadline_ns: int, priority: int, id: int = 0, attempt: int = 0) -> Any:
+    if deadline_ns == priority == id == 0:
         return ffi.NULL
-    return ffi.new("pvm_submit_options *", [deadline_ns, priority])
+    return ffi.new("pvm_submit_options *", [deadline_ns, priority, attempt, id])
 
 
 _OUTCOMES = tuple(Outcome)
-_RECORD = struct.Struct("=QqiIQQQQ")  # pvm_record
+_RECORD = struct.Struct("=QQqiIQQQQQ")  # pvm_record
 assert _RECORD.size == ffi.sizeof("pvm_record")
 
 
@@ -116,8 +122,12 @@ def _completions(batch: Any, count: int) -> Iterator[Completion]:
     last: int = batch.records[count - 1].end
     data: bytes = ffi.unpack(ffi.cast("char *", batch.data), last) if last else b""
     start = 0
-    for tag, task, outcome, worker, queued, load, run, end in _RECORD.iter_unpack(records):
-        yield Completion(tag, task, _OUTCOMES[outcome], worker, queued, load, run, data[start:end])
+    for id, tag, task, outcome, worker, queued, load, run, end, attempt in _RECORD.iter_unpack(
+        records
+    ):
+        yield Completion(
+            tag, task, _OUTCOMES[outcome], worker, queued, load, run, data[start:end], id, attempt
+        )
         start = end
 
 
@@ -131,6 +141,8 @@ def _completion(raw: Any) -> Completion:
         raw.load_ns,
         raw.run_ns,
         take(raw.data),
+        raw.id,
+        raw.attempt,
     )
 
 
@@ -145,6 +157,8 @@ class Executor:
     spin_us: how long an idle worker looks for work before it sleeps.
     confine: hold workers to the programs' permissions, as far as the kernel can.
     grace_ms: how long a task that must stop may take before its thread is given up.
+    journal: a file to make, of journal_bytes, that keeps what is accepted until its completion
+    was collected and `collect` is called again; epoch: another number for each process of a host.
     """
 
     def __init__(
@@ -159,6 +173,9 @@ class Executor:
         spin_us: int | None = None,
         confine: bool = True,
         grace_ms: int | None = None,
+        journal: Path | None = None,
+        journal_bytes: int = 64 * 2**20,
+        epoch: int = 1,
     ) -> None:
         config = ffi.new("pvm_executor_config *")
         lib.pvm_executor_config_init(config)
@@ -178,6 +195,8 @@ class Executor:
                 if not 0 <= value < 2**32:
                     raise ValueError(f"{name} is out of range: {value}")
                 setattr(config, name, value)
+        path = ffi.new("char[]", os.fsencode(journal)) if journal is not None else ffi.NULL
+        config.journal, config.journal_bytes, config.epoch = path, journal_bytes, epoch
         self.workers: int = config.workers
         self.max_pending: int = config.max_pending
         err = ffi.new("char[]", ERR_MAX)
@@ -225,14 +244,17 @@ class Executor:
         *,
         deadline_ns: int = 0,
         priority: int = 0,
+        id: int = 0,
+        attempt: int = 0,
     ) -> None:
         """Accept one invocation.
 
         Or raise QueueFull, BreakerOpen, RateLimited, UnknownTask or StateError.
 
         deadline_ns: from now to its end; priority: -100 to 100. 0 leaves the task's own.
+        id, attempt: of one that an earlier process had accepted.
         """
-        options = _options(deadline_ns, priority)
+        options = _options(deadline_ns, priority, id, attempt)
         self._accepted(
             task, lib.pvm_submit(self._handle(), task, tag, payload, len(payload), options)
         )
@@ -308,6 +330,10 @@ class Executor:
         raw = ffi.new("pvm_executor_stats *")
         check(lib.pvm_executor_stats_get(self._handle(), raw))
         return ThreadStats(raw.threads, raw.stuck, raw.unserved)
+
+    def note_position(self, position: int) -> None:
+        """Keep in the journal how much of its input the host has submitted, in its own unit."""
+        lib.pvm_executor_note_position(self._handle(), position)
 
     def stop(self, drain_ms: int = 5000) -> int:
         """Finish accepted work for up to drain_ms, cancel the rest, end the workers.

@@ -118,3 +118,13 @@ def info() -> Info:
         library_path=LIBRARY,
         library_bytes=os.path.getsize(LIBRARY),
     )
+
+
+def report_crashes(report: Path | None) -> None:
+    """From now on a fault in a VM is reported before it ends the process.
+
+    report: a file to make; None: stderr. Once a process, before executors start. Raises VmError.
+    """
+    err = ffi.new("char[]", ERR_MAX)
+    path = ffi.new("char[]", os.fsencode(report)) if report is not None else ffi.NULL
+    check(lib.pvm_crash_report(path, err), err)

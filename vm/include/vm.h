@@ -222,8 +222,16 @@ typedef struct pvm_executor_config {
   uint32_t warm_vms;       /* clean VMs that each worker holds ready */
   uint32_t spin_us;        /* how long an idle worker looks for work before it sleeps */
   uint32_t confine;        /* 1: hold workers to permissions, as far as the kernel can; 0: do not */
+  const char *journal;     /* a file to make, see below; NULL: none. The caller's string */
+  uint64_t journal_bytes;  /* its size: a MiB at least */
+  uint64_t epoch;          /* 1 to 2^24 - 1, another for each process: ids of invocations have it */
   uint32_t grace_ms;       /* how long a task that must stop may take to do so; 1 to 60000 */
 } pvm_executor_config;
+
+/* With a journal, what is accepted is in a file until its completion has been collected and
+** pvm_collect is called again, with one thread collecting. The file outlives every death of the
+** process, though not of the machine; whoever starts the next one reads it (host/journal.py) and
+** submits again what had not been collected. Payloads stand in it as they are. */
 
 /* Sensible defaults for every field but workers, which becomes the number of cores. */
 PVM_API void pvm_executor_config_init(pvm_executor_config *config);
@@ -368,10 +376,12 @@ typedef struct pvm_task_stats {
 PVM_API int pvm_task_stats_get(pvm_executor *executor, int64_t task, pvm_task_stats *stats);
 
 typedef struct pvm_completion {
+  uint64_t id;         /* of the invocation: epoch << 40 | a count; never 0 */
   uint64_t tag;        /* the submitter's */
   int64_t task;
   int32_t outcome;     /* pvm_outcome */
   uint32_t worker;     /* index of the worker that ran it, over all groups */
+  uint32_t attempt;    /* 1, or more if an earlier process had accepted it */
   uint64_t queued_ns;  /* from acceptance to start */
   uint64_t load_ns;    /* of the start: making the VM ready (0 when warm) */
   uint64_t run_ns;     /* the call, codec included */
@@ -383,6 +393,8 @@ typedef struct pvm_completion {
 typedef struct pvm_submit_options {
   uint64_t deadline_ns; /* from acceptance to the end */
   int32_t priority;
+  uint32_t attempt;     /* of what an earlier process had accepted: 2 or more */
+  uint64_t id;          /* and its id there */
 } pvm_submit_options;
 
 /* Accept one invocation; the payload is copied. options may be NULL. PVM_E_FULL is
@@ -403,6 +415,7 @@ PVM_API int pvm_collect(pvm_executor *executor, pvm_completion *completions, uin
 /* The same for callers to whom each call is dear, such as interpreters: everything in two
 ** blocks. Release both with pvm_batch_free. */
 typedef struct pvm_record {
+  uint64_t id;
   uint64_t tag;
   int64_t task;
   int32_t outcome;
@@ -411,6 +424,7 @@ typedef struct pvm_record {
   uint64_t load_ns;
   uint64_t run_ns;
   uint64_t end; /* of this record's data in the batch's; it starts at the end before */
+  uint64_t attempt;
 } pvm_record;
 
 typedef struct pvm_batch {
@@ -425,6 +439,17 @@ PVM_API void pvm_batch_free(pvm_batch *batch);
 /* Submit and wait for the result, past the completion queue. */
 PVM_API int pvm_invoke(pvm_executor *executor, int64_t task, const void *payload, size_t len,
                        const pvm_submit_options *options, pvm_completion *completion);
+
+/* How much of its input the host has submitted, in a unit of its own; kept in the journal. */
+PVM_API void pvm_executor_note_position(pvm_executor *executor, uint64_t position);
+
+/* ---- Crashes ------------------------------------------------------------ */
+
+/* A fault on a thread that runs VMs is reported before it ends the process: which task, where,
+** the Python and the C stack; and it is marked in the journal. Once a process, before executors
+** start. report: a file to make now; NULL: stderr. A host that wants Python's faulthandler as
+** well enables it before. */
+PVM_API int pvm_crash_report(const char *report, char *err);
 
 /* ---- What tasks print and log ------------------------------------------- */
 

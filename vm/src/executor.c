@@ -16,6 +16,7 @@
 
 void pvm_executor_config_init(pvm_executor_config *config) {
   long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  memset(config, 0, sizeof *config);
   config->workers = cores < 1 ? 1 : cores > PVM_MAX_WORKERS ? PVM_MAX_WORKERS : (uint32_t)cores;
   config->max_pending = 65536;
   config->vms_per_worker = 512;
@@ -24,6 +25,7 @@ void pvm_executor_config_init(pvm_executor_config *config) {
   config->core_workers = 1;
   config->low_workers = 1;
   config->confine = 1;
+  config->epoch = 1;
   config->grace_ms = 100;
 }
 
@@ -33,14 +35,25 @@ static int valid(const pvm_executor_config *config) {
          config->low_workers <= PVM_MAX_WORKERS && config->max_pending >= 1 &&
          config->max_pending <= (1u << 24) && config->vms_per_worker >= 1 &&
          config->warm_vms <= 1024 && config->spin_us <= 1000000 && config->confine <= 1 &&
-         config->grace_ms >= 1 && config->grace_ms <= 60000;
+         config->epoch >= 1 && config->epoch < (1u << 24) && config->grace_ms >= 1 &&
+         config->grace_ms <= 60000;
 }
+
+static void finish_handed(pvm_executor *executor);
 
 static void release(pvm_executor *executor) {
   for (pvm_invocation *rest; (rest = pvm_ring_pop(&executor->completed)) != NULL;) {
     pvm_buffer_free(&rest->completion.data);
     pvm_invocation_release(rest);
   }
+  if (executor->journal != NULL) {
+    finish_handed(executor);
+    uint32_t left = 0; /* accepted, and never collected */
+    for (int lane = 0; lane < PVM_LANES; lane++) left += atomic_load(&executor->outstanding[lane]);
+    pvm_journal_close(executor->journal, left == 0);
+  }
+  free(executor->handed);
+  pthread_mutex_destroy(&executor->handing);
   for (uint32_t i = 0; i < executor->group_count; i++) pvm_group_free(executor->groups[i]);
   pvm_ring_free(&executor->completed);
   pvm_task_table_free(&executor->tasks);
@@ -115,10 +128,18 @@ int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, ch
   memset(executor, 0, sizeof *executor);
   executor->config = *config;
   pthread_mutex_init(&executor->grouping, NULL);
+  pthread_mutex_init(&executor->handing, NULL);
+  struct timespec wall;
+  clock_gettime(CLOCK_REALTIME, &wall);
+  executor->wall_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - pvm_now();
   pvm_task_table_init(&executor->tasks);
   status = pvm_ring_init(&executor->completed, PVM_LANES * (size_t)config->max_pending) == 0
                ? PVM_OK
                : PVM_E_NOMEM;
+  if (status == PVM_OK && config->journal != NULL)
+    status = pvm_journal_create(config->journal, config->journal_bytes, config->epoch,
+                                &executor->journal, err);
+  executor->config.journal = NULL; /* the caller's string */
   if (status == PVM_OK) status = pvm_ladder_start(&executor->ladder, executor);
   if (status != PVM_OK) {
     release(executor);
@@ -317,9 +338,30 @@ static uint64_t deadline_of(const pvm_task *task, const pvm_submit_options *opti
   return span == 0 || span > PVM_NEVER - now ? PVM_NEVER : now + span;
 }
 
-/* An invocation that rate and breaker let in. */
-static int make(pvm_task *task, uint64_t tag, const void *payload, size_t len,
-                const pvm_submit_options *options, pvm_invocation **out) {
+static uint64_t new_id(pvm_executor *executor) {
+  uint64_t count = atomic_fetch_add_explicit(&executor->last, 1, memory_order_relaxed) + 1;
+  return executor->config.epoch << 40 | count;
+}
+
+static int write_down(pvm_executor *executor, pvm_invocation *invocation) {
+  invocation->block = PVM_JOURNAL_NONE;
+  if (executor->journal == NULL) return PVM_OK;
+  uint64_t deadline = invocation->deadline_ns;
+  pvm_journal_record record = {.id = invocation->completion.id,
+                               .tag = invocation->completion.tag,
+                               .accepted_ns = executor->wall_ns + invocation->accepted_ns,
+                               .deadline_ns =
+                                   deadline == PVM_NEVER ? 0 : executor->wall_ns + deadline,
+                               .attempt = invocation->completion.attempt,
+                               .task = invocation->task->program->name,
+                               .payload = invocation->payload,
+                               .len = invocation->len};
+  return pvm_journal_accept(executor->journal, &record, &invocation->block);
+}
+
+/* An invocation that rate and breaker let in, and that is in the journal. */
+static int make(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
+                size_t len, const pvm_submit_options *options, pvm_invocation **out) {
   uint64_t now = pvm_now();
   if (!pvm_task_rate_admits(task, now)) return PVM_E_RATE;
   uint64_t token = pvm_breaker_admit(task->breaker, now);
@@ -341,6 +383,15 @@ static int make(pvm_task *task, uint64_t tag, const void *payload, size_t len,
       options != NULL && options->priority != 0 ? options->priority : task->config.priority;
   invocation->len = len;
   if (len != 0) memcpy(invocation->payload, payload, len);
+  int again = options != NULL && options->id != 0;
+  invocation->completion.id = again ? options->id : new_id(executor);
+  invocation->completion.attempt = again && options->attempt > 1 ? options->attempt : 1;
+  int status = write_down(executor, invocation);
+  if (status != PVM_OK) {
+    pvm_breaker_note(task->breaker, now, token, PVM_REJECTED);
+    free(invocation);
+    return status;
+  }
   *out = invocation;
   return PVM_OK;
 }
@@ -441,7 +492,8 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
   for (; done < n; done++) {
     const unsigned char *payload = (const unsigned char *)payloads + start;
     pvm_invocation *invocation;
-    status = make(task, first_tag + done, payload, ends[done] - start, options, &invocation);
+    status =
+        make(executor, task, first_tag + done, payload, ends[done] - start, options, &invocation);
     if (status != PVM_OK) break;
     start = ends[done];
     dispatch(invocation); /* each: workers sleep between two pushes */
@@ -499,17 +551,45 @@ static int await_completions(pvm_executor *executor, uint64_t deadline) {
   return 1;
 }
 
+/* What the last collection handed out has been seen: the journal may forget it. */
+static void finish_handed(pvm_executor *executor) {
+  pthread_mutex_lock(&executor->handing);
+  for (size_t i = 0; i < executor->handed_count; i++)
+    pvm_journal_finish(executor->journal, executor->handed[i]);
+  executor->handed_count = 0;
+  pthread_mutex_unlock(&executor->handing);
+}
+
+/* Without memory for the note it stays in the journal, and would run again. */
+static void hand_out(pvm_executor *executor, const pvm_invocation *invocation) {
+  if (invocation->block == PVM_JOURNAL_NONE) return;
+  pthread_mutex_lock(&executor->handing);
+  if (executor->handed_count == executor->handed_cap) {
+    size_t cap = executor->handed_cap ? 2 * executor->handed_cap : 1024;
+    uint32_t *handed = realloc(executor->handed, cap * sizeof *handed);
+    if (handed != NULL) {
+      executor->handed = handed;
+      executor->handed_cap = cap;
+    }
+  }
+  if (executor->handed_count < executor->handed_cap)
+    executor->handed[executor->handed_count++] = invocation->block;
+  pthread_mutex_unlock(&executor->handing);
+}
+
 /* Take ended invocations out, up to max, waiting for the first; hand each to `take`. */
 static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
                    void (*take)(void *to, uint32_t index, pvm_completion *completion), void *to) {
   uint64_t deadline = pvm_now() + (uint64_t)timeout_ms * 1000000u;
   uint32_t count = 0, places[PVM_LANES] = {0};
+  if (executor->journal != NULL) finish_handed(executor);
   if (timeout_ms > 0) gather(executor, max / 2);
   do {
     pvm_invocation *invocation;
     while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
       take(to, count++, &invocation->completion);
       places[invocation->task->config.lane]++;
+      hand_out(executor, invocation);
       pvm_invocation_release(invocation);
     }
   } while (count == 0 && await_completions(executor, deadline));
@@ -553,9 +633,16 @@ static void take_record(void *to, uint32_t index, pvm_completion *completion) {
   }
   if (len != 0) memcpy(g->batch->data + g->len, completion->data.data, len);
   g->len += len;
-  g->batch->records[index] = (pvm_record){
-      completion->tag,       completion->task,    completion->outcome, completion->worker,
-      completion->queued_ns, completion->load_ns, completion->run_ns,  g->len};
+  g->batch->records[index] = (pvm_record){.id = completion->id,
+                                          .tag = completion->tag,
+                                          .task = completion->task,
+                                          .outcome = completion->outcome,
+                                          .worker = completion->worker,
+                                          .queued_ns = completion->queued_ns,
+                                          .load_ns = completion->load_ns,
+                                          .run_ns = completion->run_ns,
+                                          .end = g->len,
+                                          .attempt = completion->attempt};
   pvm_buffer_free(&completion->data);
 }
 
@@ -602,7 +689,8 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
   if (take_places(executor, task->config.lane, 1) == 0) return PVM_E_FULL;
   pvm_invocation *invocation = NULL;
   status = admit(executor, task, 1);
-  if (status == PVM_OK && (status = make(task, 0, payload, len, options, &invocation)) != PVM_OK) {
+  if (status == PVM_OK &&
+      (status = make(executor, task, 0, payload, len, options, &invocation)) != PVM_OK) {
     atomic_fetch_sub(&task->accepted, 1);
     count_down(executor, 1);
     if (pvm_task_over(task)) settle(executor, task);
@@ -615,9 +703,16 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
   dispatch(invocation);
   wait_for(executor, invocation);
   *completion = invocation->completion;
+  if (invocation->block != PVM_JOURNAL_NONE)
+    pvm_journal_finish(executor->journal, invocation->block);
   pvm_invocation_release(invocation);
   return_places(executor, task->config.lane, 1);
   return PVM_OK;
+}
+
+void pvm_executor_note_position(pvm_executor *executor, uint64_t position) {
+  if (pvm_runtime_forked() || executor == NULL || executor->journal == NULL) return;
+  pvm_journal_note_position(executor->journal, position);
 }
 
 /* ---- Stop --------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #define PVM_EXECUTOR_H
 
 #include "group.h"
+#include "journal.h"
 #include "ladder.h"
 
 enum {
@@ -23,6 +24,13 @@ struct pvm_executor {
   pvm_task_table tasks;
   pvm_ring completed; /* of pvm_invocation; never full: see outstanding */
   pvm_park collector;
+  pvm_journal *journal;    /* NULL: none is kept */
+  _Atomic uint64_t last;   /* count of invocations */
+  uint64_t wall_ns;        /* the wall clock when the monotonic one was 0 */
+  pthread_mutex_t handing; /* of what was handed out by the last collection */
+  uint32_t *handed;        /* blocks of the journal: finished at the next */
+  size_t handed_count;
+  size_t handed_cap;
   pvm_ladder ladder;
   pvm_park departures;       /* rung when a thread has ended, or was given up */
   _Atomic uint32_t stuck;    /* threads that were given up and have not come back */

@@ -17,6 +17,7 @@ typedef struct pvm_invocation {
   uint64_t accepted_ns;
   uint64_t deadline_ns; /* when it must have ended; PVM_NEVER */
   int priority;
+  uint32_t block;              /* of the journal */
   uint64_t token;              /* of the task's breaker */
   struct pvm_invocation *next; /* in its task's backlog */
   int waited_for;              /* pvm_invoke waits for it: it does not go to the queue */

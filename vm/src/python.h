@@ -21,5 +21,6 @@
 #include "internal/pycore_pyhash.h"
 #include "internal/pycore_pystate.h"
 #include "internal/pycore_runtime.h"
+#include "internal/pycore_traceback.h"
 
 #endif

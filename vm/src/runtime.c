@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "confine.h"
+#include "crash.h"
 #include "cut.h"
 #include "ladder.h"
 #include "log.h"
@@ -201,4 +202,9 @@ int pvm_runtime_start(char *err) {
   }
   pthread_mutex_unlock(&runtime.lock);
   return status;
+}
+
+int pvm_crash_report(const char *report, char *err) {
+  if (pvm_runtime_forked()) return PVM_E_FORKED;
+  return pvm_crash_install(report, pvm_traceback_dump, err);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "crash.h"
 #include "executor.h"
 #include "runtime.h"
 
@@ -40,6 +41,13 @@ static uint64_t sooner(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
 
+/* For whoever looks after a crash. */
+static void note_doing(pvm_thread *t, pvm_journal_doing doing, uint64_t id, uint64_t now,
+                       int64_t task, const pvm_program *program) {
+  pvm_journal_begin(t->doing, doing, id, t->worker->executor->wall_ns + now, task, program->name,
+                    program->version);
+}
+
 static void begin_run(pvm_thread *t, pvm_invocation *invocation, uint64_t now) {
   const pvm_task_config *config = &invocation->task->config;
   uint64_t due = invocation->deadline_ns;
@@ -55,6 +63,8 @@ static void begin_run(pvm_thread *t, pvm_invocation *invocation, uint64_t now) {
   atomic_store_explicit(&t->run.reason, PVM_TIMED_OUT, memory_order_relaxed);
   atomic_store_explicit(&t->run.due_ns, due, memory_order_relaxed);
   pvm_run_begin(&t->run);
+  note_doing(t, PVM_DOING_CALL, invocation->completion.id, now, invocation->task->id,
+             invocation->task->program);
   if (due != PVM_NEVER) pvm_ladder_expect(&t->worker->executor->ladder, due);
   /* the executor's stop looks at runs once: it has seen this one, or is seen here */
   if (atomic_load(&t->worker->executor->state) >= PVM_EXECUTOR_CANCELLING)
@@ -94,7 +104,7 @@ static void seat_account(pvm_seat *seat, size_t bytes) {
 
 /* End a VM. What the task left to run at its end is a run of its own, so that it can be
 ** interrupted. 0 if the thread was given up over it. */
-static int retire(pvm_thread *t, pvm_vm *vm) {
+static int retire(pvm_thread *t, pvm_vm *vm, pvm_task *task) {
   uint64_t due = pvm_now() + UNLOAD_NS;
   t->run.invocation = NULL;
   t->run.started_ns = due - UNLOAD_NS;
@@ -104,9 +114,12 @@ static int retire(pvm_thread *t, pvm_vm *vm) {
   atomic_store(&t->run.due_ns, due);
   pvm_run_begin(&t->run);
   pvm_ladder_expect(&t->worker->executor->ladder, due);
+  if (vm->program != NULL)
+    note_doing(t, PVM_DOING_UNLOAD, 0, due - UNLOAD_NS, task->id, vm->program);
   pvm_vm_unload(vm);
   int kept = pvm_run_finish(&t->run) != PVM_RUN_LOST;
   pvm_vm_delete(vm);
+  pvm_journal_end(t->doing);
   return kept;
 }
 
@@ -114,7 +127,7 @@ static int retire(pvm_thread *t, pvm_vm *vm) {
 static int seat_vacate(pvm_thread *t, pvm_seat *seat) {
   seat_unlink(t, seat);
   t->seated--;
-  int kept = retire(t, seat->vm);
+  int kept = retire(t, seat->vm, seat->task);
   seat->vm = NULL;
   seat_account(seat, 0);
   atomic_fetch_sub(&seat->task->vms, 1);
@@ -143,7 +156,10 @@ static pvm_vm *seat_take(pvm_thread *t, pvm_task *task, pvm_buffer *data, uint64
     vm->runner = t;
     pvm_memory_limit(&vm->memory, task->config.memory_bytes, over_quota);
     atomic_store(&t->run.vm, vm);
+    uint64_t id = t->run.invocation->completion.id;
+    note_doing(t, PVM_DOING_LOAD, id, started, task->id, task->program);
     status = pvm_vm_bind(vm, task->program, data, err);
+    note_doing(t, PVM_DOING_CALL, id, started, task->id, task->program);
   }
   *load_ns = pvm_now() - started;
   if (status == PVM_OK) {
@@ -198,7 +214,7 @@ static void tell_stopped(pvm_buffer *data, int reason) {
 static int clear_away(pvm_thread *t, pvm_task *task, int stopped) {
   pvm_vm *unfit = t->unfit;
   t->unfit = NULL;
-  if (unfit != NULL) return retire(t, unfit);
+  if (unfit != NULL) return retire(t, unfit, task);
   pvm_seat *seat = stopped ? pvm_task_seat(task, t->worker->seat, t) : NULL;
   return seat == NULL || seat->vm == NULL || seat_vacate(t, seat);
 }
@@ -253,6 +269,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   }
   int over = vm != NULL ? vm->memory.over : t->unfit != NULL && t->unfit->memory.over;
   pvm_run_end end = pvm_run_finish(&t->run);
+  pvm_journal_end(t->doing);
   if (end == PVM_RUN_LOST) {
     pvm_buffer_free(&data);
     pvm_invocation_release(invocation);
@@ -374,6 +391,9 @@ static int begin(pvm_thread *t) {
   snprintf(name, sizeof name, "pvm-worker-%u", (unsigned)(pvm_worker_number(w) % 1000));
   pthread_setname_np(pthread_self(), name);
   t->tid = gettid();
+  t->doing = pvm_journal_thread_take(w->executor->journal, pvm_worker_number(w));
+  if (t->doing == NULL) t->doing = &t->own;
+  (void)pvm_crash_thread_enter(t->doing); /* without memory for it, crashes go unreported */
   int status = w->executor->config.confine ? pvm_confine_enter(w->group->ruleset, t->err) : PVM_OK;
   t->status = status;
   sem_post(&t->begun);
@@ -396,13 +416,19 @@ static int turn(pvm_thread *t) {
   return 1;
 }
 
+static void leave(pvm_thread *t) {
+  pvm_pool_free(&t->pool);
+  pvm_vm_leave();
+  pvm_crash_thread_leave();
+  if (t->doing != &t->own) pvm_journal_thread_return(t->doing);
+}
+
 /* Nobody waits for a thread that was given up: it clears away what is its own. */
 static void end_lost(pvm_thread *t) {
   pvm_executor *executor = t->worker->executor;
   if (t->unfit != NULL) pvm_vm_delete(t->unfit);
   while (t->oldest != NULL) seat_vacate(t, t->oldest);
-  pvm_pool_free(&t->pool);
-  pvm_vm_leave();
+  leave(t);
   sem_destroy(&t->begun);
   free(t);
   atomic_fetch_sub(&executor->stuck, 1);
@@ -411,7 +437,10 @@ static void end_lost(pvm_thread *t) {
 static void *work(void *argument) {
   pvm_thread *t = argument;
   pvm_executor *executor = t->worker->executor;
-  if (begin(t) != PVM_OK) return NULL;
+  if (begin(t) != PVM_OK) {
+    leave(t);
+    return NULL;
+  }
   int kept = 1;
   while (kept && !is_over(t)) kept = turn(t);
   while (kept && t->oldest != NULL) kept = seat_vacate(t, t->oldest);
@@ -419,8 +448,7 @@ static void *work(void *argument) {
     end_lost(t);
     return NULL;
   }
-  pvm_pool_free(&t->pool);
-  pvm_vm_leave();
+  leave(t);
   atomic_store(&t->ended, 1);
   pvm_park_ring_all(&executor->departures);
   return NULL;
@@ -447,9 +475,10 @@ static void discard(pvm_thread *t) {
 }
 
 pvm_thread *pvm_thread_start(struct pvm_worker *worker, int *status, char *err) {
-  pvm_thread *t = calloc(1, sizeof *t);
+  pvm_thread *t = NULL;
   *status = PVM_E_NOMEM;
-  if (t == NULL) return NULL;
+  if (posix_memalign((void **)&t, _Alignof(pvm_thread), sizeof *t) != 0) return NULL;
+  memset(t, 0, sizeof *t);
   t->worker = worker;
   t->err = err;
   sem_init(&t->begun, 0, 0);

@@ -12,6 +12,7 @@
 
 #include <semaphore.h>
 
+#include "journal.h"
 #include "pool.h"
 #include "run.h"
 
@@ -27,6 +28,8 @@ typedef struct pvm_thread {
   _Atomic int dismissed; /* end at once: nothing was ever asked of it */
   _Atomic int ended;     /* it may be joined and freed */
   pvm_run run;
+  pvm_journal_thread *doing; /* what it does, for whoever looks after a crash; maybe `own` */
+  pvm_journal_thread own;
   int helping;   /* it runs the low lane's work for a regular worker, and counts as doing so */
   pvm_vm *unfit; /* could not be loaded, and is to be retired after the run */
   pvm_pool pool;

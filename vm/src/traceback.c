@@ -230,3 +230,8 @@ void pvm_take_error(char *err) {
   free(t.data);
   Py_DECREF(exception);
 }
+
+void pvm_traceback_dump(int fd) {
+  PyThreadState *tstate = PyThreadState_GetUnchecked();
+  if (tstate != NULL) _Py_DumpTraceback(fd, tstate);
+}

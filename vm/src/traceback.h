@@ -13,4 +13,7 @@ void pvm_traceback(PyObject *exception, pvm_buffer *out);
 ** set and clears it. err may be NULL. */
 void pvm_take_error(char *err);
 
+/* Write the calling thread's Python stack; async-signal-safe, so it tells little. */
+void pvm_traceback_dump(int fd);
+
 #endif

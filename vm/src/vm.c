@@ -201,6 +201,7 @@ void pvm_vm_delete(pvm_vm *vm) {
 static void take_traceback(pvm_buffer *error) {
   PyObject *exception = PyErr_GetRaisedException();
   if (exception == NULL) return;
+  _PyThreadState_SetDoom(PyThreadState_Get(), NULL); /* or its text could not be had */
   if (error != NULL) pvm_traceback(exception, error);
   Py_DECREF(exception);
 }
@@ -266,8 +267,9 @@ static void raise_soon(pvm_vm *vm, PyObject *type) {
 }
 
 void pvm_vm_interrupt(pvm_vm *vm, int doom) {
-  (void)doom;
   raise_soon(vm, vm->interrupted);
+  if (doom && vm->tstate != NULL && vm->interrupted != NULL)
+    _PyThreadState_SetDoom(vm->tstate, vm->interrupted);
 }
 
 void pvm_vm_raise_memory_error(pvm_vm *vm) {
@@ -275,10 +277,7 @@ void pvm_vm_raise_memory_error(pvm_vm *vm) {
 }
 
 void pvm_vm_calm(pvm_vm *vm) {
-  PyThreadState *tstate = vm->tstate;
-  if (tstate == NULL) return;
-  _Py_atomic_exchange_ptr(&tstate->async_exc, NULL);
-  _Py_unset_eval_breaker_bit(tstate, _PY_ASYNC_EXCEPTION_BIT);
+  if (vm->tstate != NULL) _PyThreadState_SetDoom(vm->tstate, NULL);
 }
 
 /* ---- The public functions ----------------------------------------------- */

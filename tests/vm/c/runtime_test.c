@@ -231,7 +231,9 @@ static void start_executor(void) {
   config.max_pending = 256;
   config.vms_per_worker = 3; /* fewer than there are tasks: they change places */
   config.warm_vms = 1;
-  CHECK(pvm_executor_start(&config, &executor, err) == PVM_OK);
+  int status = pvm_executor_start(&config, &executor, err);
+  if (status != PVM_OK) fprintf(stderr, "status %d: %s\n", status, err);
+  CHECK(status == PVM_OK);
 }
 
 static void run_executor(void) {
