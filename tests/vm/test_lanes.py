@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from polyvm.vm import Executor, Lane, Outcome, QueueFull, VmError
+from polyvm.vm import Executor, Lane, Limits, Outcome, QueueFull, VmError
 from tests.vm.programs import ECHO, NIL, pack, program, unpack, until
 
 if TYPE_CHECKING:
@@ -172,3 +173,50 @@ def test_priorities_have_a_range(start: Callable[..., Executor]) -> None:
         executor.submit(task, NIL, priority=-101)
     with pytest.raises(VmError, match="out of its range"):
         executor.invoke(task, NIL, priority=101)
+
+
+def test_low_runs_pause_for_the_core_lane(start: Callable[..., Executor]) -> None:
+    """And lose nothing by it but time, which is not counted as theirs."""
+    cores = len(os.sched_getaffinity(0))
+    executor = start(cores + 1)
+    counting = """
+        def run(n):
+            total = 0
+            for i in range(n): total += i
+            return total
+    """
+    low = executor.add(program(counting, name="low"), Lane.LOW)
+    core = executor.add(program(counting, name="core"), Lane.CORE)
+    expected = sum(range(300_000))
+    waiting = 0
+
+    def paused() -> bool:
+        nonlocal waiting
+        while waiting < 2 * cores + 2:
+            executor.submit(low, pack(300_000))
+            waiting += 1
+        assert unpack(executor.invoke(core, pack(20_000)).data) == sum(range(20_000))
+        for ended in executor.collect(timeout_ms=0):
+            assert unpack(ended.data) == expected
+            waiting -= 1
+        return executor.threads().pauses >= 20
+
+    until(paused)
+    for ended in collect(executor, waiting):
+        assert (ended.outcome, unpack(ended.data)) == (Outcome.DONE, expected)
+
+
+def test_a_paused_run_can_still_be_stopped(start: Callable[..., Executor], tmp_path: Path) -> None:
+    cores = len(os.sched_getaffinity(0))
+    executor = start(cores + 1)
+    low = executor.add(
+        program("def run(x):\n    while True: pass\n", name="low"),
+        Lane.LOW,
+        Limits(timeout_ns=30 * 10**6),
+    )
+    gate = Gate(executor, tmp_path, Lane.CORE)
+    for _ in range(2 * cores):
+        executor.submit(low, NIL)
+    ended = collect(executor, 2 * cores)
+    assert {each.outcome for each in ended} == {Outcome.TIMED_OUT}
+    gate.open()

@@ -78,11 +78,13 @@ class TaskStats:
 class ThreadStats:
     """threads: that serve workers. stuck: given up because a task in them did not stop, and
     not yet back. unserved: workers for whose stuck thread no other could be had.
+    pauses: of low runs in favour of the core lane.
     """
 
     threads: int
     stuck: int
     unserved: int
+    pauses: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -329,7 +331,7 @@ class Executor:
         """Count the worker threads, and those that were given up."""
         raw = ffi.new("pvm_executor_stats *")
         check(lib.pvm_executor_stats_get(self._handle(), raw))
-        return ThreadStats(raw.threads, raw.stuck, raw.unserved)
+        return ThreadStats(raw.threads, raw.stuck, raw.unserved, raw.pauses)
 
     def note_position(self, position: int) -> None:
         """Keep in the journal how much of its input the host has submitted, in its own unit."""

@@ -206,7 +206,9 @@ PVM_API int pvm_vm_stats_get(pvm_vm *vm, pvm_vm_stats *stats);
 ** Each lane has workers of its own and a bounded queue of its own, so that what a lane has
 ** to wait for is its own work. Within a lane invocations run by priority, then deadline, then
 ** arrival; waiting makes up for priority, so that nothing waits for ever. Idle workers of the
-** regular lane help the core lane, and, but for one of them, the low lane.
+** regular lane help the core lane, and, but for one of them, the low lane. While the core lane
+** has work and more threads run than there are cores, low runs pause at a bytecode boundary,
+** for at most 50 ms at a time; that is no time of theirs.
 **
 ** Workers come in groups, each for one lane and confined for good to one set of permissions.
 ** The first permits nothing and is of the regular lane; every other is started when a task
@@ -251,6 +253,7 @@ typedef struct pvm_executor_stats {
   uint32_t threads;    /* worker threads */
   uint32_t stuck;      /* threads given up, replaced, and not yet back */
   uint32_t unserved;   /* workers for whose stuck thread no other could be had */
+  uint64_t pauses;     /* of low runs in favour of the core lane, so far */
 } pvm_executor_stats;
 
 PVM_API int pvm_executor_stats_get(pvm_executor *executor, pvm_executor_stats *stats);

@@ -127,6 +127,8 @@ int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, ch
     return PVM_E_NOMEM;
   memset(executor, 0, sizeof *executor);
   executor->config = *config;
+  cpu_set_t cpus;
+  executor->cores = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (uint32_t)CPU_COUNT(&cpus) : 1;
   pthread_mutex_init(&executor->grouping, NULL);
   pthread_mutex_init(&executor->handing, NULL);
   struct timespec wall;
@@ -235,6 +237,7 @@ int pvm_executor_stats_get(pvm_executor *executor, pvm_executor_stats *stats) {
   stats->threads = executor->groups[count - 1]->first + executor->groups[count - 1]->count;
   stats->stuck = atomic_load(&executor->stuck);
   stats->unserved = atomic_load(&executor->unserved);
+  stats->pauses = atomic_load(&executor->pauses);
   return PVM_OK;
 }
 
@@ -439,7 +442,11 @@ static void wake(pvm_worker *w) {
 }
 
 /* To a worker, or into the task's backlog. */
-static void dispatch(pvm_invocation *invocation) {
+static void dispatch(pvm_executor *executor, pvm_invocation *invocation) {
+  if (invocation->task->config.lane == PVM_LANE_CORE &&
+      atomic_fetch_add(&executor->core_unfinished, 1) == 0 &&
+      atomic_load(&executor->low_running) != 0)
+    pvm_ladder_ring(&executor->ladder);
   if (pvm_task_dispatch(invocation->task, invocation)) wake(enqueue(invocation));
 }
 
@@ -496,7 +503,7 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
         make(executor, task, first_tag + done, payload, ends[done] - start, options, &invocation);
     if (status != PVM_OK) break;
     start = ends[done];
-    dispatch(invocation); /* each: workers sleep between two pushes */
+    dispatch(executor, invocation); /* each: workers sleep between two pushes */
   }
   if (done < n) { /* the rest is refused */
     atomic_fetch_sub(&task->accepted, n - done);
@@ -700,7 +707,7 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
     return status;
   }
   invocation->waited_for = 1;
-  dispatch(invocation);
+  dispatch(executor, invocation);
   wait_for(executor, invocation);
   *completion = invocation->completion;
   if (invocation->block != PVM_JOURNAL_NONE)

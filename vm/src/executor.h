@@ -31,6 +31,11 @@ struct pvm_executor {
   uint32_t *handed;        /* blocks of the journal: finished at the next */
   size_t handed_count;
   size_t handed_cap;
+  uint32_t cores;                   /* that its threads may use */
+  _Atomic uint32_t core_unfinished; /* of the core lane: while there are any, low ones pause */
+  _Atomic uint32_t low_running;
+  _Atomic uint64_t pauses;
+  pvm_park resumed; /* rung when core_unfinished falls to 0 */
   pvm_ladder ladder;
   pvm_park departures;       /* rung when a thread has ended, or was given up */
   _Atomic uint32_t stuck;    /* threads that were given up and have not come back */

@@ -51,9 +51,9 @@ static int is_due(pvm_thread *t, uint64_t now, int cancelling) {
   if (atomic_load(&run->due_ns) > now) return 0;
   if (atomic_load(&run->reason) == PVM_OVER_QUOTA || run->cpu_limit_ns == PVM_NEVER) return 1;
   const pvm_task_config *config = &run->invocation->task->config;
+  uint64_t begun = run->started_ns + atomic_load(&run->paused_ns);
   uint64_t due = run->invocation->deadline_ns, used = cpu_of(t);
-  if (config->timeout_ns != 0 && run->started_ns + config->timeout_ns < due)
-    due = run->started_ns + config->timeout_ns;
+  if (config->timeout_ns != 0 && begun + config->timeout_ns < due) due = begun + config->timeout_ns;
   if (due <= now) return 1;
   if (used >= run->cpu_limit_ns) {
     atomic_store(&run->reason, PVM_OVER_QUOTA);
@@ -143,6 +143,48 @@ static uint64_t look(pvm_ladder *ladder, pvm_worker *worker, uint64_t now) {
   return run->again_ns;
 }
 
+/* ---- Standing back ------------------------------------------------------ */
+
+static int is_low(pvm_run *run) {
+  return run->invocation != NULL && run->invocation->task->config.lane == PVM_LANE_LOW;
+}
+
+/* Ask it to pause, if it is a low run that is not asked yet; 1 if it pauses then. */
+static int ask_pause(pvm_thread *t) {
+  pvm_run *run = &t->run;
+  if (!pvm_run_hold(run, PVM_RUN_RUNNING)) return 0;
+  pvm_vm *vm = atomic_load(&run->vm);
+  int low = is_low(run) && vm != NULL;
+  if (low && !atomic_exchange(&run->pause_asked, 1)) pvm_vm_ask_pause(vm);
+  pvm_run_let(run, PVM_RUN_RUNNING);
+  return low;
+}
+
+static pvm_thread *thread_at(pvm_executor *executor, uint32_t group, uint32_t index) {
+  return atomic_load(&executor->groups[group]->workers[index].thread);
+}
+
+/* While the core lane has work and more threads run than there are cores, as many low runs as
+** are too many pause. */
+static void make_way(pvm_executor *executor) {
+  if (atomic_load(&executor->core_unfinished) == 0 || atomic_load(&executor->low_running) == 0)
+    return;
+  uint32_t groups = atomic_load(&executor->group_count), running = 0;
+  for (uint32_t g = 0; g < groups; g++)
+    for (uint32_t i = 0; i < executor->groups[g]->count; i++) {
+      pvm_thread *t = thread_at(executor, g, i);
+      if (t == NULL) continue;
+      int core = executor->groups[g]->lane == PVM_LANE_CORE; /* it runs, or will at once */
+      running += core || atomic_load(&t->run.stage) == PVM_RUN_RUNNING;
+    }
+  for (uint32_t g = 0; g < groups && running > executor->cores; g++)
+    for (uint32_t i = 0; i < executor->groups[g]->count && running > executor->cores; i++) {
+      pvm_thread *t = thread_at(executor, g, i);
+      if (t != NULL && executor->groups[g]->lane != PVM_LANE_CORE)
+        running -= (uint32_t)ask_pause(t);
+    }
+}
+
 static uint64_t look_at_all(pvm_ladder *ladder) {
   pvm_executor *executor = ladder->executor;
   uint64_t next = PVM_NEVER;
@@ -163,6 +205,7 @@ static void *climb(void *argument) {
   while (!atomic_load(&ladder->over)) {
     uint32_t ticket = pvm_park_ticket(&ladder->park);
     atomic_store(&ladder->wake_ns, PVM_NEVER); /* who begins a run now rings */
+    make_way(ladder->executor);
     uint64_t next = look_at_all(ladder), now = pvm_now();
     atomic_store(&ladder->wake_ns, next);
     if (next <= now || atomic_load(&ladder->over)) pvm_park_leave(&ladder->park);

@@ -27,6 +27,8 @@ typedef struct pvm_run {
   _Atomic(pvm_vm *) vm;       /* NULL until it has one */
   pvm_invocation *invocation; /* NULL while a VM is being unloaded */
   uint64_t started_ns;
+  _Atomic uint64_t paused_ns; /* in favour of the core lane: no time of the run's */
+  _Atomic int pause_asked;
   uint64_t cpu_limit_ns; /* of the thread's processor clock; PVM_NEVER */
   /* the ladder's: */
   uint64_t kicked_ns; /* since when it tries */

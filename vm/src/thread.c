@@ -41,6 +41,39 @@ static uint64_t sooner(uint64_t a, uint64_t b) {
   return a < b ? a : b;
 }
 
+/* A low run stands back for so long at a time, so that it goes on under any load. */
+#define PAUSE_NS 50000000u
+
+/* When the run must be looked at, its pauses not counted. */
+static uint64_t due_of(const pvm_run *run) {
+  const pvm_task_config *config = &run->invocation->task->config;
+  uint64_t begun = run->started_ns + atomic_load(&run->paused_ns);
+  uint64_t due = run->invocation->deadline_ns;
+  if (config->timeout_ns != 0) due = sooner(due, begun + config->timeout_ns);
+  if (config->cpu_ns != 0) due = sooner(due, begun + config->cpu_ns);
+  return due;
+}
+
+void pvm_thread_pause(pvm_thread *t) {
+  pvm_executor *executor = t->worker->executor;
+  pvm_run *run = &t->run;
+  if (!atomic_exchange(&run->pause_asked, 0)) return; /* for a run that has ended */
+  uint64_t began = pvm_now(), now = began;
+  while (now - began < PAUSE_NS && atomic_load(&run->stage) != PVM_RUN_KICKED) {
+    uint32_t ticket = pvm_park_ticket(&executor->resumed);
+    if (atomic_load(&executor->core_unfinished) == 0) {
+      pvm_park_leave(&executor->resumed);
+      break;
+    }
+    pvm_park_sleep(&executor->resumed, ticket, (int64_t)(began + PAUSE_NS - now));
+    now = pvm_now();
+  }
+  atomic_fetch_add(&run->paused_ns, now - began);
+  atomic_fetch_add_explicit(&executor->pauses, 1, memory_order_relaxed);
+  if (run->invocation != NULL && atomic_load(&run->reason) == PVM_TIMED_OUT)
+    atomic_store(&run->due_ns, due_of(run));
+}
+
 /* For whoever looks after a crash. */
 static void note_doing(pvm_thread *t, pvm_journal_doing doing, uint64_t id, uint64_t now,
                        int64_t task, const pvm_program *program) {
@@ -50,15 +83,12 @@ static void note_doing(pvm_thread *t, pvm_journal_doing doing, uint64_t id, uint
 
 static void begin_run(pvm_thread *t, pvm_invocation *invocation, uint64_t now) {
   const pvm_task_config *config = &invocation->task->config;
-  uint64_t due = invocation->deadline_ns;
-  if (config->timeout_ns != 0) due = sooner(due, now + config->timeout_ns);
-  t->run.cpu_limit_ns = PVM_NEVER;
-  if (config->cpu_ns != 0) {
-    t->run.cpu_limit_ns = cpu_now() + config->cpu_ns;
-    due = sooner(due, now + config->cpu_ns);
-  }
   t->run.invocation = invocation;
   t->run.started_ns = now;
+  atomic_store_explicit(&t->run.paused_ns, 0, memory_order_relaxed);
+  atomic_store_explicit(&t->run.pause_asked, 0, memory_order_relaxed);
+  t->run.cpu_limit_ns = config->cpu_ns != 0 ? cpu_now() + config->cpu_ns : PVM_NEVER;
+  uint64_t due = due_of(&t->run);
   atomic_store_explicit(&t->run.vm, NULL, memory_order_relaxed);
   atomic_store_explicit(&t->run.reason, PVM_TIMED_OUT, memory_order_relaxed);
   atomic_store_explicit(&t->run.due_ns, due, memory_order_relaxed);
@@ -257,6 +287,12 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
     return 1;
   }
   begin_run(t, invocation, started);
+  int low = task->config.lane == PVM_LANE_LOW;
+  if (low) {
+    atomic_fetch_add(&w->executor->low_running, 1);
+    /* it came to run while the core lane has work: whoever saw none running did not ask */
+    if (atomic_load(&w->executor->core_unfinished) != 0) pvm_ladder_ring(&w->executor->ladder);
+  }
   pvm_vm *vm = seat_take(t, task, &data, &load_ns);
   int loaded = vm != NULL;
   if (loaded) {
@@ -270,6 +306,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   int over = vm != NULL ? vm->memory.over : t->unfit != NULL && t->unfit->memory.over;
   pvm_run_end end = pvm_run_finish(&t->run);
   pvm_journal_end(t->doing);
+  if (low) atomic_fetch_sub(&w->executor->low_running, 1);
   if (end == PVM_RUN_LOST) {
     pvm_buffer_free(&data);
     pvm_invocation_release(invocation);
@@ -281,7 +318,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
     outcome = reason;
     tell_stopped(&data, reason);
   }
-  if (load_ns != 0 && !loaded) pvm_task_failure_note(task, pvm_now(), &data);
+  if (load_ns != 0 && !loaded && !stopped) pvm_task_failure_note(task, pvm_now(), &data);
   if (loaded)
     seat_account(pvm_task_seat(task, w->seat, t),
                  atomic_load_explicit(&vm->memory.bytes, memory_order_relaxed));

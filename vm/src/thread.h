@@ -41,6 +41,9 @@ typedef struct pvm_thread {
 
 /* A thread for the worker, confined and waiting. NULL with *status and `err`. */
 pvm_thread *pvm_thread_start(struct pvm_worker *worker, int *status, char *err);
+/* On the thread itself, between two bytecodes of a low task: wait while the core lane has work,
+** but not for long. */
+void pvm_thread_pause(pvm_thread *thread);
 /* End a thread that was never given work. */
 void pvm_thread_dismiss(pvm_thread *thread);
 /* For one that has ended. */

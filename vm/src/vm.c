@@ -6,6 +6,7 @@
 #include "park.h"
 #include "runtime.h"
 #include "task_module.h"
+#include "thread.h"
 #include "traceback.h"
 #include "vm_state.h"
 
@@ -270,6 +271,17 @@ void pvm_vm_interrupt(pvm_vm *vm, int doom) {
   raise_soon(vm, vm->interrupted);
   if (doom && vm->tstate != NULL && vm->interrupted != NULL)
     _PyThreadState_SetDoom(vm->tstate, vm->interrupted);
+}
+
+static int pause_here(void *thread) {
+  pvm_thread_pause(thread);
+  return 0;
+}
+
+void pvm_vm_ask_pause(pvm_vm *vm) {
+  /* full: then it is asked again */
+  if (vm->tstate != NULL && vm->runner != NULL)
+    (void)_PyEval_AddPendingCall(vm->tstate->interp, pause_here, vm->runner, 0);
 }
 
 void pvm_vm_raise_memory_error(pvm_vm *vm) {

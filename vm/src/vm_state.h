@@ -61,6 +61,9 @@ void pvm_vm_leave(void);
 void pvm_vm_interrupt(pvm_vm *vm, int doom);
 /* On the VM's thread: raise MemoryError at the next bytecode boundary. */
 void pvm_vm_raise_memory_error(pvm_vm *vm);
+/* From any thread, as above: call pvm_thread_pause on the VM's thread at the next bytecode
+** boundary. */
+void pvm_vm_ask_pause(pvm_vm *vm);
 /* On the VM's thread, once nobody interrupts any more: nothing is pending. */
 void pvm_vm_calm(pvm_vm *vm);
 

@@ -24,7 +24,10 @@ void pvm_worker_settle(pvm_worker *worker, pvm_invocation *invocation) {
     pvm_executor_note_withdrawal(executor);
     pvm_task_empty(task);
   }
+  int core = task->config.lane == PVM_LANE_CORE;
   pvm_executor_deliver(executor, invocation);
+  if (core && atomic_fetch_sub(&executor->core_unfinished, 1) == 1)
+    pvm_park_ring_all(&executor->resumed);
   pvm_executor_dispatch_next(task); /* after that: with one at a time, results come in order */
 }
 

@@ -243,7 +243,12 @@ static void run_executor(void) {
   start_executor();
   for (int i = 0; i < TASKS; i++) {
     programs[i] = load_program(names[i]);
-    tasks[i] = pvm_task_add(executor, programs[i], NULL, NULL);
+    pvm_task_config task_config;
+    pvm_task_config_init(&task_config);
+    task_config.lane = (pvm_lane)(i % PVM_LANES);
+    task_config.priority = i - 1;
+    task_config.max_running = i == 2 ? 1 : 0;
+    tasks[i] = pvm_task_add(executor, programs[i], &task_config, NULL);
     CHECK(tasks[i] > 0);
     pvm_program_release(programs[i]);
   }
