@@ -2,7 +2,7 @@
 
 A bundle is a zip of ``task.toml``, ``.pyc`` files beside their module's path, and assets; or a
 folder with the same content. Nothing is unmarshalled here: bytecode is checked by its header
-and goes to the VM as it is.
+and goes to the VM as it is. A task that runs in processes has ``.py`` files instead.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from polyvm.host import manifest as manifests
 from polyvm.host.errors import BundleError, ManifestError
+from polyvm.host.sources import Sources
 from polyvm.vm import Memory, Module, Program, VmError, wipe
 
 if TYPE_CHECKING:
@@ -65,17 +66,20 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One version of one task, checked, its code and assets in the VMs' own memory."""
+    """One version of one task, checked, its code and assets in memory made for those who run it."""
 
     manifest: Manifest
-    program: Program
+    program: Program | Sources
     source: Path
     seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The files of a bundle, checked by name, size and kind."""
+    """The files of a bundle, checked by name, size and kind.
+
+    The modules' code is source text if the task runs in processes.
+    """
 
     manifest: Manifest
     modules: Mapping[str, Module]
@@ -83,12 +87,25 @@ class Contents:
     source: Path
 
     def bundle(self, seal: Seal | None = None) -> Bundle:
-        """Hand the files to the VMs' library, which checks the bytecode; usable once.
+        """Copy the files to where VMs or processes use them; usable once.
 
-        What came sealed is wiped here afterwards. Raises BundleError.
+        The VMs' library checks bytecode. What came sealed is wiped here afterwards. Raises
+        BundleError.
         """
         try:
-            program = Program(
+            program = (
+                self._sources(secret=seal is not None)
+                if self.manifest.isolation == "process"
+                else self._program()
+            )
+        finally:
+            if seal is not None:
+                self.wipe()
+        return Bundle(self.manifest, program, self.source, seal)
+
+    def _program(self) -> Program:
+        try:
+            return Program(
                 name=self.manifest.name,
                 version=self.manifest.version,
                 entry=self.manifest.entry,
@@ -99,10 +116,19 @@ class Contents:
             )
         except VmError as error:
             raise BundleError(f"{self.source}: {error}; pack it anew") from None
-        finally:
-            if seal is not None:
-                self.wipe()
-        return Bundle(self.manifest, program, self.source, seal)
+
+    def _sources(self, *, secret: bool) -> Sources:
+        try:
+            return Sources(
+                name=self.manifest.name,
+                version=self.manifest.version,
+                entry=self.manifest.entry,
+                modules=self.modules,
+                assets=self.assets,
+                secret=secret,
+            )
+        except MemoryError as error:
+            raise BundleError(f"{self.source}: {error}; ship less data") from None
 
     def wipe(self) -> None:
         """Overwrite the files in this process's own memory."""
@@ -230,16 +256,18 @@ def assemble(files: Mapping[str, bytes | Memory], source: Path, magic: bytes) ->
     manifest = manifests.parse(text, f"{source}/{manifests.FILE_NAME}")
     modules: dict[str, Module] = {}
     assets: dict[str, bytes | Memory] = {}
+    processes = manifest.isolation == "process"
     for name, data in files.items():
         if name == manifests.FILE_NAME:
             continue
         path = PurePosixPath(name)
-        if path.suffix == ".py":
-            raise BundleError(
-                f"{source}: {name!r} is source; bundles hold bytecode only: pack the folder with "
-                "`polyvm pack`"
-            )
-        if path.suffix != ".pyc" or not isinstance(data, bytes):
+        if path.suffix == ".py" and processes:
+            code = _text(name, data, source)
+        elif path.suffix == ".pyc" and not processes and isinstance(data, bytes):
+            code = _code(name, data, source, magic)
+        elif path.suffix in {".py", ".pyc"}:
+            raise BundleError(_wrong_kind(name, manifest, source))
+        else:
             assets[name] = data
             continue
         module, package = module_of(path, source)
@@ -247,7 +275,7 @@ def assemble(files: Mapping[str, bytes | Memory], source: Path, magic: bytes) ->
             raise BundleError(
                 f"{source}: module {module!r} is there twice, as a file and as a package; drop one"
             )
-        modules[module] = Module(code=_code(name, data, source, magic), package=package)
+        modules[module] = Module(code=code, package=package)
     check_packages(modules, source)
     if manifest.entry_module not in modules:
         raise BundleError(
@@ -255,6 +283,18 @@ def assemble(files: Mapping[str, bytes | Memory], source: Path, magic: bytes) ->
             f"not in the bundle; it holds {', '.join(sorted(modules)) or 'no module'}"
         )
     return Contents(manifest=manifest, modules=modules, assets=assets, source=source)
+
+
+def _wrong_kind(name: str, manifest: Manifest, source: Path) -> str:
+    if manifest.isolation == "process":
+        return (
+            f"{source}: {name!r} is bytecode; bundles of tasks that run in processes hold sources: "
+            "pack the folder with `polyvm pack`"
+        )
+    return (
+        f"{source}: {name!r} is source; bundles hold bytecode only: pack the folder with "
+        "`polyvm pack`"
+    )
 
 
 def module_of(path: PurePosixPath, source: Path) -> tuple[str, bool]:
@@ -299,3 +339,11 @@ def _code(name: str, data: bytes, source: Path, magic: bytes) -> bytes:
             f"take {magic.hex()}); repack with `polyvm pack`"
         )
     return data[PYC_HEADER_BYTES:]
+
+
+def _text(name: str, data: bytes | Memory, source: Path) -> bytes:
+    """Return a copy of a module's source text: who wipes the file leaves the module."""
+    if len(data) > MAX_FILE_BYTES:
+        raise BundleError(f"{source}: {name!r} is larger than {MAX_FILE_BYTES} bytes unpacked")
+    with memoryview(data) if isinstance(data, bytes) else data.buffer as view:
+        return bytes(view)

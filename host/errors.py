@@ -15,7 +15,9 @@ class ExitCode(enum.IntEnum):
     BAD_DATA = 65  # a manifest, a bundle or a source file is not as it must be
     NO_INPUT = 66  # a file or folder that was named cannot be read
     UNAVAILABLE = 69  # the VM library is missing or does not start
+    GAVE_UP = 70  # `run --supervise`: the host died too often
     CANNOT_WRITE = 74  # results, a bundle, a key or the state cannot be written
+    RESTART = 75  # a supervised host asks to be started again
     UNTRUSTED = 77  # a signature, a key or a rule of trust says no
     INTERRUPTED = 130  # stopped by a second SIGINT or SIGTERM, work was cancelled
 
@@ -106,6 +108,22 @@ class WriteError(PolyvmError):
 
 class RuntimeMissingError(PolyvmError):
     """The VM library is missing or does not start."""
+
+    code = ExitCode.UNAVAILABLE
+
+
+class SwitchFileError(PolyvmError):
+    """A file of switches is not as it must be."""
+
+
+class ListenError(PolyvmError):
+    """The host cannot listen where it was told to."""
+
+    code = ExitCode.UNAVAILABLE
+
+
+class HostUnreachableError(PolyvmError):
+    """No host answers at the socket that was named, or it says no."""
 
     code = ExitCode.UNAVAILABLE
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from polyvm.host.lines import MAX_LINE_BYTES, OverlongLine, read_lines
 from polyvm.host.payload import from_json
+from polyvm.host.switches import Disabled, Paused
 from polyvm.vm import QueueFull, VmError
 
 if TYPE_CHECKING:
@@ -21,8 +22,9 @@ class Feed:
     """Reads JSON lines and submits them. One use: make one, then `run` it in some thread.
 
     A line that is no JSON, or holds what MessagePack cannot, is reported and counted; the feed
-    goes on. When the executor is full the feed waits for completions, so nothing is lost and
-    memory stays constant. Line numbers, from 1, are the invocations' tags.
+    goes on. When the executor is full the feed waits for completions, and when a task is paused,
+    until it is resumed; so nothing is lost and memory stays constant. Line numbers, from 1, are
+    the invocations' tags.
     """
 
     def __init__(
@@ -34,11 +36,15 @@ class Feed:
         refused: Callable[[int, str, str], None],
         stop: threading.Event,
         cancel: threading.Event,
+        accepted: Callable[[int], None] | None = None,
+        skip: int = 0,
     ) -> None:
         """Prepare to read ``source``.
 
         ``bad_line(line, reason)`` and ``refused(line, task, reason)`` are called in the feed's
-        thread. ``stop`` ends the feed after the line at hand; ``cancel`` at once.
+        thread, and ``accepted(line)`` after each line that is done with. The first ``skip`` lines
+        were accepted by an earlier process. ``stop`` ends the feed after the line at hand;
+        ``cancel`` at once.
         """
         self._source = source
         self._registry = registry
@@ -46,6 +52,8 @@ class Feed:
         self._refused = refused
         self._stop = stop
         self._cancel = cancel
+        self._accepted = accepted
+        self._skip = skip
         self.lines = 0  # read so far, blank ones included
         self.bad = 0  # of these, not usable
         self.unrouted = 0  # of these, taken by no task
@@ -55,10 +63,14 @@ class Feed:
         """Feed until the end of the source. Raises MissingError if it cannot be read."""
         for line in read_lines(self._source, self._stop):
             self.lines += 1
+            if self.lines <= self._skip:
+                continue
             if isinstance(line, OverlongLine):
                 self._reject(f"is longer than {MAX_LINE_BYTES} bytes")
             elif line and not line.isspace():
                 self._feed(line)
+            if self._accepted is not None and not self._cancel.is_set():
+                self._accepted(self.lines)
 
     def _feed(self, line: bytes) -> None:
         try:
@@ -79,6 +91,13 @@ class Feed:
                 self._registry.submit(name, payload, self.lines)
             except QueueFull:
                 self._registry.wait_for_room(_ROOM_CHECK)
+            except Paused as error:
+                if self._stop.is_set():  # nobody may ever resume it
+                    self._refused(self.lines, name, str(error))
+                    return
+                self._registry.wait_for_room(_ROOM_CHECK)
+            except Disabled:
+                return  # a moment ago: then the line is not its
             except VmError as error:
                 self._refused(self.lines, name, str(error))
                 return

@@ -6,6 +6,11 @@ range of 1 ns to 2**63 ns. Histograms of several tasks or times can be merged by
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 _SUB_BITS = 4
 _SUB = 1 << _SUB_BITS
 _BUCKETS = (63 - _SUB_BITS + 1) * _SUB
@@ -36,6 +41,27 @@ class Histogram:
         self.count += other.count
         self.total += other.total
         self.maximum = max(self.maximum, other.maximum)
+
+    def copy(self) -> Histogram:
+        """Return one with the same counts."""
+        other = Histogram()
+        other._counts = self._counts.copy()
+        other.count, other.total, other.maximum = self.count, self.total, self.maximum
+        return other
+
+    def below(self, exponents: Iterable[int]) -> list[int]:
+        """Return how many durations were below each 2**exponent ns, exactly.
+
+        Exponents rise, from 4 on.
+        """
+        counts = []
+        start = seen = 0
+        for exponent in exponents:
+            end = _index(1 << exponent)
+            seen += sum(self._counts[start:end])
+            start = end
+            counts.append(seen)
+        return counts
 
     def percentile(self, percent: float) -> int:
         """Return the duration in ns that ``percent`` (0 to 100) of those recorded do not exceed.

@@ -16,6 +16,7 @@ from polyvm.host.errors import ManifestError
 FILE_NAME = "task.toml"
 MAX_BYTES = 64 * 1024
 LANES = ("core", "regular", "low")
+ISOLATIONS = ("vm", "process")
 MIN_MEMORY = 4 * 2**20  # PVM_MEMORY_MIN of vm.h
 MAX_PATHS = 16  # PVM_POLICY_PATHS of vm.h, for reading and as many for writing
 MAX_PATH_BYTES = 1024
@@ -77,6 +78,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     entry: str
     description: str = ""
     lane: str = "regular"
+    isolation: str = "vm"
     priority: Annotated[int, msgspec.Meta(ge=-100, le=100)] = 0
     events: tuple[str, ...] | None = None
     limits: Limits = Limits()
@@ -158,6 +160,16 @@ def check(manifest: Manifest, where: str) -> None:
     if manifest.lane not in LANES:
         raise ManifestError(
             f"{where}: lane {_short(manifest.lane)} must be one of {', '.join(LANES)}"
+        )
+    if manifest.isolation not in ISOLATIONS:
+        raise ManifestError(
+            f"{where}: isolation {_short(manifest.isolation)} must be one of "
+            f"{', '.join(ISOLATIONS)}"
+        )
+    if manifest.isolation == "process" and manifest.permissions:
+        raise ManifestError(
+            f'{where}: permissions hold VMs only; with isolation "process" the task may open '
+            "whatever its host may: take the table out"
         )
     if manifest.events is not None and not manifest.events:
         raise ManifestError(

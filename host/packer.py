@@ -84,7 +84,8 @@ def members(folder: Path, *, strip: bool = False) -> tuple[Manifest, dict[str, b
     """Compile and collect what a bundle of a task folder holds, by member name.
 
     Larger assets are not read: they come as paths. ``strip`` leaves docstrings and line
-    numbers out of the bytecode. Raises as `build` does.
+    numbers out of the bytecode. What runs in processes is compiled to find mistakes, and ships
+    as source. Raises as `build` does.
     """
     if not folder.is_dir():
         raise MissingError(f"{folder}: no such folder; name the folder that holds the task.toml")
@@ -109,6 +110,12 @@ def _members(folder: Path, *, strip: bool) -> tuple[Manifest, dict[str, bytes | 
             f"{folder}: holds no {manifests.FILE_NAME}; add one with name, version and entry"
         )
     manifest = manifests.parse(file.read_bytes(), str(file))
+    sources_ship = manifest.isolation == "process"
+    if sources_ship and strip:
+        raise PackError(
+            f"{file}: a task that runs in processes ships as source, of which nothing can be "
+            "stripped; leave --strip out"
+        )
     paths = task_paths(folder)
     if len(paths) > MAX_FILES:
         raise PackError(f"{folder}: holds {len(paths)} files; at most {MAX_FILES} can be packed")
@@ -133,7 +140,10 @@ def _members(folder: Path, *, strip: bool) -> tuple[Manifest, dict[str, bytes | 
         except toolchain.CompileError as error:
             place = str(error).removeprefix(f"{manifest.name}/{relative}")
             raise PackError(f"{path}{place}") from None
-        found[str(relative.with_suffix(".pyc"))] = pyc
+        if sources_ship:
+            found[str(relative)] = data
+        else:
+            found[str(relative.with_suffix(".pyc"))] = pyc
     check_packages(sources, folder)
     _check_entry(manifest, sources, file)
     return manifest, found

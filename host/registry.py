@@ -10,30 +10,57 @@ from __future__ import annotations
 import enum
 import threading
 from dataclasses import dataclass, field
+from operator import add
 from typing import TYPE_CHECKING, Protocol
 
+from polyvm.host import breakers
 from polyvm.host.latency import Histogram
+from polyvm.host.switches import Switches
 from polyvm.vm import Lane, Limits, Outcome, Program, VmError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from polyvm.host.bundle import Bundle
     from polyvm.host.manifest import Manifest
+    from polyvm.host.sources import Sources
     from polyvm.vm import Completion, TaskStats
 
 LANES = {"core": Lane.CORE, "regular": Lane.REGULAR, "low": Lane.LOW}
 
 
 class Runner(Protocol):
-    """The part of polyvm.vm.Executor that the registry drives."""
+    """What the registry drives: `Runners`, and so an executor."""
 
-    def add(self, program: Program, lane: Lane = Lane.REGULAR, limits: Limits | None = None) -> int:
+    def add(
+        self,
+        program: Program | Sources,
+        lane: Lane = Lane.REGULAR,
+        limits: Limits | None = None,
+        *,
+        priority: int = 0,
+        breaker: Mapping[str, int] | None = None,
+    ) -> int:
         """Take one version of a task; its id."""
 
     def withdraw(self, task_id: int) -> None:
         """Refuse new work for it, finish the rest."""
 
-    def submit(self, task_id: int, payload: bytes, tag: int = 0) -> None:
+    def submit(
+        self,
+        task_id: int,
+        payload: bytes,
+        tag: int = 0,
+        *,
+        deadline_ns: int = 0,
+        priority: int = 0,
+        id: int = 0,  # noqa: A002 - as Executor has it
+        attempt: int = 0,
+    ) -> None:
         """Accept one invocation or raise QueueFull."""
+
+    def note_crash(self, task_id: int) -> None:
+        """Count an invocation that ended with an earlier process."""
 
     def stats(self, task_id: int) -> TaskStats:
         """Return the figures of one task."""
@@ -57,6 +84,8 @@ class Deployment:
     submitted: int = 0
     finished: int = 0
     failed: int = 0
+    outcomes: list[int] = field(default_factory=lambda: [0] * len(Outcome))
+    queued: Histogram = field(default_factory=Histogram)
     latency: Histogram = field(default_factory=Histogram)
     memory_bytes: int = 0  # of its VMs, when last seen with any
 
@@ -73,15 +102,24 @@ class Deployment:
 class Registry:
     """All deployments of one executor. Every method may be called from any thread."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        switches: Switches | None = None,
+        added: Callable[[str, int], None] | None = None,
+    ) -> None:
+        """``added(name, id)`` is called for each version before its first invocation."""
         self._runner = runner
+        self._added = added
+        self._switches = switches or Switches()
         self._lock = threading.Lock()
         self._settled = threading.Condition(self._lock)
         self._live: dict[str, Deployment] = {}
         self._by_id: dict[int, Deployment] = {}
-        self._gone: dict[str, Deployment] = {}
+        self._gone: dict[tuple[str, str], Deployment] = {}  # by name and lane
         self._routes: dict[str | None, tuple[str, ...]] = {}
         self._pending = 0
+        self._switches.listen(self._forget_routes)
 
     def deploy(self, bundle: Bundle) -> Deployment:
         """Make this version its task's live one; a former version drains.
@@ -90,8 +128,14 @@ class Registry:
         """
         manifest = bundle.manifest
         task_id = self._runner.add(
-            bundle.program, LANES[manifest.lane], Limits(**manifest.limits.amounts)
+            bundle.program,
+            LANES[manifest.lane],
+            Limits(**manifest.limits.amounts),
+            priority=manifest.priority,
+            breaker=breakers.policy(manifest.breaker, manifest.name)._asdict(),
         )
+        if self._added is not None:
+            self._added(manifest.name, task_id)
         deployment = Deployment(task_id, bundle.manifest)
         with self._lock:
             former = self._live.get(bundle.manifest.name)
@@ -120,39 +164,83 @@ class Registry:
         if deployment.state is State.DRAINING and deployment.pending == 0:
             deployment.state = State.WITHDRAWN
             del self._by_id[deployment.id]
-            # All withdrawn versions of a task share one record, so that it stays small.
-            earlier = self._gone.get(deployment.manifest.name)
+            # All withdrawn versions of a task share one record, so that it stays small; one in
+            # each lane that it was in, so that a lane's counts never go down.
+            place = (deployment.manifest.name, deployment.manifest.lane)
+            earlier = self._gone.get(place)
             if earlier is not None:
                 deployment.submitted += earlier.submitted
                 deployment.finished += earlier.finished
                 deployment.failed += earlier.failed
+                deployment.outcomes = list(map(add, deployment.outcomes, earlier.outcomes))
+                deployment.queued.merge(earlier.queued)
                 deployment.latency.merge(earlier.latency)
-            self._gone[deployment.manifest.name] = deployment
+            self._gone[place] = deployment
 
     def targets(self, event: str | None) -> tuple[str, ...]:
-        """Names of the live tasks that take a line with this event, in order of deployment."""
+        """Names of the live tasks that take a line with this event, in order of deployment.
+
+        A task that is switched off takes none.
+        """
         with self._lock:
             names = self._routes.get(event)
             if names is None:
-                names = tuple(name for name, live in self._live.items() if live.takes(event))
+                names = tuple(
+                    name
+                    for name, live in self._live.items()
+                    if live.takes(event) and self._switches.enabled(name, live.manifest.lane)
+                )
                 if len(self._routes) < 1024:  # event names come from the feed: do not hoard them
                     self._routes[event] = names
             return names
 
-    def submit(self, name: str, payload: bytes, tag: int) -> bool:
+    def _forget_routes(self) -> None:
+        with self._lock:
+            self._routes.clear()
+
+    def submit(
+        self,
+        name: str,
+        payload: bytes,
+        tag: int,
+        *,
+        deadline_ns: int = 0,
+        priority: int = 0,
+        id: int = 0,  # noqa: A002 - as Executor has it
+        attempt: int = 0,
+    ) -> bool:
         """Give one invocation to the task's live version; False if it has none.
 
-        Raises polyvm.vm.QueueFull, and then nothing was accepted.
+        deadline_ns: from now to its end; priority: -100 to 100. 0 leaves the task's own.
+        id, attempt: of what an earlier process had accepted.
+        Raises polyvm.vm.VmError, such as QueueFull, or Paused or Disabled, and then nothing was
+        accepted.
         """
         with self._lock:
             deployment = self._live.get(name)
             if deployment is None:
                 return False
+            self._switches.check(name, deployment.manifest.lane)
             # Its completion may be collected before submit returns, but not settled: see the lock.
-            self._runner.submit(deployment.id, payload, tag)
+            self._runner.submit(
+                deployment.id,
+                payload,
+                tag,
+                deadline_ns=deadline_ns,
+                priority=priority,
+                id=id,
+                attempt=attempt,
+            )
             deployment.submitted += 1
             self._pending += 1
             return True
+
+    def note_crash(self, name: str) -> None:
+        """Tell the task's circuit breaker that it took an earlier process down."""
+        with self._lock:
+            deployment = self._live.get(name)
+            if deployment is not None:
+                self._runner.note_crash(deployment.id)
 
     def settle(self, completions: list[Completion]) -> list[tuple[Completion, Manifest]]:
         """Count completions and pair each with its task's manifest."""
@@ -162,6 +250,8 @@ class Registry:
                 deployment = self._by_id[completion.task]
                 deployment.finished += 1
                 deployment.failed += completion.outcome is not Outcome.DONE
+                deployment.outcomes[completion.outcome] += 1
+                deployment.queued.record(completion.queued_ns)
                 deployment.latency.record(completion.run_ns)
                 paired.append((completion, deployment.manifest))
                 self._settle_state(deployment)
@@ -190,6 +280,12 @@ class Registry:
         with self._lock:
             return self._live.get(name)
 
+    @property
+    def live_count(self) -> int:
+        """How many tasks are live."""
+        with self._lock:
+            return len(self._live)
+
     def snapshot(self) -> list[Row]:
         """Return the figures of every live or draining version, sorted by name.
 
@@ -201,13 +297,38 @@ class Registry:
         order = list(State)
         return sorted(rows, key=lambda row: (row.name, order.index(row.state)))
 
+    def tallies(self) -> list[Tally]:
+        """Return what has been counted since the start, by task and lane, over all versions.
+
+        The counts are of one moment and never go down.
+        """
+        with self._lock:
+            parts = [
+                (each, Tally.of(each)) for each in (*self._gone.values(), *self._by_id.values())
+            ]
+        tallies: dict[tuple[str, str], Tally] = {}
+        for deployment, tally in parts:
+            stats = self._stats(deployment)
+            if stats is not None:
+                tally.running, tally.vms, tally.bytes = stats.running, stats.vms, stats.bytes
+            earlier = tallies.get((tally.name, tally.lane))
+            if earlier is not None:
+                tally.add(earlier)
+            tallies[tally.name, tally.lane] = tally
+        return sorted(tallies.values(), key=lambda tally: (tally.name, tally.lane))
+
+    def _stats(self, deployment: Deployment) -> TaskStats | None:
+        if deployment.state is State.WITHDRAWN:
+            return None
+        try:
+            return self._runner.stats(deployment.id)
+        except VmError:
+            return None  # its last VM has retired since
+
     def _row(self, deployment: Deployment) -> Row:
-        if deployment.state is not State.WITHDRAWN:
-            try:
-                size = self._runner.stats(deployment.id).bytes
-            except VmError:
-                size = 0  # its last VM has retired since
-            deployment.memory_bytes = size or deployment.memory_bytes
+        stats = self._stats(deployment)
+        if stats is not None:
+            deployment.memory_bytes = stats.bytes or deployment.memory_bytes
         latency = deployment.latency
         return Row(
             name=deployment.manifest.name,
@@ -219,7 +340,47 @@ class Registry:
             p50_ns=latency.percentile(50),
             p99_ns=latency.percentile(99),
             memory_bytes=deployment.memory_bytes,
+            lane=deployment.manifest.lane,
+            running=stats.running if stats is not None else 0,
+            vms=stats.vms if stats is not None else 0,
         )
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a task did in a lane, and what it holds now."""
+
+    name: str
+    lane: str
+    outcomes: list[int]  # of ended invocations, by polyvm.vm.Outcome
+    queued: Histogram
+    run: Histogram
+    pending: int
+    running: int = 0
+    vms: int = 0
+    bytes: int = 0
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> Tally:
+        """Copy a version's counts."""
+        return cls(
+            name=deployment.manifest.name,
+            lane=deployment.manifest.lane,
+            outcomes=deployment.outcomes.copy(),
+            queued=deployment.queued.copy(),
+            run=deployment.latency.copy(),
+            pending=deployment.pending,
+        )
+
+    def add(self, other: Tally) -> None:
+        """Add another version's."""
+        self.outcomes = list(map(add, self.outcomes, other.outcomes))
+        self.queued.merge(other.queued)
+        self.run.merge(other.run)
+        self.pending += other.pending
+        self.running += other.running
+        self.vms += other.vms
+        self.bytes += other.bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,3 +399,6 @@ class Row:
     p50_ns: int
     p99_ns: int
     memory_bytes: int
+    lane: str = "regular"
+    running: int = 0
+    vms: int = 0

@@ -1,10 +1,11 @@
 """Results as JSON lines: one line an invocation, whole lines only.
 
-    {"task", "version", "line", "outcome", "result" or "error", "queued_us", "run_us"}
+    {"task", "version", "line", "id", "outcome", "result" or "error", "queued_us", "run_us"}
 
-`line` is the input's line number, from 1. `result` is the task's value when the outcome is
-`done`; bytes in it become base64, NaN and infinities become null. For any other outcome there
-is `error`, a text: the traceback, or the reason.
+`line` is the input's line number, from 1; `id` the invocation's, the same when it is run again
+after the host died, and then there is `attempt`, 2 or more. `result` is the task's value when
+the outcome is `done`; bytes in it become base64, NaN and infinities become null. For any other
+outcome there is `error`, a text: the traceback, or the reason.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from polyvm.vm import Completion
 
 _FLUSH_BYTES = 64 * 1024
-_OPEN_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+_OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _encoder = msgspec.json.Encoder()
 
 
@@ -35,8 +36,11 @@ def record(completion: Completion, manifest: Manifest) -> dict[str, Any]:
         "task": manifest.name,
         "version": manifest.version,
         "line": completion.tag,
+        "id": completion.id,
         "outcome": outcome,
     }
+    if completion.attempt > 1:
+        fields["attempt"] = completion.attempt
     if completion.outcome is Outcome.DONE:
         try:
             fields["result"] = msgspec.msgpack.decode(completion.data)
@@ -68,11 +72,13 @@ def encode(fields: dict[str, Any]) -> bytes:
 class ResultWriter:
     """Appends result lines to a file that is made anew, or to stdout (``-``).
 
+    With ``resume`` the file is gone on with, after its last whole line.
+
     If a write fails, the file is cut back to its last whole line and WriteError is raised; what
     is written after that is dropped in silence, as the error has told. One thread at a time.
     """
 
-    def __init__(self, output: str) -> None:
+    def __init__(self, output: str, *, resume: bool = False) -> None:
         self._name = "standard output" if output == "-" else output
         self._buffer = bytearray()
         self._whole = 0  # bytes of whole lines in the file
@@ -88,6 +94,10 @@ class ResultWriter:
                 f"cannot write results to {self._name}: {error.strerror}; choose another --output"
             ) from None
         self._regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode) and output != "-"
+        if self._regular:
+            self._whole = _whole_lines(self._descriptor) if resume else 0
+            os.ftruncate(self._descriptor, self._whole)
+            os.lseek(self._descriptor, self._whole, os.SEEK_SET)
 
     def write(self, line: bytes) -> None:
         """Add one line. It reaches the file at the next `flush`, or when 64 KiB are held."""
@@ -130,3 +140,15 @@ class ResultWriter:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
                 self._descriptor = -1
+
+
+def _whole_lines(descriptor: int) -> int:
+    """How many bytes of the file are whole lines."""
+    end = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(0, end - _FLUSH_BYTES)
+        last = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if last >= 0:
+            return start + last + 1
+        end = start
+    return 0

@@ -27,9 +27,6 @@ from polyvm.host.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-GAVE_UP = 70  # exit code: the child died too often (EX_SOFTWARE)
-RESTART = 75  # a child's exit code that asks for another one (EX_TEMPFAIL)
-
 # What a child is told by its environment.
 PID = "POLYVM_SUPERVISOR"  # the supervisor's process id
 RESTARTS = "POLYVM_RESTARTS"  # how many children there were before it
@@ -42,7 +39,7 @@ _SENT_BY_KERNEL = 0x80  # SI_KERNEL: a key pressed at the terminal, which the ch
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 8.0
 _UNCAUGHT = 1  # Python's exit code after a traceback; `run` has no other use for it
-_SAID_WHY = frozenset(int(code) for code in ExitCode) - {_UNCAUGHT, RESTART}
+_SAID_WHY = frozenset(int(code) for code in ExitCode) - {_UNCAUGHT, ExitCode.RESTART}
 _PR_SET_PDEATHSIG = 1
 
 
@@ -128,7 +125,7 @@ class _Supervisor:
                     f"{self._intensity.seconds:g} s; giving up, see its log and the crash reports",
                     last=last,
                 )
-                return GAVE_UP
+                return int(ExitCode.GAVE_UP)
             self._log.error("host ended, starting it again", how=last, ran=ran, pause=pause)
             number = _told_to_stop_within(pause)
             if number is not None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _COMMANDS = {
     "run": "run all tasks of a folder at once and feed them",
+    "top": "watch a running host",
+    "switch": "stop and start the work of a task or lane of a running host",
     "call": "run one invocation of one task and print its result",
     "pack": "pack a task folder into a bundle",
     "seal": "sign and encrypt tasks for the hosts that may run them",
@@ -51,6 +53,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] == ["run"] and "--supervise" in arguments:
+        # Before anything of the library is loaded: hardly anything can happen to this process.
+        from polyvm.host import supervisor
+
+        return supervisor.supervise(supervisor.command_of(arguments))
     parser = argparse.ArgumentParser(
         prog="polyvm",
         description="Many small Python tasks in one process, each in its own interpreter.",

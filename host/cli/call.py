@@ -11,8 +11,10 @@ from polyvm.host import finder, loader, log, results
 from polyvm.host.admission import Admission
 from polyvm.host.cli import policy
 from polyvm.host.errors import ExitCode, UsageError
+from polyvm.host.isolation import ProcessRunner
 from polyvm.host.payload import from_json, to_json
 from polyvm.host.registry import LANES
+from polyvm.host.sources import Sources
 from polyvm.vm import Executor, Limits, collect_logs, info
 
 if TYPE_CHECKING:
@@ -61,22 +63,28 @@ def run(options: argparse.Namespace) -> ExitCode:
 def _invoke(bundle: Bundle, payload: bytes) -> Completion:
     """Run the task once, logging what it prints. Ctrl-C ends the process in any case."""
     logger = log.get()
-    executor = Executor(workers=1)
+    manifest = bundle.manifest
+    lane, limits = LANES[manifest.lane], Limits(**manifest.limits.amounts)
+    runner: Executor | ProcessRunner
+    if isinstance(bundle.program, Sources):
+        runner = processes = ProcessRunner()
+        task, collect_records = processes.add(bundle.program, lane, limits), processes.collect_logs
+    else:
+        runner = executor = Executor(workers=1)
+        task, collect_records = executor.add(bundle.program, lane, limits), collect_logs
     try:
-        manifest = bundle.manifest
-        limits = Limits(**manifest.limits.amounts)
-        executor.submit(executor.add(bundle.program, LANES[manifest.lane], limits), payload)
+        runner.submit(task, payload)
         # Not invoke(): it would wait in C, where no signal reaches Python.
         completions: list[Completion] = []
         while not completions:
-            completions = executor.collect(1, _WAIT_MS)
-            while records := collect_logs(timeout_ms=0)[0]:
+            completions = runner.collect(1, _WAIT_MS)
+            while records := collect_records(timeout_ms=0)[0]:
                 for record in records:
                     log.task_record(logger, record)
     except KeyboardInterrupt:
         # The task may never end, and stopping the executor would wait for it.
         print("polyvm: interrupted", file=sys.stderr, flush=True)
         os._exit(ExitCode.INTERRUPTED)
-    executor.stop(0)
-    executor.close()
+    runner.stop(0)
+    runner.close()
     return completions[0]

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from polyvm.host import loader, log
-from polyvm.host.cli import policy
+from polyvm.host import loader, log, supervisor
+from polyvm.host.cli import policy, serving
 from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
+from polyvm.host.sealing.history import default_folder
 from polyvm.host.service import Options, Service
 
 _WORKERS = range(1, 257)  # PVM_MAX_WORKERS of vm.h
@@ -34,6 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", metavar="N", type=_workers, help="worker threads (default: one a core)"
     )
+    parser.add_argument(
+        "--python",
+        metavar="FILE",
+        type=Path,
+        help='Python that runs tasks with isolation "process"; it needs polyvm installed '
+        "(default: this one)",
+    )
     parser.add_argument("--no-table", action="store_true", help="log lines instead of the table")
     parser.add_argument(
         "--keep-running", action="store_true", help="go on watching TASKS after the input's end"
@@ -45,6 +53,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=loader.PACKED,
         help="where bundles of source folders land (default: %(default)s)",
     )
+    parser.add_argument(
+        "--journal",
+        metavar="DIR",
+        type=Path,
+        help="keep accepted work there, so that the next host goes on with it if this one dies",
+    )
+    parser.add_argument(
+        "--supervise",
+        action="store_true",
+        help="run in a child, and start it again when it dies (journal: in the state folder)",
+    )
+    serving.add_arguments(parser)
     policy.add_arguments(parser)
 
 
@@ -58,10 +78,14 @@ def run(options: argparse.Namespace) -> ExitCode:
             input=options.input,
             output=options.output,
             workers=options.workers,
+            python=options.python,
             table=not options.no_table,
             keep_running=options.keep_running,
             packed=options.bundles,
             policy=policy.policy(options),
+            access=serving.access(options),
+            switches=options.switches,
+            journal=_journal(options),
         ),
         _console(to_stderr=options.output == "-"),
     )
@@ -78,6 +102,13 @@ def run(options: argparse.Namespace) -> ExitCode:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _journal(options: argparse.Namespace) -> Path | None:
+    """Where accepted work is kept. A supervised host always keeps it."""
+    if options.journal is not None or supervisor.PID not in os.environ:
+        return Path(options.journal) if options.journal is not None else None
+    return Path(options.state or default_folder()) / "journal"
 
 
 def _console(*, to_stderr: bool) -> Console:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Mapping
 
 from polyvm.vm import Completion, Lane, Limits, Outcome, Program, QueueFull, TaskStats, VmError
 
@@ -23,9 +24,15 @@ class ManualRunner:
         self._lock = threading.Lock()
 
     def add(
-        self, program: Program, lane: Lane = Lane.REGULAR, limits: Limits | None = None
+        self,
+        program: Program,
+        lane: Lane = Lane.REGULAR,
+        limits: Limits | None = None,
+        *,
+        priority: int = 0,
+        breaker: Mapping[str, int] | None = None,
     ) -> int:
-        del lane, limits
+        del lane, limits, priority, breaker
         self.programs.append(program)
         return len(self.programs)
 
@@ -33,13 +40,27 @@ class ManualRunner:
         with self._lock:
             self.withdrawn.add(task_id)
 
-    def submit(self, task_id: int, payload: bytes, tag: int = 0) -> None:
+    def submit(
+        self,
+        task_id: int,
+        payload: bytes,
+        tag: int = 0,
+        *,
+        deadline_ns: int = 0,
+        priority: int = 0,
+        id: int = 0,  # noqa: A002
+        attempt: int = 0,
+    ) -> None:
+        del deadline_ns, priority, id, attempt
         with self._lock:
             if task_id in self.withdrawn:
                 raise VmError(-12, "no such task")
             if len(self.pending) >= self.room:
                 raise QueueFull(-11, "the queue is full")
             self.pending.append((task_id, tag, payload))
+
+    def note_crash(self, task_id: int) -> None:
+        del task_id
 
     def stats(self, task_id: int) -> TaskStats:
         del task_id

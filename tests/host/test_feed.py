@@ -7,6 +7,7 @@ import msgspec
 
 from polyvm.host.feed import Feed
 from polyvm.host.registry import Registry
+from polyvm.host.switches import Switches, Verb
 from polyvm.vm import VmError
 from tests.host.runner import ManualRunner
 from tests.host.test_registry import bundle
@@ -23,7 +24,8 @@ class Fed:
     def __init__(self, tmp_path: Path, text: bytes, runner: ManualRunner) -> None:
         source = tmp_path / "in.jsonl"
         source.write_bytes(text)
-        self.registry = Registry(runner)
+        self.switches = Switches()
+        self.registry = Registry(runner, self.switches)
         self.bad: list[tuple[int, str]] = []
         self.refused: list[tuple[int, str, str]] = []
         self.stop, self.cancel = threading.Event(), threading.Event()
@@ -129,10 +131,50 @@ def test_what_the_executor_refuses_is_reported(
     fed = Fed(tmp_path, b"1\n", runner)
     fed.registry.deploy(bundle())
 
-    def refuse(task_id: int, payload: bytes, tag: int = 0) -> None:
-        del task_id, payload, tag
+    def refuse(task_id: int, payload: bytes, tag: int = 0, **options: int) -> None:
+        del task_id, payload, tag, options
         raise VmError(-2, "payload too large")
 
     monkeypatch.setattr(runner, "submit", refuse)
     fed.feed.run()
     assert fed.refused == [(1, "a", "payload too large")]
+
+
+def test_a_paused_task_makes_the_feed_wait(tmp_path: Path) -> None:
+    runner = ManualRunner()
+    fed = Fed(tmp_path, b"1\n2\n", runner)
+    fed.registry.deploy(bundle("a"))
+    fed.switches.turn("task", "a", Verb.PAUSE)
+    thread = threading.Thread(target=fed.feed.run)
+    thread.start()
+    while fed.feed.lines < 1:
+        pass
+    fed.switches.turn("task", "a", Verb.RESUME)
+    thread.join(30)
+    assert not thread.is_alive()
+    assert [tag for _, tag, _ in runner.pending] == [1, 2]
+
+
+def test_stop_does_not_wait_for_a_paused_task(tmp_path: Path) -> None:
+    fed = Fed(tmp_path, b"1\n2\n", ManualRunner())
+    fed.registry.deploy(bundle("a"))
+    fed.switches.turn("lane", "regular", Verb.PAUSE)
+    thread = threading.Thread(target=fed.feed.run)
+    thread.start()
+    while fed.feed.lines < 1:
+        pass
+    fed.stop.set()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert fed.refused == [(1, "a", "lane regular is paused; an operator can resume it")]
+
+
+def test_lines_are_not_for_disabled_tasks(tmp_path: Path) -> None:
+    runner = ManualRunner()
+    fed = Fed(tmp_path, b"1\n2\n", runner)
+    fed.registry.deploy(bundle("a"))
+    fed.registry.deploy(bundle("b"))
+    fed.switches.turn("task", "a", Verb.DISABLE)
+    fed.feed.run()
+    assert [(task, tag) for task, tag, _ in runner.pending] == [(2, 1), (2, 2)]
+    assert fed.refused == []

@@ -18,6 +18,8 @@ def text(**fields: str) -> bytes:
 def test_defaults() -> None:
     parsed = manifest.parse(text(), "task.toml")
     assert (parsed.lane, parsed.events, parsed.description) == ("regular", None, "")
+    assert parsed.isolation == "vm"
+    assert manifest.parse(text(isolation='"process"'), "f").isolation == "process"
     assert (parsed.entry_module, parsed.entry_function) == ("main", "run")
     assert parsed.bundle_name == "a-1.0.bundle"
 
@@ -91,6 +93,11 @@ def test_permissions() -> None:
         (text(entry='"../x:run"'), "must be module:function"),
         (text(entry='"class:run"'), "must be module:function"),
         (text(lane='"fast"'), "lane 'fast' must be one of core, regular, low"),
+        (text(isolation='"thread"'), "isolation 'thread' must be one of vm, process"),
+        (
+            text(isolation='"process"', permissions='{read = ["/a"]}'),
+            'permissions hold VMs only; with isolation "process" the task may open',
+        ),
         (text(events="[]"), "events is empty"),
         (text(events="[1]"), "field 'events[0]': expected `str`, got `int`"),
         (b"name = ", "f: not TOML: "),

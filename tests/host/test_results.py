@@ -33,6 +33,7 @@ def test_done() -> None:
         "task": "a",
         "version": "1.0",
         "line": 7,
+        "id": 0,
         "outcome": "done",
         "result": {"x": [1, None, "Ymlu"], "2": 1.5},
         "queued_us": 2,

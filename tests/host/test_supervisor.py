@@ -119,7 +119,7 @@ os._exit({3: 75, 4: 3}[turn])
 
 def test_it_gives_up_on_a_child_that_dies_too_often() -> None:
     done = run(DIE, Intensity(restarts=2, seconds=600))
-    assert done.returncode == supervisor.GAVE_UP
+    assert done.returncode == ExitCode.GAVE_UP
     assert done.stdout == "began\n" * 3
     assert "3 times within 600 s" in done.stderr
     assert "Traceback" not in done.stderr

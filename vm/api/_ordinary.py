@@ -4,6 +4,8 @@ The task is found by the code that asks: the nearest ``task.toml`` at or above t
 innermost calling function that has one, else at or above the working directory. So the same
 call works under ``polyvm dev``, in a unit test beside the task, and in a debugger.
 
+A process that runs one task alone has no such folder: it calls `install`.
+
 Not imported in VMs.
 """
 
@@ -13,6 +15,10 @@ import sys
 import tomllib
 from functools import cache
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MANIFEST = "task.toml"
 _PACKAGE = str(Path(__file__).parent)
@@ -20,6 +26,21 @@ _PACKAGE = str(Path(__file__).parent)
 
 class Interrupted(BaseException):
     """Never raised under ordinary Python; see `polyvm.Interrupted`."""
+
+
+class _Installed(NamedTuple):
+    name: str
+    version: str
+    assets: Mapping[str, memoryview]
+
+
+_installed: _Installed | None = None
+
+
+def install(name: str, version: str, assets: Mapping[str, memoryview]) -> None:
+    """Let this process be one task, whoever asks; its assets, by path, are read-only views."""
+    global _installed  # noqa: PLW0603 - the process is the task
+    _installed = _Installed(name, version, assets)
 
 
 def is_asset(path: PurePosixPath) -> bool:
@@ -33,6 +54,8 @@ def is_asset(path: PurePosixPath) -> bool:
 
 def asset(path: str) -> bytes:
     """Return the bytes of one asset; see `polyvm.asset`."""
+    if _installed is not None:
+        return bytes(asset_view(path))
     relative = PurePosixPath(path)
     if relative.is_absolute() or ".." in relative.parts or not is_asset(relative):
         raise FileNotFoundError(f"task has no asset {path!r}")
@@ -45,11 +68,18 @@ def asset(path: str) -> bytes:
 
 def asset_view(path: str) -> memoryview:
     """Return a read-only view of one asset; see `polyvm.asset_view`."""
+    if _installed is not None:
+        try:
+            return _installed.assets[path]
+        except KeyError:
+            raise FileNotFoundError(f"task {_installed.name!r} has no asset {path!r}") from None
     return memoryview(asset(path))
 
 
 def task() -> tuple[str, str]:
     """Return the name and the version in the calling task's manifest."""
+    if _installed is not None:
+        return _installed.name, _installed.version
     return _identity(_folder())
 
 

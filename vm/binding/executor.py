@@ -84,7 +84,7 @@ class ThreadStats:
     threads: int
     stuck: int
     unserved: int
-    pauses: int
+    pauses: int = 0
 
 
 @dataclass(slots=True, frozen=True)

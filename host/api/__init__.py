@@ -1,0 +1,1 @@
+"""The host's HTTP interface: tasks are run, watched and switched over it."""

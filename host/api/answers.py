@@ -1,0 +1,107 @@
+"""What the API answers: JSON bodies and their status codes."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from polyvm.host import results
+from polyvm.host.invocations import NoSuchTask, Stopping
+from polyvm.host.switches import Disabled, Paused
+from polyvm.vm import BreakerOpen, QueueFull, RateLimited, StateError, UnknownTask
+
+if TYPE_CHECKING:
+    from polyvm.host.invocations import Ended, Invocation
+    from polyvm.host.registry import Row
+    from polyvm.host.switches import Setting
+
+_JSON = "application/json"
+_RETRY_AFTER = "1"  # seconds
+
+_OF_OUTCOME = {
+    "done": HTTPStatus.OK,
+    "timed_out": HTTPStatus.GATEWAY_TIMEOUT,
+    "cancelled": HTTPStatus.SERVICE_UNAVAILABLE,
+    "rejected": HTTPStatus.SERVICE_UNAVAILABLE,  # the breaker opened while it was queued
+}
+_OF_REFUSAL: dict[type[Exception], HTTPStatus] = {
+    NoSuchTask: HTTPStatus.NOT_FOUND,
+    QueueFull: HTTPStatus.TOO_MANY_REQUESTS,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    BreakerOpen: HTTPStatus.SERVICE_UNAVAILABLE,
+    Disabled: HTTPStatus.SERVICE_UNAVAILABLE,
+    Paused: HTTPStatus.SERVICE_UNAVAILABLE,
+    Stopping: HTTPStatus.SERVICE_UNAVAILABLE,
+    StateError: HTTPStatus.SERVICE_UNAVAILABLE,
+    UnknownTask: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+_WORTH_A_RETRY = (QueueFull, RateLimited, BreakerOpen, Paused)
+
+
+class _Head(msgspec.Struct):
+    outcome: str
+
+
+def of_json(value: Any, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+    """Answer with a value."""
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type=_JSON)
+
+
+def of_error(status: HTTPStatus, sentence: str, *, retry: bool = False) -> web.Response:
+    """Answer that the request was not carried out."""
+    response = of_json({"error": sentence}, status)
+    if retry:
+        response.headers["Retry-After"] = _RETRY_AFTER
+    return response
+
+
+def of_refusal(error: Exception) -> web.Response:
+    """Answer that an invocation was not accepted."""
+    status = next((_OF_REFUSAL[kind] for kind in type(error).mro() if kind in _OF_REFUSAL), None)
+    if status is None:
+        raise error
+    return of_error(status, str(error), retry=isinstance(error, _WORTH_A_RETRY))
+
+
+def of_accepted(invocation: Invocation) -> web.Response:
+    """Answer that an invocation is on its way, and where to ask for its end."""
+    response = of_json(
+        {"id": str(invocation.id), "task": invocation.task, "outcome": None}, HTTPStatus.ACCEPTED
+    )
+    response.headers["Location"] = f"/v1/invocations/{invocation.id}"
+    return response
+
+
+def of_end(invocation: Invocation, ended: Ended) -> web.Response:
+    """Answer how an invocation ended. Ids are text, as they are too long for many JSON readers."""
+    fields = results.record(ended.completion, ended.manifest)
+    del fields["line"], fields["id"]
+    fields = {"id": str(invocation.id), **fields, "load_us": ended.completion.load_ns // 1000}
+    body = results.encode(fields)
+    # JSON cannot hold every result, and then the outcome is another one.
+    outcome = msgspec.json.decode(body, type=_Head).outcome
+    status = _OF_OUTCOME.get(outcome, HTTPStatus.INTERNAL_SERVER_ERROR)
+    return web.Response(body=body, status=status, content_type=_JSON)
+
+
+def task(row: Row, setting: Setting) -> dict[str, Any]:
+    """Return what the API tells of one version of a task."""
+    return {
+        "name": row.name,
+        "version": row.version,
+        "state": row.state,
+        "lane": row.lane,
+        "enabled": setting.enabled,
+        "paused": setting.paused,
+        "pending": row.pending,
+        "running": row.running,
+        "runs": row.runs,
+        "failures": row.failures,
+        "p50_us": row.p50_ns / 1000,
+        "p99_us": row.p99_ns / 1000,
+        "vms": row.vms,
+        "memory_bytes": row.memory_bytes,
+    }

@@ -1,0 +1,234 @@
+"""The API's addresses and what they do.
+
+    POST /v1/tasks/NAME:run                          payload: JSON; deadline, priority, wait
+    POST /v1/tasks/NAME:enable|disable|pause|resume  also /v1/lanes/NAME:...
+    GET  /v1/tasks, /v1/tasks/NAME, /v1/lanes, /v1/invocations/ID
+    GET  /healthz, /readyz, /metrics
+
+Every answer but that of /metrics is JSON; one that is no success has the field `error`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from polyvm.host import log
+from polyvm.host.api import answers
+from polyvm.host.api.access import objection
+from polyvm.host.api.request import run_options
+from polyvm.host.lines import MAX_LINE_BYTES
+from polyvm.host.manifest import LANES
+from polyvm.host.payload import from_json
+from polyvm.host.registry import State
+from polyvm.host.switches import Verb
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from polyvm.host.api.access import Access
+    from polyvm.host.api.backend import Backend
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+MAX_BODY_BYTES = MAX_LINE_BYTES  # a payload may be as long as a line of the feed
+MAX_RUNS = 256  # requests that run a task at a time
+_READ_WITHIN = 30.0  # seconds for a body to come in
+
+
+def make(access: Access, backend: Backend) -> web.Application:
+    """Return the application, to be served by one loop."""
+    app = web.Application(
+        client_max_size=MAX_BODY_BYTES, middlewares=[_in_json, _only_heard(access)]
+    )
+    api = _Api(backend)
+    app.add_routes(
+        [
+            web.post("/v1/tasks/{name:[^/:]+}:run", api.run),
+            web.post("/v1/{kind:tasks|lanes}/{name:[^/:]+}:{verb:[a-z]+}", api.switch),
+            web.get("/v1/tasks", api.tasks),
+            web.get("/v1/tasks/{name:[^/:]+}", api.task),
+            web.get("/v1/lanes", api.lanes),
+            web.get("/v1/invocations/{id}", api.invocation),
+            web.get("/healthz", api.health),
+            web.get("/readyz", api.readiness),
+            web.get("/metrics", api.metrics),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def _in_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer errors as JSON too. A bug of ours is logged, and ends one request only."""
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        return answers.of_error(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"the payload is larger than {MAX_BODY_BYTES} bytes",
+        )
+    except web.HTTPException as error:
+        response = answers.of_error(
+            HTTPStatus(error.status), f"{request.method} {request.path[:200]}: {error.reason}"
+        )
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+        return response
+    except Exception as error:  # noqa: BLE001 - one request must not end the host
+        log.get().error("request failed", path=request.path, error=repr(error))
+        return answers.of_error(HTTPStatus.INTERNAL_SERVER_ERROR, "the host failed; see its log")
+
+
+def _only_heard(access: Access) -> Any:
+    @web.middleware
+    async def hear(request: web.Request, handler: Handler) -> web.StreamResponse:
+        transport = request.transport
+        assert transport is not None, "a request has one until it is answered"
+        tcp = transport.get_extra_info("socket").family != socket.AF_UNIX
+        reason = objection(access, request.headers, tcp=tcp)
+        if reason is not None:
+            return answers.of_error(HTTPStatus.FORBIDDEN, reason)
+        return await handler(request)
+
+    return hear
+
+
+class _Api:
+    def __init__(self, backend: Backend) -> None:
+        self._host = backend
+        self._runs = 0
+        self._scraping = asyncio.Lock()
+
+    async def run(self, request: web.Request) -> web.Response:
+        async with self._place():
+            if self._runs > MAX_RUNS:
+                return answers.of_error(
+                    HTTPStatus.TOO_MANY_REQUESTS,
+                    f"{MAX_RUNS} requests run tasks already; come back, or use wait=false",
+                    retry=True,
+                )
+            try:
+                options = run_options(request.query, request.headers)
+                async with asyncio.timeout(_READ_WITHIN):
+                    body = await request.read()
+                payload = _payload(body)
+            except TimeoutError:
+                return answers.of_error(
+                    HTTPStatus.REQUEST_TIMEOUT, f"no payload came within {_READ_WITHIN:.0f} s"
+                )
+            except ValueError as error:
+                return answers.of_error(HTTPStatus.BAD_REQUEST, str(error))
+            try:
+                invocation = self._host.invocations.submit_packed(
+                    request.match_info["name"],
+                    payload,
+                    deadline_ns=options.deadline_ns,
+                    priority=options.priority,
+                )
+            except Exception as error:  # noqa: BLE001 - raised again if it is no refusal
+                return answers.of_refusal(error)
+            if not options.wait:
+                return answers.of_accepted(invocation)
+            return answers.of_end(invocation, await invocation.wait())
+
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        self._runs += 1
+        try:
+            yield
+        finally:
+            self._runs -= 1
+
+    async def switch(self, request: web.Request) -> web.Response:
+        kind, name = request.match_info["kind"].removesuffix("s"), request.match_info["name"]
+        try:
+            verb = Verb(request.match_info["verb"])
+        except ValueError:
+            raise web.HTTPNotFound from None
+        known = name in LANES if kind == "lane" else self._knows(name)
+        if not known:
+            return answers.of_error(HTTPStatus.NOT_FOUND, f"no {kind} {name!r} is here")
+        setting = self._host.switches.turn("lane" if kind == "lane" else "task", name, verb)
+        log.get().info("switched", **{kind: name}, verb=verb.value)
+        return answers.of_json({"name": name, "enabled": setting.enabled, "paused": setting.paused})
+
+    def _knows(self, name: str) -> bool:
+        # What is off may be switched on again when it is gone.
+        off = self._host.switches.is_off("task", name)
+        return off or self._host.registry.live(name) is not None
+
+    async def tasks(self, request: web.Request) -> web.Response:
+        del request
+        tasks = await self._rows()
+        refused = [{"path": path, "reason": reason} for path, reason in self._host.refused()]
+        return answers.of_json({"tasks": tasks, "refused": refused, "lanes": self._lanes()})
+
+    async def task(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        versions = [row for row in await self._rows() if row["name"] == name]
+        if not versions:
+            return answers.of_error(HTTPStatus.NOT_FOUND, f"no task {name!r} is here")
+        return answers.of_json({"name": name, "versions": versions})
+
+    async def _rows(self) -> list[dict[str, Any]]:
+        switches = self._host.switches
+        # Percentiles of hundreds of tasks take a while.
+        rows = await asyncio.to_thread(self._host.registry.snapshot)
+        return [
+            answers.task(row, switches.setting("task", row.name))
+            for row in rows
+            if row.state is not State.WITHDRAWN
+        ]
+
+    async def lanes(self, request: web.Request) -> web.Response:
+        del request
+        return answers.of_json({"lanes": self._lanes()})
+
+    def _lanes(self) -> list[dict[str, Any]]:
+        settings = [(lane, self._host.switches.setting("lane", lane)) for lane in LANES]
+        return [
+            {"name": lane, "enabled": setting.enabled, "paused": setting.paused}
+            for lane, setting in settings
+        ]
+
+    async def invocation(self, request: web.Request) -> web.Response:
+        text = request.match_info["id"]
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 20 else -1
+        found = self._host.invocations.find(number)
+        if found is None:
+            return answers.of_error(
+                HTTPStatus.NOT_FOUND,
+                f"no invocation {text[:40]!r} is known; ended ones are remembered for a while",
+            )
+        return answers.of_end(found, found.ended(0)) if found.done() else answers.of_accepted(found)
+
+    async def health(self, request: web.Request) -> web.Response:
+        del request
+        return answers.of_json({"status": "alive"})
+
+    async def readiness(self, request: web.Request) -> web.Response:
+        del request
+        reason = self._host.unready()
+        if reason is not None:
+            return answers.of_error(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        return answers.of_json({"status": "ready"})
+
+    async def metrics(self, request: web.Request) -> web.Response:
+        async with self._scraping:
+            body, content_type = await asyncio.to_thread(
+                self._host.metrics.exposition, request.headers.get("Accept", "")
+            )
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _payload(body: bytes) -> bytes:
+    try:
+        return from_json(body)[1]
+    except ValueError as error:
+        raise ValueError(f"the payload {error}") from None

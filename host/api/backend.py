@@ -1,0 +1,26 @@
+"""What of the host the API reaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from polyvm.host.invocations import Invocations
+    from polyvm.host.metrics import Metrics
+    from polyvm.host.registry import Registry
+    from polyvm.host.switches import Switches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """All of it may be used from the API's threads."""
+
+    registry: Registry
+    invocations: Invocations
+    switches: Switches
+    metrics: Metrics
+    unready: Callable[[], str | None]  # why the host takes no work as a whole
+    refused: Callable[[], list[tuple[str, str]]]  # bundles that cannot be taken, and why

@@ -1,0 +1,186 @@
+"""``polyvm top``: what a running host does, live."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from polyvm.host.api import client
+from polyvm.host.errors import ExitCode
+from polyvm.host.table import duration, size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from polyvm.host.api.client import HostClient
+
+_EVERY = 1.0  # seconds between frames
+_FILE_WIDTH = 120  # Rich takes 80 columns where there is no terminal
+_QUIT = "q"
+
+# Key, title, and what to sort by; the first is the order at the start.
+_ORDERS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
+    "n": ("name", lambda task: task["name"]),
+    "r": ("rate", lambda task: -(task["rate"] or 0)),
+    "p": ("pending", lambda task: -task["pending"]),
+    "f": ("failures", lambda task: -task["failures"]),
+    "l": ("p99 latency", lambda task: -task["p99_us"]),
+    "m": ("memory", lambda task: -task["memory_bytes"]),
+}
+_FIRST = next(iter(_ORDERS))
+_KEYS = {title.partition(" ")[0]: key for key, (title, _) in _ORDERS.items()}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("--once", action="store_true", help="show one frame and end")
+    parser.add_argument("--json", action="store_true", help="a JSON object a frame, for programs")
+    parser.add_argument("--sort", choices=_KEYS, default="name", help="(default: %(default)s)")
+    client.add_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> ExitCode:
+    """Show frames until q or Ctrl-C; one only where there is no terminal to show them on."""
+    host = client.connect(options)
+    frames = _frames(host)
+    console = Console()
+    with contextlib.suppress(KeyboardInterrupt):
+        if options.json:
+            for frame in frames:
+                print(json.dumps(frame), flush=True)
+                if options.once:
+                    break
+                time.sleep(_EVERY)
+        elif options.once or not console.is_terminal:
+            wide = console if console.is_terminal else Console(width=_FILE_WIDTH)
+            wide.print(render(next(frames), _KEYS[options.sort]))
+        else:
+            _watch(frames, console, _KEYS[options.sort])
+    return ExitCode.OK
+
+
+def _frames(host: HostClient) -> Iterator[dict[str, Any]]:
+    """Ask for a frame when the next one is wanted; add each task's rate since the last."""
+    before: dict[tuple[str, str], int] = {}
+    last = time.monotonic()
+    while True:
+        frame: dict[str, Any] = host.get("/v1/tasks")
+        now = time.monotonic()
+        for task in frame["tasks"]:
+            runs = before.get((task["name"], task["version"]))
+            task["rate"] = (task["runs"] - runs) / (now - last) if runs is not None else None
+        before = {(task["name"], task["version"]): task["runs"] for task in frame["tasks"]}
+        last = now
+        yield frame
+
+
+def _watch(frames: Iterator[dict[str, Any]], console: Console, order: str) -> None:
+    first = next(frames)  # a host that is not there is told before the screen is taken
+    with _keys() as pressed, Live(console=console, auto_refresh=False, screen=True) as live:
+        frame, due = first, time.monotonic() + _EVERY
+        while True:
+            live.update(render(frame, order), refresh=True)
+            key = pressed(max(0.0, due - time.monotonic()))
+            if key == _QUIT:
+                return
+            order = key if key in _ORDERS else order
+            if time.monotonic() >= due:
+                frame, due = next(frames), time.monotonic() + _EVERY
+
+
+@contextlib.contextmanager
+def _keys() -> Iterator[Callable[[float], str]]:
+    """Give a function that waits so many seconds for a key; "" if none was pressed."""
+    if not sys.stdin.isatty():
+
+        def wait(seconds: float) -> str:
+            time.sleep(seconds)
+            return ""
+
+        yield wait
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    tty.setcbreak(terminal)
+
+    def read(seconds: float) -> str:
+        if not select.select([terminal], [], [], seconds)[0]:
+            return ""
+        return os.read(terminal, 1).decode("latin-1") or _QUIT
+
+    try:
+        yield read
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def render(frame: dict[str, Any], order: str = _FIRST) -> Group:
+    """Return the table of one frame, the totals and the keys below."""
+    table = Table()
+    for title in ("task", "version", "lane", "state"):
+        table.add_column(title, no_wrap=True)
+    for title in ("pending", "runs", "per s", "failures", "p50", "p99", "VMs", "memory"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for task in sorted(frame["tasks"], key=_ORDERS[order][1]):
+        table.add_row(
+            task["name"],
+            task["version"],
+            task["lane"],
+            _state(task),
+            f"{task['pending']:,}",
+            f"{task['runs']:,}",
+            f"{task['rate']:,.0f}" if task["rate"] is not None else "-",
+            Text(f"{task['failures']:,}", style="red" if task["failures"] else ""),
+            duration(int(task["p50_us"] * 1000)) if task["runs"] else "-",
+            duration(int(task["p99_us"] * 1000)) if task["runs"] else "-",
+            f"{task['vms']:,}",
+            size(task["memory_bytes"]) if task["memory_bytes"] else "-",
+        )
+    refused = [f"refused: {each['path']}: {each['reason']}" for each in frame["refused"]]
+    lines = [
+        Text(_totals(frame), style="dim"),
+        *(Text(sentence, style="red") for sentence in refused),
+    ]
+    help_line = " · ".join(f"{key} {title}" for key, (title, _) in _ORDERS.items())
+    lines.append(Text(f"sorted by {_ORDERS[order][0]} · {help_line} · {_QUIT} quit", style="dim"))
+    return Group(table, *lines)
+
+
+def _state(task: dict[str, Any]) -> Text:
+    if not task["enabled"]:
+        return Text("disabled", style="red")
+    if task["paused"]:
+        return Text("paused", style="yellow")
+    return Text(task["state"], style="green" if task["state"] == "live" else "yellow")
+
+
+def _totals(frame: dict[str, Any]) -> str:
+    tasks = frame["tasks"]
+    rate = sum(task["rate"] or 0 for task in tasks)
+    off = [
+        f"lane {lane['name']} {'paused' if lane['enabled'] else 'disabled'}"
+        for lane in frame["lanes"]
+        if lane["paused"] or not lane["enabled"]
+    ]
+    memory = sum(task["memory_bytes"] for task in tasks)
+    parts = [
+        f"{len({task['name'] for task in tasks}):,} tasks",
+        f"{sum(task['pending'] for task in tasks):,} pending",
+        f"{sum(task['runs'] for task in tasks):,} runs ({rate:,.0f}/s)",
+        f"{sum(task['failures'] for task in tasks):,} failures",
+        f"{size(memory)} in VMs",
+    ]
+    return " · ".join([*parts, *off])

@@ -1,0 +1,88 @@
+"""A host inside another Python program.
+
+    with Host(Options(tasks=Path("tasks"))) as host:
+        print(host.submit("greet", {"name": "Ada"}).result())
+
+It is `polyvm run` without the command line: the folder is watched, new versions go live, and logs
+go where structlog is told to put them.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+
+from polyvm.host import durations
+from polyvm.host.service import Options, Service
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from polyvm.host.invocations import Invocation
+    from polyvm.host.switches import Switches
+
+__all__ = ["Host", "Options"]
+
+
+class Host:
+    """Runs from its making to `close`. Every method is for any thread."""
+
+    def __init__(self, options: Options) -> None:
+        """Start, and wait until the tasks folder has been read once. Raises PolyvmError."""
+        self._service = Service(options, Console(quiet=True), signals=False)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="polyvm-host", daemon=True)
+        self._thread.start()
+        self._service.scanned.wait()
+        self._tell()
+
+    def _run(self) -> None:
+        try:
+            self._service.run()
+        except BaseException as error:  # noqa: BLE001 - raised again by close
+            self._error = error
+        finally:
+            self._service.scanned.set()
+
+    @property
+    def switches(self) -> Switches:
+        """What is enabled and what is paused, and the means to change it."""
+        return self._service.switches
+
+    def submit(
+        self, task: str, value: Any, *, deadline: str | None = None, priority: int = 0
+    ) -> Invocation:
+        """Run the task's live version on a value that MessagePack can hold.
+
+        deadline: such as "500ms", from now to its end; priority: -100 to 100. By default they are
+        the task's own. Raises as `Invocations.submit` does, and then nothing was accepted.
+        """
+        deadline_ns = durations.parse(deadline) if deadline is not None else 0
+        return self._service.invocations.submit(
+            task, value, deadline_ns=deadline_ns, priority=priority
+        )
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Finish what was accepted, or cancel it, and end. Raises what ended the host early."""
+        self._service.stop(cancel=cancel)
+        self._thread.join()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Raise what ended the host early, once."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(cancel=kind is not None)

@@ -1,0 +1,220 @@
+"""Invocations whose results go back to whoever asked for them, not into the results file.
+
+A program that embeds the host, and the API, submit here and get a handle each. Ended ones are
+remembered for a while, so that a caller who did not wait can ask later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import itertools
+import threading
+import time
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from polyvm.host import results
+from polyvm.host.errors import PolyvmError
+from polyvm.host.switches import Disabled, Paused
+from polyvm.vm import BreakerOpen, QueueFull, RateLimited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from polyvm.host.manifest import Manifest
+    from polyvm.host.registry import Registry
+    from polyvm.vm import Completion
+
+KEPT = 1000  # ended invocations that are remembered
+KEPT_BYTES = 32 * 2**20  # of their results
+
+
+class NoSuchTask(PolyvmError):
+    """No task of this name is live."""
+
+
+class Stopping(PolyvmError):
+    """The host takes no more work, as it is about to end."""
+
+
+class NotDone(PolyvmError):
+    """An invocation ended in another outcome than done; `str()` is its traceback or reason."""
+
+    def __init__(self, outcome: str, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an invocation ended, and of which version of its task it was."""
+
+    completion: Completion
+    manifest: Manifest
+
+
+class Invocation:
+    """One that was accepted. Every method is for any thread; `await` gives what `result` does."""
+
+    def __init__(self, number: int, task: str) -> None:
+        self.id = number
+        self.task = task
+        self._future: concurrent.futures.Future[Ended] = concurrent.futures.Future()
+        self._future.set_running_or_notify_cancel()  # what was accepted cannot be taken back
+
+    def done(self) -> bool:
+        """Whether it has ended, in whatever outcome."""
+        return self._future.done()
+
+    def ended(self, timeout: float | None = None) -> Ended:
+        """Wait for the end, at most so many seconds, or raise TimeoutError."""
+        return self._future.result(timeout)
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait likewise; return the task's value, or raise NotDone."""
+        return _value(self.ended(timeout))
+
+    def add_done_callback(self, function: Callable[[Invocation], object]) -> None:
+        """Call it at the end, in the thread that collects results, or now if that is over.
+
+        It must be quick: other results wait behind it.
+        """
+        self._future.add_done_callback(lambda _: function(self))
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Any:
+        return _value(await self.wait())
+
+    async def wait(self) -> Ended:
+        """Await the end. Giving up the wait leaves the invocation as it is."""
+        return await asyncio.wrap_future(self._future)
+
+    def settle(self, ended: Ended) -> None:
+        """Hand the end over to those who wait; for `Invocations` alone."""
+        self._future.set_result(ended)
+
+
+def _value(ended: Ended) -> Any:
+    fields = results.record(ended.completion, ended.manifest)
+    if "error" in fields:
+        raise NotDone(fields["outcome"], fields["error"])
+    return fields["result"]
+
+
+class Invocations:
+    """Submits, and pairs results with the handles. Every method is for any thread.
+
+    Ids are the invocations' tags in the executor. They count up from the time of the start in
+    nanoseconds, so they are not used twice, over restarts too, as long as the clock does not go
+    back, and are no numbers of input lines.
+    """
+
+    def __init__(self, registry: Registry, stopping: Callable[[], bool]) -> None:
+        self._registry = registry
+        self._stopping = stopping
+        self._ids = itertools.count(time.time_ns())
+        self._lock = threading.Lock()
+        self._pending: dict[int, Invocation] = {}
+        self._recent: OrderedDict[int, tuple[Invocation, int]] = OrderedDict()  # and its size
+        self._recent_bytes = 0
+        self._rejections: Counter[tuple[str, str]] = Counter()
+
+    def submit(
+        self, name: str, value: Any, *, deadline_ns: int = 0, priority: int = 0
+    ) -> Invocation:
+        """Submit a value that MessagePack can hold; otherwise as `submit_packed`."""
+        payload = msgspec.msgpack.encode(value)
+        return self.submit_packed(name, payload, deadline_ns=deadline_ns, priority=priority)
+
+    def submit_packed(
+        self, name: str, payload: bytes, *, deadline_ns: int = 0, priority: int = 0
+    ) -> Invocation:
+        """Submit MessagePack to the task's live version.
+
+        deadline_ns: from now to its end; priority: -100 to 100. 0 leaves the task's own.
+        Raises NoSuchTask, Stopping, Disabled, Paused, or VmError, such as QueueFull; then nothing
+        was accepted.
+        """
+        if self._stopping():
+            raise Stopping("the host is stopping and takes no more work")
+        invocation = Invocation(next(self._ids), name)
+        with self._lock:
+            self._pending[invocation.id] = invocation  # it may end before submit returns
+        try:
+            accepted = self._registry.submit(
+                name, payload, invocation.id, deadline_ns=deadline_ns, priority=priority
+            )
+        except BaseException as error:
+            self._forget(invocation)
+            with self._lock:
+                self._rejections[name, _reason(error)] += 1
+            raise
+        if not accepted:
+            self._forget(invocation)  # uncounted: callers can think of names without end
+            raise NoSuchTask(f"no task {name!r} is live here")
+        return invocation
+
+    def _forget(self, invocation: Invocation) -> None:
+        with self._lock:
+            del self._pending[invocation.id]
+
+    def hand_out(
+        self, paired: list[tuple[Completion, Manifest]]
+    ) -> list[tuple[Completion, Manifest]]:
+        """Settle the invocations that were submitted here; return the other completions."""
+        if not self._pending:
+            return paired
+        others: list[tuple[Completion, Manifest]] = []
+        ended: list[tuple[Invocation, Ended]] = []
+        with self._lock:
+            for completion, manifest in paired:
+                invocation = self._pending.pop(completion.tag, None)
+                if invocation is None:
+                    others.append((completion, manifest))
+                else:
+                    ended.append((invocation, Ended(completion, manifest)))
+                    self._remember(invocation, len(completion.data))
+        for invocation, end in ended:
+            invocation.settle(end)
+        return others
+
+    def _remember(self, invocation: Invocation, size: int) -> None:
+        self._recent[invocation.id] = invocation, size
+        self._recent_bytes += size
+        while len(self._recent) > KEPT or self._recent_bytes > KEPT_BYTES:
+            _, (_, oldest) = self._recent.popitem(last=False)
+            self._recent_bytes -= oldest
+
+    def find(self, number: int) -> Invocation | None:
+        """Return one that is pending, or ended not long ago."""
+        with self._lock:
+            if number in self._recent:
+                return self._recent[number][0]
+            return self._pending.get(number)
+
+    def rejections(self) -> dict[tuple[str, str], int]:
+        """Count what was not accepted, by task and reason."""
+        with self._lock:
+            return dict(self._rejections)
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case QueueFull():
+            return "full"
+        case Disabled():
+            return "disabled"
+        case Paused():
+            return "paused"
+        case RateLimited():
+            return "rate"
+        case BreakerOpen():
+            return "breaker"
+        case _:
+            return "other"

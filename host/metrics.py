@@ -1,0 +1,155 @@
+"""What a host tells Prometheus. It is read off when asked for; nothing is counted twice.
+
+Labels are names of tasks and lanes, which manifests choose, and words of ours: never anything
+that a caller can choose.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from polyvm.vm import Outcome, info
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from prometheus_client.core import Metric
+
+    from polyvm.host.invocations import Invocations
+    from polyvm.host.latency import Histogram
+    from polyvm.host.registry import Registry, Tally
+    from polyvm.vm import ThreadStats
+
+# Bounds of the buckets, in ns, as powers of two: 1 µs to 69 s, by factors of four.
+_EXPONENTS = range(10, 37, 2)
+_BOUNDS = [repr(2**exponent / 10**9) for exponent in _EXPONENTS]
+
+
+class Metrics:
+    """One host's metrics. Ask from one thread at a time."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        invocations: Invocations,
+        *,
+        threads: Callable[[], ThreadStats],
+        refused: Callable[[], int],
+        lost_records: Callable[[], int],
+    ) -> None:
+        """``refused`` counts bundles that cannot be taken, ``lost_records`` tasks' log records."""
+        self._sources = CollectorRegistry()
+        self._sources.register(
+            _HostCollector(registry, invocations, threads, refused, lost_records)
+        )
+        ProcessCollector(registry=self._sources)
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Return the text, and its content type, in the form that an Accept header prefers."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._sources), content_type
+
+
+class _HostCollector(Collector):
+    def __init__(
+        self,
+        registry: Registry,
+        invocations: Invocations,
+        threads: Callable[[], ThreadStats],
+        refused: Callable[[], int],
+        lost_records: Callable[[], int],
+    ) -> None:
+        self._registry = registry
+        self._invocations = invocations
+        self._threads = threads
+        self._refused = refused
+        self._lost_records = lost_records
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # so that registering collects nothing
+
+    def collect(self) -> Iterable[Metric]:
+        yield from _task_metrics(self._registry.tallies())
+        rejections = CounterMetricFamily(
+            "polyvm_rejections",
+            "Invocations that callers asked for and that were not accepted.",
+            labels=["task", "reason"],
+        )
+        for (task, reason), count in sorted(self._invocations.rejections().items()):
+            rejections.add_metric([task, reason], count)
+        yield rejections
+        bundles = GaugeMetricFamily(
+            "polyvm_bundles", "Bundles in the tasks folder.", labels=["state"]
+        )
+        bundles.add_metric(["live"], self._registry.live_count)
+        bundles.add_metric(["refused"], self._refused())
+        yield bundles
+        lost = CounterMetricFamily(
+            "polyvm_log_records_lost", "Log records of tasks that were lost, as too many came."
+        )
+        lost.add_metric([], self._lost_records())
+        yield lost
+        threads = self._threads()
+        yield GaugeMetricFamily(
+            "polyvm_worker_threads", "Threads that serve workers.", value=threads.threads
+        )
+        yield GaugeMetricFamily(
+            "polyvm_worker_threads_stuck",
+            "Threads given up because a task in them does not stop.",
+            value=threads.stuck,
+        )
+        yield GaugeMetricFamily(
+            "polyvm_workers_unserved",
+            "Workers for whose stuck thread no other could be had.",
+            value=threads.unserved,
+        )
+        facts = info()
+        yield InfoMetricFamily(
+            "polyvm",
+            "What the VMs are made of.",
+            {"python": facts.release, "flavour": facts.flavour, "build": facts.build},
+        )
+
+
+def _task_metrics(tallies: list[Tally]) -> Iterable[Metric]:
+    labels = ["task", "lane"]
+    ended = CounterMetricFamily(
+        "polyvm_invocations", "Invocations that ended.", labels=[*labels, "outcome"]
+    )
+    queued_time = HistogramMetricFamily(
+        "polyvm_queue_seconds", "From acceptance to start.", labels=labels
+    )
+    run_time = HistogramMetricFamily("polyvm_run_seconds", "The call itself.", labels=labels)
+    queued = GaugeMetricFamily(
+        "polyvm_queued", "Invocations accepted and not yet started or collected.", labels=labels
+    )
+    running = GaugeMetricFamily("polyvm_running", "Invocations that run now.", labels=labels)
+    vms = GaugeMetricFamily("polyvm_vms", "VMs that hold the task.", labels=labels)
+    memory = GaugeMetricFamily("polyvm_vm_memory_bytes", "Memory of these VMs.", labels=labels)
+    for tally in tallies:
+        place = [tally.name, tally.lane]
+        for outcome in Outcome:
+            ended.add_metric([*place, outcome.name.lower()], tally.outcomes[outcome])
+        queued_time.add_metric(place, _buckets(tally.queued), tally.queued.total / 10**9)
+        run_time.add_metric(place, _buckets(tally.run), tally.run.total / 10**9)
+        # The two are read one after the other, so that the difference may be off for a moment.
+        queued.add_metric(place, max(0, tally.pending - tally.running))
+        running.add_metric(place, tally.running)
+        vms.add_metric(place, tally.vms)
+        memory.add_metric(place, tally.bytes)
+    return ended, queued_time, run_time, queued, running, vms, memory
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    counts = histogram.below(_EXPONENTS)
+    return [*zip(_BOUNDS, map(float, counts), strict=True), ("+Inf", float(histogram.count))]

@@ -1,0 +1,114 @@
+"""A host that goes on where the one before it died: what it had accepted, and who is to blame.
+
+What was accepted and not collected is submitted again, under its old id, as another attempt: at
+least once, in the end. An invocation that took the host down is not tried again: it ends as
+`crashed`, and its task's circuit breaker is told.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from polyvm.host import log
+from polyvm.host.errors import PolyvmError
+from polyvm.host.journal import Journals
+from polyvm.vm import Outcome, QueueFull, VmError, report_crashes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from polyvm.host.journal import Unfinished
+    from polyvm.host.registry import Registry
+
+_ROOM_CHECK = 0.05  # seconds; an upper bound only, as completions end the wait
+
+
+class Recovery:
+    """The journals of one folder, for one life of a host. Raises StateFileError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._journals = Journals(folder)
+        self._log = log.get()
+        report_crashes(self._journals.report)
+        last = self._journals.last
+        self.resumes = last is not None and not last.orderly
+        self.position = last.position if last is not None and self.resumes else 0
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the executor is to be started with."""
+        return {"journal": self._journals.path, "epoch": self._journals.epoch}
+
+    def replay(self, registry: Registry, ended: Callable[[Unfinished, Outcome, str], None]) -> None:
+        """Submit again what the former host left, once its tasks are live.
+
+        ``ended`` is called for each invocation that is not run again: it ended with the host, or
+        its task takes it no more.
+        """
+        again = self._journals.unfinished()
+        guilty = self._blame(registry)
+        rejected = 0
+        for record in again:
+            if record.id in guilty:
+                ended(record, Outcome.CRASHED, "the host's process ended while it ran")
+                continue
+            reason = self._submit(registry, record)
+            if reason is not None:
+                rejected += 1
+                ended(record, Outcome.REJECTED, reason)
+        if again:
+            self._log.info(
+                "work of the host before this one goes on",
+                invocations=len(again),
+                rejected=rejected,
+            )
+        self._journals.settle()
+
+    def end(self) -> None:
+        """All that was accepted has ended, and was told."""
+        self._journals.end()
+
+    def release(self) -> None:
+        """Leave the journal to the next host."""
+        self._journals.release()
+
+    def _blame(self, registry: Registry) -> set[int]:
+        last = self._journals.last
+        guilty: set[int] = set()
+        for culprit in last.culprits if last is not None else ():
+            if culprit.invocation is not None:
+                guilty.add(culprit.invocation)
+            self._log.error(
+                "the host before this one crashed",
+                task=culprit.task,
+                version=culprit.version,
+                doing=culprit.doing,
+                signal=culprit.signal,
+                report=str(self._journals.crash_report()),
+            )
+            registry.note_crash(culprit.task)
+        return guilty
+
+    def _submit(self, registry: Registry, record: Unfinished) -> str | None:
+        """Why it is not accepted again; None if it is."""
+        left = 0
+        if record.deadline_ns is not None:
+            left = max(1, record.deadline_ns - time.time_ns())
+        while True:
+            try:
+                taken = registry.submit(
+                    record.task,
+                    record.payload,
+                    record.tag,
+                    deadline_ns=left,
+                    id=record.id,
+                    attempt=record.attempt,
+                )
+            except QueueFull:
+                registry.wait_for_room(_ROOM_CHECK)
+            except (VmError, PolyvmError) as error:
+                return str(error)
+            else:
+                return None if taken else "the task is not there any more"

@@ -1,0 +1,149 @@
+"""Tasks with isolation = "process" on the command line, beside tasks in VMs."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from polyvm.host.errors import ExitCode
+from tests.conftest import write_task
+from tests.e2e.conftest import PATIENCE, Cli, read_results, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NUMPY = """
+import numpy
+import polyvm
+def run(event):
+    print("summing", event)
+    return [float(numpy.arange(event).sum()), polyvm.task.name, polyvm.in_vm]
+"""
+
+
+def test_call_pack_and_dev(cli: Cli) -> None:
+    folder = write_task(cli.folder / "sum", NUMPY, isolation="process")
+    assert json.loads(cli("dev", folder, "4").out.splitlines()[-1]) == [6.0, "sum", False]
+    called = cli("call", folder, "4")
+    assert (called.code, json.loads(called.out)) == (ExitCode.OK, [6.0, "sum", False])
+    assert "summing 4" in called.err
+    assert cli("pack", folder).code == ExitCode.OK
+    called = cli("call", "sum-1.0.0.bundle", "4")
+    assert json.loads(called.out) == [6.0, "sum", False]
+    inspected = json.loads(cli("inspect", "sum-1.0.0.bundle", "--json").out)
+    assert inspected["isolation"] == "process"
+
+
+def test_sealed_sources_are_never_in_a_file(cli: Cli) -> None:
+    keys = ("--keys", cli.folder / "keys")
+    for arguments in (("keygen", "publisher"), ("keygen", "host")):
+        made = cli(*arguments, *keys)
+        assert made.code == ExitCode.OK, made.err
+    (public,) = (cli.folder / "keys").glob("publisher-*.pub")
+    assert cli("keys", "trust", public, *keys).code == ExitCode.OK
+    folder = write_task(
+        cli.folder / "sum",
+        """
+        import os, polyvm
+        def run(event):
+            return [os.listdir("."), polyvm.asset("secret.txt"), __file__]
+        """,
+        isolation="process",
+    )
+    (folder / "secret.txt").write_text("the secret")
+    sealed = cli("seal", folder, *keys)
+    assert sealed.code == ExitCode.OK, sealed.err
+    bundle = cli.folder / "sum-1.0.0.bundle"
+    assert b"polyvm.asset" not in bundle.read_bytes()
+    called = cli("call", bundle, "1", *keys, "--state", cli.folder / "state")
+    assert called.code == ExitCode.OK, called.err
+    assert json.loads(called.out) == [[], "dGhlIHNlY3JldA==", "sum/main.py"]
+    refused = cli("seal", folder, "--strip", *keys)
+    assert refused.code == ExitCode.BAD_DATA
+    assert "leave --strip out" in refused.err
+
+
+def test_crashes_and_hangs_hurt_nobody_else(cli: Cli, make_task: Callable[..., Path]) -> None:
+    make_task("vm", "def run(n):\n    return n\n")
+    make_task("sum", NUMPY, isolation="process")
+    make_task(
+        "crash",
+        "import ctypes\ndef run(n):\n    return ctypes.string_at(0) if n % 2 else n\n",
+        isolation="process",
+    )
+    hang = make_task(
+        "hang", "def run(n):\n    while n % 2: pass\n    return n\n", isolation="process"
+    )
+    with (hang / "task.toml").open("a") as file:
+        file.write('[limits]\ntimeout = "500ms"\n')
+    done = cli(
+        *("run", cli.folder / "tasks", "--input", "-", "--output", "out.jsonl"),
+        stdin="".join(f"{n}\n" for n in range(1, 5)),
+    )
+    assert done.code == ExitCode.PARTIAL
+    results = read_results(cli.folder / "out.jsonl")
+    assert {(r["task"], r["line"]): r["outcome"] for r in results} == {
+        **{(task, line): "done" for task in ("vm", "sum") for line in range(1, 5)},
+        **{("crash", line): "crashed" if line % 2 else "done" for line in range(1, 5)},
+        **{("hang", line): "timed_out" if line % 2 else "done" for line in range(1, 5)},
+    }
+    crash = next(r for r in results if r["outcome"] == "crashed")
+    assert crash["error"].startswith("its process was ended by SIGSEGV after ")
+    assert "summing 4" in done.err
+    assert "Fatal Python error: Segmentation fault" in done.err
+
+
+def test_no_process_outlives_its_host(
+    cli: Cli, make_task: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(cli.folder))  # for what a killed host leaves behind
+    for name in "abc":
+        make_task(
+            name,
+            "import os, time\ndef run(n):\n    if n: time.sleep(1000)\n    return os.getpid()\n",
+            isolation="process",
+        )
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        output = cli.folder / f"out-{number}.jsonl"
+        host = cli.start("run", cli.folder / "tasks", "--input", "-", "--output", output)
+        assert host.stdin is not None
+        host.stdin.write(b"0\n")
+        host.stdin.flush()
+        wait_for(lambda output=output: len(read_results(output)) == 3, "three processes")  # type: ignore[misc]
+        handles = [os.pidfd_open(result["result"]) for result in read_results(output)]
+        host.stdin.write(b"1\n")
+        host.stdin.flush()
+        host.send_signal(number)
+        if number == signal.SIGTERM:
+            assert host.stderr is not None
+            assert any(b"interrupt again to cancel" in line for line in host.stderr)
+            host.send_signal(number)
+        for handle in handles:
+            assert select.select([handle], [], [], PATIENCE)[0], "it outlives its host"
+            os.close(handle)
+        host.communicate(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_python_of_processes(cli: Cli, make_task: Callable[..., Path], *, known: bool) -> None:
+    make_task("a", "import sys\ndef run(n):\n    return sys.flags.safe_path\n", isolation="process")
+    python = cli.folder / "python"
+    if known:
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
+    done = cli(
+        *("run", cli.folder / "tasks", "--input", "-", "--output", "-", "--python", python),
+        stdin="1\n",
+    )
+    if known:
+        assert [result["result"] for result in done.results()] == [True]
+    else:
+        assert done.code == ExitCode.USAGE
+        assert "python: no program; name a Python that has polyvm installed" in done.err

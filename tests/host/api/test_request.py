@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from polyvm.host.api.request import RunOptions, run_options
+
+
+def test_nothing_said() -> None:
+    assert run_options({}, {}) == RunOptions(deadline_ns=0, priority=0, wait=True)
+
+
+def test_query_goes_before_headers() -> None:
+    headers = {"PolyVM-deadline": "1s", "PolyVM-priority": "-7", "PolyVM-wait": "false"}
+    assert run_options({}, headers) == RunOptions(10**9, -7, wait=False)
+    assert run_options({"deadline": "500ms", "wait": "true"}, headers) == RunOptions(
+        5 * 10**8, -7, wait=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"deadline": "soon"}, "deadline 'soon' must be"),
+        ({"deadline": "0s"}, "deadline must be more than 0"),
+        ({"priority": "101"}, "-100 to 100"),
+        ({"priority": "high"}, "-100 to 100"),
+        ({"wait": "yes"}, "neither true nor false"),
+        ({"deadlin": "1s"}, "unknown parameter 'deadlin'"),
+    ],
+)
+def test_what_makes_no_sense_is_told(query: dict[str, str], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        run_options(query, {})
