@@ -27,7 +27,7 @@ def parse(text: str) -> int:
         shown = repr(text) if len(text) <= 40 else repr(text[:37]) + "..."
         raise ValueError(f'{shown} must be a number and one of {", ".join(_UNITS)}, as in "64MB"')
     whole, fraction, unit = match[1], match[2] or "", _UNITS[match[3]]
-    size = int(whole + fraction) * unit // 10 ** len(fraction)
+    size: int = int(whole + fraction) * unit // 10 ** len(fraction)
     if size > _MAX:
         raise ValueError(f"{text!r} is more than any machine has; use less")
     return size
