@@ -18,13 +18,15 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from polyvm.host.breakers import State
 from polyvm.vm import Outcome, info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from prometheus_client.core import Metric
 
+    from polyvm.host.breakers import Snapshot
     from polyvm.host.invocations import Invocations
     from polyvm.host.latency import Histogram
     from polyvm.host.registry import Registry, Tally
@@ -80,6 +82,7 @@ class _HostCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield from _task_metrics(self._registry.tallies())
+        yield _breaker_states(self._registry.breakers())
         rejections = CounterMetricFamily(
             "polyvm_rejections",
             "Invocations that callers asked for and that were not accepted.",
@@ -148,6 +151,17 @@ def _task_metrics(tallies: list[Tally]) -> Iterable[Metric]:
         vms.add_metric(place, tally.vms)
         memory.add_metric(place, tally.bytes)
     return ended, queued_time, run_time, queued, running, vms, memory
+
+
+def _breaker_states(breakers: Mapping[str, Snapshot | None]) -> Metric:
+    words = ", ".join(f"{number} {state}" for number, state in enumerate(State))
+    states = GaugeMetricFamily(
+        "polyvm_breaker_state", f"Of the task's circuit breaker: {words}.", labels=["task"]
+    )
+    for task, breaker in breakers.items():
+        if breaker is not None:
+            states.add_metric([task], list(State).index(breaker.state))
+    return states
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

@@ -21,6 +21,7 @@ from polyvm.vm import Lane, Limits, Outcome, Program, VmError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from polyvm.host.breakers import Hold, Snapshot
     from polyvm.host.bundle import Bundle
     from polyvm.host.manifest import Manifest
     from polyvm.host.sources import Sources
@@ -61,6 +62,12 @@ class Runner(Protocol):
 
     def note_crash(self, task_id: int) -> None:
         """Count an invocation that ended with an earlier process."""
+
+    def breaker(self, task_id: int) -> Snapshot | None:
+        """Return the task's circuit breaker; None: it has none."""
+
+    def force_breaker(self, task_id: int, hold: Hold) -> None:
+        """Do as an operator says; nothing where there is no breaker."""
 
     def stats(self, task_id: int) -> TaskStats:
         """Return the figures of one task."""
@@ -241,6 +248,28 @@ class Registry:
             deployment = self._live.get(name)
             if deployment is not None:
                 self._runner.note_crash(deployment.id)
+
+    def breaker(self, name: str) -> Snapshot | None:
+        """Return the circuit breaker of a live task; None for one in processes, or not live."""
+        with self._lock:
+            deployment = self._live.get(name)
+            return self._runner.breaker(deployment.id) if deployment is not None else None
+
+    def force_breaker(self, name: str, hold: Hold) -> Snapshot | None:
+        """Do as an operator says; return what the breaker is then. None as `breaker` has it."""
+        with self._lock:
+            deployment = self._live.get(name)
+            if deployment is None:
+                return None
+            self._runner.force_breaker(deployment.id, hold)
+            return self._runner.breaker(deployment.id)
+
+    def breakers(self) -> dict[str, Snapshot | None]:
+        """Return `breaker` of all live tasks, by name."""
+        with self._lock:
+            names = sorted(self._live)
+        # One by one, so that submissions need not wait for all of them.
+        return {name: self.breaker(name) for name in names}
 
     def settle(self, completions: list[Completion]) -> list[tuple[Completion, Manifest]]:
         """Count completions and pair each with its task's manifest."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from polyvm.host.breakers import Hold, Snapshot
 from polyvm.host.isolation_ledger import FIRST_TASK
 from polyvm.host.sources import Sources
 from polyvm.vm import Lane
@@ -66,6 +67,15 @@ class Runners:
         """Count an invocation that ended with an earlier process."""
         if task_id < FIRST_TASK:
             self._vms.note_crash(task_id)
+
+    def breaker(self, task_id: int) -> Snapshot | None:
+        """Return the task's circuit breaker; None for a task in processes."""
+        return Snapshot.of(self._vms.breaker(task_id)) if task_id < FIRST_TASK else None
+
+    def force_breaker(self, task_id: int, hold: Hold) -> None:
+        """Do as an operator says; nothing for a task in processes."""
+        if task_id < FIRST_TASK:
+            self._vms.force_breaker(task_id, list(Hold).index(hold))
 
     def stats(self, task_id: int) -> TaskStats:
         """Return the figures of one task."""

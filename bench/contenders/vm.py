@@ -1,5 +1,6 @@
 """PolyVM as a contender: single VMs, and the executor."""
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -199,9 +200,93 @@ def close_pool() -> None:
         tasks.clear()
 
 
-# -- the life of VMs --------------------------------------------------------------------------
+# -- limits and lanes -------------------------------------------------------------------------
 
 TRIVIAL = b"def run(payload):\n    return payload\n"
+COUNTING = b"def run(n):\n    total = 0\n    for i in range(n): total += i\n    return total\n"
+GENEROUS = vm.Limits(
+    deadline_ns=600 * 10**9, timeout_ns=600 * 10**9, memory_bytes=2**32, max_running=10**6
+)
+"""Limits that nothing here reaches: what is measured is the accounting."""
+
+
+def value_of_invocation(done: vm.Completion) -> Any:
+    return value_of(done.outcome, done.data)
+
+
+def limits(kind: str, count: int) -> dict[str, Any]:
+    """Nanoseconds of one batch of a task without limits, and of the same task with all of them."""
+    path = BENCH / "workloads" / f"{kind}.py"
+    packed = [encode(CLASSES[kind].payload(i)) for i in range(count)]
+    found = {}
+    with vm.Executor(workers=1, max_pending=MAX_PENDING) as pool:
+        for name, limit in (("free", None), ("limited", GENEROUS)):
+            task = pool.add(made(name, "main:run", {"main": path}), limits=limit)
+            for turn in range(2):  # the first warms up
+                start = time.perf_counter_ns()
+                pool.submit_many(task, packed)
+                left = count
+                while left:
+                    left -= len(pool.collect(4096, 1000))
+                found[name] = time.perf_counter_ns() - start
+                del turn
+    return found
+
+
+def saturated(preempt: bool, count: int, work: int) -> dict[str, Any]:
+    """Core invocations while the low lane has more work than cores: from acceptance to the end.
+
+    As the executor tells it, so that the host's own Python does not come in between.
+    """
+    cores = len(os.sched_getaffinity(0))
+    times = []
+    with vm.Executor(workers=cores, preempt=preempt, max_pending=MAX_PENDING) as pool:
+        low = pool.add(made("low", "main:run", {"main": COUNTING}), vm.Lane.LOW)
+        core = pool.add(made("core", "main:run", {"main": COUNTING}), vm.Lane.CORE)
+        value_of_invocation(pool.invoke(core, encode(1)))
+        waiting = 0
+        for _ in range(count):
+            while waiting < 4 * cores:
+                pool.submit(low, encode(3_000_000))
+                waiting += 1
+            done = pool.invoke(core, encode(work))
+            value_of_invocation(done)
+            times.append(done.queued_ns + done.load_ns + done.run_ns)
+            waiting -= len(pool.collect(64, 0))
+            time.sleep(0.002)
+        pauses = pool.threads().pauses
+        pool.stop(0)
+    times.sort()
+    return {
+        "p50": percentile(times, 0.5),
+        "p99": percentile(times, 0.99),
+        "p999": percentile(times, 0.999),
+        "pauses": pauses,
+    }
+
+
+def stuck(source: str, timeout_ns: int) -> dict[str, Any]:
+    """How long after its time-out the invocation of a task that never ends has ended."""
+    with vm.Executor(workers=1) as pool:
+        limit = vm.Limits(timeout_ns=timeout_ns, memory_bytes=2**28)
+        task = pool.add(made("stuck", "main:run", {"main": source.encode()}), limits=limit)
+        after = pool.add(made("after", "main:run", {"main": TRIVIAL}))
+        start = time.perf_counter_ns()
+        done = pool.invoke(task, encode(None))
+        ended = time.perf_counter_ns()
+        value_of_invocation(pool.invoke(after, encode(1)))
+        served = time.perf_counter_ns()
+        lost = pool.threads().stuck
+        pool.stop(0)
+    return {
+        "outcome": done.outcome.name.lower(),
+        "late_ns": ended - start - timeout_ns,
+        "served_ns": served - start - timeout_ns,
+        "replaced": lost > 0,
+    }
+
+
+# -- the life of VMs --------------------------------------------------------------------------
 
 
 def create(count: int) -> dict[str, Any]:
@@ -360,6 +445,9 @@ def main() -> None:
             "one_by_one": one_by_one,
             "latency": latency,
             "close_pool": close_pool,
+            "limits": limits,
+            "saturated": saturated,
+            "stuck": stuck,
             "create": create,
             "resets": resets,
             "warm": warm,

@@ -8,13 +8,14 @@
 
 from types import ModuleType
 
-from bench.sections import dispatch, lifecycle, memory, programs, scaling, sealing
+from bench.sections import dispatch, guarding, lifecycle, memory, programs, scaling, sealing
 
 SECTIONS: dict[str, ModuleType] = {
     "programs": programs,
     "scaling": scaling,
     "lifecycle": lifecycle,
     "dispatch": dispatch,
+    "guarding": guarding,
     "sealing": sealing,
     "memory": memory,
 }

@@ -2,7 +2,9 @@
 
     POST /v1/tasks/NAME:run                          payload: JSON; deadline, priority, wait
     POST /v1/tasks/NAME:enable|disable|pause|resume  also /v1/lanes/NAME:...
-    GET  /v1/tasks, /v1/tasks/NAME, /v1/lanes, /v1/invocations/ID
+    POST /v1/tasks/NAME:breaker-open|breaker-close|breaker-auto
+    GET  /v1/tasks, /v1/tasks/NAME, /v1/tasks/NAME:breaker, /v1/breakers
+    GET  /v1/lanes, /v1/invocations/ID
     GET  /healthz, /readyz, /metrics
 
 Every answer but that of /metrics is JSON; one that is no success has the field `error`.
@@ -13,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,7 @@ from aiohttp import web
 from polyvm.host import log
 from polyvm.host.api import answers
 from polyvm.host.api.access import objection
+from polyvm.host.api.breakers import BreakerApi
 from polyvm.host.api.request import run_options
 from polyvm.host.lines import MAX_LINE_BYTES
 from polyvm.host.manifest import LANES
@@ -49,6 +53,7 @@ def make(access: Access, backend: Backend) -> web.Application:
     api = _Api(backend)
     app.add_routes(
         [
+            *BreakerApi(backend.registry).routes(),
             web.post("/v1/tasks/{name:[^/:]+}:run", api.run),
             web.post("/v1/{kind:tasks|lanes}/{name:[^/:]+}:{verb:[a-z]+}", api.switch),
             web.get("/v1/tasks", api.tasks),
@@ -124,18 +129,20 @@ class _Api:
                 )
             except ValueError as error:
                 return answers.of_error(HTTPStatus.BAD_REQUEST, str(error))
+            name = request.match_info["name"]
+            breaker = partial(self._host.registry.breaker, name)
             try:
                 invocation = self._host.invocations.submit_packed(
-                    request.match_info["name"],
+                    name,
                     payload,
                     deadline_ns=options.deadline_ns,
                     priority=options.priority,
                 )
             except Exception as error:  # noqa: BLE001 - raised again if it is no refusal
-                return answers.of_refusal(error)
+                return answers.of_refusal(error, breaker)
             if not options.wait:
                 return answers.of_accepted(invocation)
-            return answers.of_end(invocation, await invocation.wait())
+            return answers.of_end(invocation, await invocation.wait(), breaker)
 
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -180,8 +187,9 @@ class _Api:
         switches = self._host.switches
         # Percentiles of hundreds of tasks take a while.
         rows = await asyncio.to_thread(self._host.registry.snapshot)
+        breakers = await asyncio.to_thread(self._host.registry.breakers)
         return [
-            answers.task(row, switches.setting("task", row.name))
+            answers.task(row, switches.setting("task", row.name), breakers.get(row.name))
             for row in rows
             if row.state is not State.WITHDRAWN
         ]
@@ -206,7 +214,10 @@ class _Api:
                 HTTPStatus.NOT_FOUND,
                 f"no invocation {text[:40]!r} is known; ended ones are remembered for a while",
             )
-        return answers.of_end(found, found.ended(0)) if found.done() else answers.of_accepted(found)
+        if not found.done():
+            return answers.of_accepted(found)
+        breaker = partial(self._host.registry.breaker, found.task)
+        return answers.of_end(found, found.ended(0), breaker)
 
     async def health(self, request: web.Request) -> web.Response:
         del request

@@ -19,6 +19,7 @@ _COMMANDS = {
     "run": "run all tasks of a folder at once and feed them",
     "top": "watch a running host",
     "switch": "stop and start the work of a task or lane of a running host",
+    "breaker": "tell of the circuit breakers of a running host, and force them",
     "call": "run one invocation of one task and print its result",
     "pack": "pack a task folder into a bundle",
     "seal": "sign and encrypt tasks for the hosts that may run them",

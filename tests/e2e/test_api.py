@@ -176,6 +176,66 @@ def test_switching_by_file(cli: Cli, start: Callable[..., Host]) -> None:
     assert "switches read" in err
 
 
+def test_breakers_by_command(cli: Cli, start: Callable[..., Host]) -> None:
+    write_task(cli.folder / "tasks" / "apart", ECHO, isolation="process")
+    folder = write_task(cli.folder / "tasks" / "bad", FAIL)
+    with (folder / "task.toml").open("a") as file:
+        file.write('[breaker]\nconsecutive = 2\nopen = "1h"\nmax_open = "1h"\n')
+    host = start("--workers", "1")
+
+    def breaker(*words: str) -> Finished:
+        return cli("breaker", *words, "--socket", host.socket)
+
+    def metric() -> str:
+        lines = host.ask("GET", "/metrics").body.splitlines()
+        return next(line for line in lines if line.startswith('polyvm_breaker_state{task="bad"}'))
+
+    def row(name: str) -> str:
+        return next(line for line in breaker("list").out.splitlines() if f" {name} " in line)
+
+    run = "/v1/tasks/bad:run"
+    assert [host.ask("POST", run, b"1").status for _ in range(3)] == [500, 500, 503]
+    refused = host.ask("POST", run, b"1")
+    assert "open after too many failures in a row" in refused.body["error"]
+    assert 3000 < int(refused.headers["Retry-After"]) <= 3600
+    seen = host.ask("GET", "/v1/tasks/bad").body["versions"][0]["breaker"]
+    assert 3000 < seen.pop("remaining_s") <= 3600
+    assert seen == {
+        "state": "open",
+        "hold": "auto",
+        "reason": "consecutive",
+        "failures": 2,
+        "refused": 2,
+        "openings": 1,
+    }
+    assert metric().endswith(" 1.0")
+    assert "open" in row("bad")
+    assert "failures in a row" in row("bad")
+    assert "closed" in row("echo")
+    assert "runs in processes" in row("apart")
+    told = "breaker of task bad is open because of failures in a row, by its rules\n"
+    assert breaker("auto", "bad").out == told  # it was not held
+    assert breaker("close", "bad").out == "breaker of task bad is held closed\n"
+    assert metric().endswith(" 0.0")
+    assert [host.ask("POST", run, b"1").status for _ in range(3)] == [500] * 3
+    assert breaker("auto", "bad").out == "breaker of task bad is closed, by its rules\n"
+    assert breaker("open", "echo").out == "breaker of task echo is held open\n"
+    refused = host.ask("POST", "/v1/tasks/echo:run", b"1")
+    assert (refused.status, "Retry-After" in refused.headers) == (503, False)
+    assert "an operator's order" in breaker("list", "echo").out
+    assert breaker("auto", "echo").code == 0
+    assert host.ask("POST", "/v1/tasks/echo:run", b"1").status == 200
+    done = breaker("open", "apart")
+    assert done.code == ExitCode.UNAVAILABLE
+    assert "task 'apart' runs in processes of its own" in done.err
+    assert breaker("close", "nope").err.endswith(": no task 'nope' is here\n")
+    done = breaker("open")
+    assert (done.code, done.err) == (
+        ExitCode.USAGE,
+        "polyvm: which task? use `polyvm breaker open TASK`\n",
+    )
+
+
 def test_top(cli: Cli, host: Host) -> None:
     host.ask("POST", "/v1/tasks/echo:run", b"1")
     host.ask("POST", "/v1/tasks/fail:run", b"1")
@@ -220,7 +280,7 @@ def test_top_on_a_terminal_sorts_by_keys(cli: Cli, host: Host) -> None:
 
 
 def test_no_host_there(cli: Cli) -> None:
-    for command in (["top", "--once"], ["switch", "task", "a", "pause"]):
+    for command in (["top", "--once"], ["switch", "task", "a", "pause"], ["breaker", "list"]):
         done = cli(*command, "--socket", "nowhere")
         assert done.code == ExitCode.UNAVAILABLE
         assert done.err.startswith("polyvm: nowhere: no host answers: No such file or directory")

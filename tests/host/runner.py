@@ -10,17 +10,38 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 
+from polyvm.host.breakers import Hold, Reason, Snapshot, State
 from polyvm.vm import Completion, Lane, Limits, Outcome, Program, QueueFull, TaskStats, VmError
+
+CLOSED = Snapshot(
+    state=State.CLOSED,
+    hold=Hold.AUTO,
+    reason=Reason.NONE,
+    failures=0,
+    timeouts=0,
+    openings=0,
+    opened=0,
+    age_ns=0,
+    remaining_ns=0,
+    crash_age_ns=(),
+    changes=0,
+    trials=0,
+    refused=0,
+    window_calls=0,
+    window_failures=0,
+)
 
 
 class ManualRunner:
-    """Accepts up to ``room`` invocations; `finish` ends the oldest."""
+    """Accepts up to ``room`` invocations; `finish` ends the oldest. Breakers are what is set."""
 
     def __init__(self, room: int = 10**9) -> None:
         self.room = room
         self.pending: deque[tuple[int, int, bytes]] = deque()
         self.withdrawn: set[int] = set()
         self.programs: list[Program] = []
+        self.breakers: dict[int, Snapshot | None] = {}
+        self.forced: list[tuple[int, Hold]] = []
         self._lock = threading.Lock()
 
     def add(
@@ -61,6 +82,12 @@ class ManualRunner:
 
     def note_crash(self, task_id: int) -> None:
         del task_id
+
+    def breaker(self, task_id: int) -> Snapshot | None:
+        return self.breakers.get(task_id, CLOSED)
+
+    def force_breaker(self, task_id: int, hold: Hold) -> None:
+        self.forced.append((task_id, hold))
 
     def stats(self, task_id: int) -> TaskStats:
         del task_id

@@ -3,13 +3,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as classic
 
+from polyvm.host.breakers import State
 from polyvm.host.latency import Histogram
 from polyvm.host.metrics import Metrics
 from polyvm.host.switches import Paused, Verb
 from polyvm.vm import Outcome, QueueFull, ThreadStats
+from tests.host.runner import CLOSED
 from tests.host.test_invocations import Site
 from tests.host.test_registry import bundle
 
@@ -72,6 +75,25 @@ def test_what_a_host_tells() -> None:
     assert value("polyvm_log_records_lost_total") == 5
     assert value("polyvm_worker_threads_stuck") == 2
     assert value("process_resident_memory_bytes") > 0
+
+
+def test_states_of_breakers() -> None:
+    site = Site()
+    for name in ("opened", "trying", "in-processes"):
+        site.registry.deploy(bundle(name))
+    site.runner.breakers = {
+        2: structs.replace(CLOSED, state=State.OPEN),
+        3: structs.replace(CLOSED, state=State.HALF_OPEN),
+        4: None,
+    }
+    value = scrape(metrics(site))
+    assert [value("polyvm_breaker_state", task=task) for task in ("a", "opened", "trying")] == [
+        0,
+        1,
+        2,
+    ]
+    with pytest.raises(KeyError):
+        value("polyvm_breaker_state", task="in-processes")
 
 
 def test_counts_go_up_only_over_versions_and_lanes(rand: Seeded) -> None:

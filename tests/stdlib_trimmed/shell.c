@@ -69,7 +69,8 @@ static int shell_exec(PyObject *module) {
   PyObject *type = PyType_FromModuleAndSpec(module, &stream_spec, NULL);
   int status = type != NULL ? PyModule_AddType(module, (PyTypeObject *)type) : -1;
   Py_XDECREF(type);
-  return status;
+  PyObject *interrupted = PyErr_NewException("polyvm.Interrupted", PyExc_BaseException, NULL);
+  return status < 0 || interrupted == NULL ? -1 : PyModule_Add(module, "Interrupted", interrupted);
 }
 
 static PyMethodDef shell_methods[] = {

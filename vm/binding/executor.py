@@ -158,6 +158,7 @@ class Executor:
     warm_vms: clean VMs that each worker holds ready.
     spin_us: how long an idle worker looks for work before it sleeps.
     confine: hold workers to the programs' permissions, as far as the kernel can.
+    preempt: low runs pause while the core lane has work and cores are short.
     grace_ms: how long a task that must stop may take before its thread is given up.
     journal: a file to make, of journal_bytes, that keeps what is accepted until its completion
     was collected and `collect` is called again; epoch: another number for each process of a host.
@@ -174,6 +175,7 @@ class Executor:
         warm_vms: int | None = None,
         spin_us: int | None = None,
         confine: bool = True,
+        preempt: bool = True,
         grace_ms: int | None = None,
         journal: Path | None = None,
         journal_bytes: int = 64 * 2**20,
@@ -190,6 +192,7 @@ class Executor:
             "warm_vms": warm_vms,
             "spin_us": spin_us,
             "confine": int(confine),
+            "preempt": int(preempt),
             "grace_ms": grace_ms,
         }
         for name, value in given.items():

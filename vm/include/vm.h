@@ -224,6 +224,7 @@ typedef struct pvm_executor_config {
   uint32_t warm_vms;       /* clean VMs that each worker holds ready */
   uint32_t spin_us;        /* how long an idle worker looks for work before it sleeps */
   uint32_t confine;        /* 1: hold workers to permissions, as far as the kernel can; 0: do not */
+  uint32_t preempt;        /* 1: low runs pause for the core lane; 0: they do not */
   const char *journal;     /* a file to make, see below; NULL: none. The caller's string */
   uint64_t journal_bytes;  /* its size: a MiB at least */
   uint64_t epoch;          /* 1 to 2^24 - 1, another for each process: ids of invocations have it */

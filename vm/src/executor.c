@@ -25,6 +25,7 @@ void pvm_executor_config_init(pvm_executor_config *config) {
   config->core_workers = 1;
   config->low_workers = 1;
   config->confine = 1;
+  config->preempt = 1;
   config->epoch = 1;
   config->grace_ms = 100;
 }
@@ -35,8 +36,8 @@ static int valid(const pvm_executor_config *config) {
          config->low_workers <= PVM_MAX_WORKERS && config->max_pending >= 1 &&
          config->max_pending <= (1u << 24) && config->vms_per_worker >= 1 &&
          config->warm_vms <= 1024 && config->spin_us <= 1000000 && config->confine <= 1 &&
-         config->epoch >= 1 && config->epoch < (1u << 24) && config->grace_ms >= 1 &&
-         config->grace_ms <= 60000;
+         config->preempt <= 1 && config->epoch >= 1 && config->epoch < (1u << 24) &&
+         config->grace_ms >= 1 && config->grace_ms <= 60000;
 }
 
 static void finish_handed(pvm_executor *executor);

@@ -167,7 +167,8 @@ static pvm_thread *thread_at(pvm_executor *executor, uint32_t group, uint32_t in
 /* While the core lane has work and more threads run than there are cores, as many low runs as
 ** are too many pause. */
 static void make_way(pvm_executor *executor) {
-  if (atomic_load(&executor->core_unfinished) == 0 || atomic_load(&executor->low_running) == 0)
+  if (!executor->config.preempt || atomic_load(&executor->core_unfinished) == 0 ||
+      atomic_load(&executor->low_running) == 0)
     return;
   uint32_t groups = atomic_load(&executor->group_count), running = 0;
   for (uint32_t g = 0; g < groups; g++)
