@@ -18,7 +18,7 @@ TARBALL ?=
 FUZZ_CASES ?= 200000
 BUILD_FLAGS = --variant $(VARIANT) --jobs $(JOBS) $(if $(TARBALL),--tarball $(TARBALL))
 
-.PHONY: run test bench build wheel lint format sanitize conformance fuzz clean distclean help
+.PHONY: run test bench build wheel lint format sanitize conformance fuzz chaos clean distclean help
 .DEFAULT_GOAL := help
 
 help:
@@ -68,6 +68,9 @@ sanitize: build ## the C runtime under ASan, UBSan and TSan
 fuzz: build ## the loader and the bytecode verifier, for a few minutes
 	$(BIN)/python -m tests.host.sealing.fuzz --cases $(FUZZ_CASES)
 	$(BIN)/python tests/vm/sanitize.py verify_fuzz
+
+chaos: build ## a supervised host with bad tasks, killed again and again, for ten minutes
+	$(BIN)/python -m tests.chaos --minutes 10 --tasks 200 --write-docs
 
 conformance: build ## CPython's own tests inside VMs
 	$(BIN)/python -m tests.conformance --jobs $(JOBS)

@@ -268,6 +268,15 @@ class Journals:
         again = sorted(latest.values(), key=lambda record: (record.accepted_ns, record.id))
         return [replace(record, attempt=record.attempt + 1) for record in again]
 
+    def guilty(self) -> set[int]:
+        """Return the ids of the invocations that took a host down, in whichever life."""
+        return {
+            culprit.invocation
+            for life in self.lives
+            for culprit in life.culprits
+            if culprit.invocation is not None
+        }
+
     def crash_report(self) -> Path | None:
         """Return the report of the last life's crash, if it wrote one."""
         last = self.last
@@ -289,10 +298,14 @@ class Journals:
                 path.unlink()
         self.lives = []
 
-    def end(self) -> None:
-        """After the own journal's orderly close: keep nothing of it but its number."""
-        with _reported(self.folder), contextlib.suppress(FileNotFoundError):
-            os.truncate(self.path, 0)
+    def end(self, *, mapped: bool = False) -> None:
+        """After the own journal's orderly close: keep nothing of it but its number.
+
+        ``mapped``: threads that were given up may still write to it; then the next host does it.
+        """
+        if not mapped:
+            with _reported(self.folder), contextlib.suppress(FileNotFoundError):
+                os.truncate(self.path, 0)
         self.release()
 
     def release(self) -> None:

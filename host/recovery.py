@@ -32,23 +32,34 @@ class Recovery:
         self._journals = Journals(folder)
         self._log = log.get()
         report_crashes(self._journals.report)
-        last = self._journals.last
-        self.resumes = last is not None and not last.orderly
-        self.position = last.position if last is not None and self.resumes else 0
+        died = [life for life in self._journals.lives if not life.orderly]
+        self.resumes = bool(died)
+        # A life that died at its very start had not come to note where the others were.
+        self.position = max((life.position for life in died), default=0)
 
     @property
     def options(self) -> dict[str, Any]:
         """What the executor is to be started with."""
         return {"journal": self._journals.path, "epoch": self._journals.epoch}
 
-    def replay(self, registry: Registry, ended: Callable[[Unfinished, Outcome, str], None]) -> None:
+    def replay(
+        self,
+        registry: Registry,
+        ended: Callable[[Unfinished, Outcome, str], None],
+        blamed: Callable[[], None],
+    ) -> None:
         """Submit again what the former host left, once its tasks are live.
+
+        ``blamed`` is called when breakers were told of the crash, and before anything runs: what
+        they are now must outlive the next crash, which may come at once.
 
         ``ended`` is called for each invocation that is not run again: it ended with the host, or
         its task takes it no more.
         """
         again = self._journals.unfinished()
-        guilty = self._blame(registry)
+        self._blame(registry)
+        blamed()
+        guilty = self._journals.guilty()
         rejected = 0
         for record in again:
             if record.id in guilty:
@@ -66,20 +77,17 @@ class Recovery:
             )
         self._journals.settle()
 
-    def end(self) -> None:
-        """All that was accepted has ended, and was told."""
-        self._journals.end()
+    def end(self, *, mapped: bool) -> None:
+        """All that was accepted has ended, and was told. ``mapped``: see `Journals.end`."""
+        self._journals.end(mapped=mapped)
 
     def release(self) -> None:
         """Leave the journal to the next host."""
         self._journals.release()
 
-    def _blame(self, registry: Registry) -> set[int]:
+    def _blame(self, registry: Registry) -> None:
         last = self._journals.last
-        guilty: set[int] = set()
         for culprit in last.culprits if last is not None else ():
-            if culprit.invocation is not None:
-                guilty.add(culprit.invocation)
             self._log.error(
                 "the host before this one crashed",
                 task=culprit.task,
@@ -89,7 +97,6 @@ class Recovery:
                 report=str(self._journals.crash_report()),
             )
             registry.note_crash(culprit.task)
-        return guilty
 
     def _submit(self, registry: Registry, record: Unfinished) -> str | None:
         """Why it is not accepted again; None if it is."""

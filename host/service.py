@@ -160,7 +160,9 @@ class Service:
     def _work(self) -> None:
         self._first_scan()
         if self._recovery is not None:
-            self._recovery.replay(self._registry, self._not_run_again)
+            # A life that accepts nothing new must not lose the place in the input.
+            self._executor.note_position(self._recovery.position)
+            self._recovery.replay(self._registry, self._not_run_again, self._save_breakers)
         self._save_breakers()
         self.scanned.set()
         helpers = [self._thread(self._watch)]
@@ -394,11 +396,14 @@ class Service:
             serving.join()
         if self._writer is not None:
             self._guard(self._writer.close)
+        lost = self._executor.threads().stuck
         if not self.stuck:
             self._executor.close()
         if self._recovery is not None:
-            again = self._restarting or self.stuck or self._fatal is not None
-            self._guard(self._recovery.release if again else self._recovery.end)
+            if self._restarting or self.stuck or self._fatal is not None:
+                self._recovery.release()
+            else:
+                self._guard(self._recovery.end, mapped=lost > 0)
         if not isinstance(self._fatal, BrokenPipeError):
             self._summary()
         if self._fatal is not None:

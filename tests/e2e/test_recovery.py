@@ -142,3 +142,50 @@ def test_a_journal_is_for_one_host_at_a_time(cli: Cli, make_task: Callable[..., 
     assert "another host keeps its journal here" in done.err
     first.send_signal(signal.SIGTERM)
     first.communicate(timeout=PATIENCE)
+
+
+def test_two_tasks_that_crash_are_both_broken(cli: Cli, make_task: Callable[..., Path]) -> None:
+    """The second may crash while the first one's work is still being taken over."""
+    source = CRASHES.replace("% 1000 == 500", ">= 0")
+    for name in ("bad-one", "bad-two"):
+        make_task(name, source, **{"breaker.open": "2m"})
+        manifest = cli.folder / "tasks" / name / "task.toml"
+        manifest.write_text(manifest.read_text() + "breaker.crashes = 1\n")
+    make_task("counts", COUNTS)
+    events = write_events(cli.folder / "events.jsonl", 300)
+    output = cli.folder / "out.jsonl"
+    arguments = ["run", "tasks", "--input", events, "--output", output, "--no-table"]
+    done = cli(*arguments, "--supervise", "--state", cli.folder / "state")
+    assert done.code == ExitCode.PARTIAL, done.err
+    results = read_results(output)
+    for task in ("bad-one", "bad-two", "counts"):
+        assert sorted(by_line(results, task)) == list(range(1, 301))  # type: ignore[type-var]
+    assert done.err.count("starting it again") == 2
+
+
+def test_a_life_that_accepts_nothing_keeps_the_place_in_the_input(
+    cli: Cli, make_task: Callable[..., Path]
+) -> None:
+    make_task(
+        "counts", "import time\ndef run(event):\n    time.sleep(0.3)\n    return event['n']\n"
+    )
+    events = write_events(cli.folder / "events.jsonl", 20)
+    output = cli.folder / "out.jsonl"
+    host = cli.start(
+        "run", "tasks", "--input", events, "--output", output, "--no-table", "--supervise",
+        "--state", cli.folder / "state",
+    )  # fmt: skip
+    journals = cli.folder / "state" / "journal"
+    wait_for(lambda: len(read_results(output)) >= 1, "the first result")
+    for life in (2, 3):
+        child = child_of(host.pid)
+        assert child is not None
+        os.kill(child, signal.SIGKILL)
+        wait_for(lambda life=life: (journals / f"journal-{life:06}").exists(), "the next life")
+    _, err = host.communicate(timeout=PATIENCE)
+    assert host.returncode == ExitCode.OK, err.decode()
+    ids: dict[object, set[object]] = {}
+    for result in read_results(output):
+        ids.setdefault(result["line"], set()).add(result["id"])
+    assert sorted(ids) == list(range(1, 21))  # type: ignore[type-var]
+    assert {len(each) for each in ids.values()} == {1}

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
+
 /* ---- Decoding ----------------------------------------------------------- */
 
 typedef struct reader {
@@ -219,6 +221,7 @@ static int grow(writer *w, size_t more) {
     if (cap > PTRDIFF_MAX / 2) goto fail;
     cap *= 2;
   }
+  if (!pvm_memory_may_hold(cap)) goto fail;
   unsigned char *data = realloc(w->data, cap);
   if (data == NULL) goto fail;
   w->data = data;
@@ -229,8 +232,11 @@ fail:
   return -1;
 }
 
-/* Room for n more bytes; NULL with MemoryError. */
+#define MANY 65536 /* bytes whose copying is worth a look at whether the task must stop */
+
+/* Room for n more bytes; NULL with MemoryError, or what stops the task. */
 static unsigned char *room(writer *w, size_t n) {
+  if (n >= MANY && _Py_CheckAsyncExc(_PyThreadState_GET()) < 0) return NULL;
   if (w->cap - w->len < n && grow(w, n) < 0) return NULL;
   unsigned char *at = w->data + w->len;
   w->len += n;
@@ -423,6 +429,7 @@ static int encode_object(writer *w, PyObject *v) {
 }
 
 static int encode_container(writer *w, PyObject *v) {
+  if (_Py_CheckAsyncExc(_PyThreadState_GET()) < 0) return -1;
   if (w->depth >= PVM_MAX_DEPTH) {
     PyErr_Format(PyExc_ValueError, "a value nested more than %d deep cannot be returned",
                  PVM_MAX_DEPTH);

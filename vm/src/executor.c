@@ -42,17 +42,18 @@ static int valid(const pvm_executor_config *config) {
 
 static void finish_handed(pvm_executor *executor);
 
+static int is_all_collected(pvm_executor *executor) {
+  uint32_t left = 0;
+  for (int lane = 0; lane < PVM_LANES; lane++) left += atomic_load(&executor->outstanding[lane]);
+  return left == 0;
+}
+
 static void release(pvm_executor *executor) {
   for (pvm_invocation *rest; (rest = pvm_ring_pop(&executor->completed)) != NULL;) {
     pvm_buffer_free(&rest->completion.data);
     pvm_invocation_release(rest);
   }
-  if (executor->journal != NULL) {
-    finish_handed(executor);
-    uint32_t left = 0; /* accepted, and never collected */
-    for (int lane = 0; lane < PVM_LANES; lane++) left += atomic_load(&executor->outstanding[lane]);
-    pvm_journal_close(executor->journal, left == 0);
-  }
+  if (executor->journal != NULL) pvm_journal_close(executor->journal, is_all_collected(executor));
   free(executor->handed);
   pthread_mutex_destroy(&executor->handing);
   for (uint32_t i = 0; i < executor->group_count; i++) pvm_group_free(executor->groups[i]);
@@ -785,6 +786,9 @@ int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms) {
 void pvm_executor_free(pvm_executor *executor) {
   if (pvm_runtime_forked() || executor == NULL) return;
   if (atomic_load(&executor->state) != PVM_EXECUTOR_STOPPED) return;
+  if (executor->journal != NULL) finish_handed(executor);
   /* threads that were given up still look at it: it is left to them */
   if (atomic_load(&executor->stuck) == 0) release(executor);
+  else if (executor->journal != NULL && is_all_collected(executor))
+    pvm_journal_note_orderly(executor->journal);
 }

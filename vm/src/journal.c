@@ -312,9 +312,13 @@ int pvm_journal_create(const char *path, uint64_t bytes, uint64_t epoch, pvm_jou
   return status;
 }
 
+void pvm_journal_note_orderly(pvm_journal *j) {
+  atomic_store_explicit(&j->header->closed, 1, memory_order_release);
+}
+
 void pvm_journal_close(pvm_journal *j, int orderly) {
   if (j == NULL) return;
-  if (orderly) atomic_store_explicit(&j->header->closed, 1, memory_order_release);
+  if (orderly) pvm_journal_note_orderly(j);
   munmap(j->header, j->header->bytes);
   close(j->fd);
   free((void *)j->links);

@@ -124,6 +124,9 @@ int pvm_journal_create(const char *path, uint64_t bytes, uint64_t epoch, pvm_jou
 /* Nobody uses it any more. orderly: whoever reads it need not look for a crash. */
 void pvm_journal_close(pvm_journal *journal, int orderly);
 
+/* The process ended its work in good order, though threads that were given up still have it. */
+void pvm_journal_note_orderly(pvm_journal *journal);
+
 /* From any thread. PVM_E_FULL: there is no room now; PVM_E_INVALID: there never will be. */
 int pvm_journal_accept(pvm_journal *journal, const pvm_journal_record *record, uint32_t *block);
 /* Its result was handed out: forget it. From any thread, once. */

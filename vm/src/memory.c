@@ -83,6 +83,10 @@ static int is_too_much(pvm_memory *memory, size_t size) {
   return 1;
 }
 
+int pvm_memory_may_hold(size_t size) {
+  return !is_too_much(current, size);
+}
+
 static void charge(pvm_memory *memory, size_t size) {
   size_t now = atomic_load_explicit(&memory->bytes, memory_order_relaxed) + size;
   atomic_store_explicit(&memory->bytes, now, memory_order_relaxed);

@@ -41,6 +41,10 @@ struct pvm_memory {
 ** large ones are refused beyond some slack. Until pvm_memory_release. */
 void pvm_memory_limit(pvm_memory *memory, size_t limit, void (*exceeded)(pvm_memory *));
 
+/* May the current VM hold a block so large, which is not CPython's, on top of what it has? If
+** not, it counts as over its limit. */
+int pvm_memory_may_hold(size_t size);
+
 /* Hook CPython's allocators. Once, before CPython's first allocation. */
 void pvm_memory_install(void);
 
