@@ -63,11 +63,11 @@ class SealedFile:
         check_size(size, len(self._head), self.header, source)
         self._publisher: PublicKey | None = None
         self._digest = b""
-        # A small file's chunks are read once; of a large one's, what they were when verified.
-        self._chunks: list[bytes] = []
+        # The content of a small file, read once; digests of the chunks of a large one, verified.
+        self._content = b""
         self._chunk_digests: list[bytes] = []
         if size <= WHOLE_BYTES:
-            self._chunks = [self._chunk(index) for index in range(self.header.chunks)]
+            self._content = self._read(len(self._head), self.header.encrypted_bytes)
 
     def __enter__(self) -> Self:
         return self
@@ -85,7 +85,7 @@ class SealedFile:
         if isinstance(self._data, int):
             os.close(self._data)
         self._data = b""
-        self._chunks = []
+        self._content = b""
 
     @property
     def digest(self) -> bytes:
@@ -103,10 +103,12 @@ class SealedFile:
         state = sodium.crypto_sign_ed25519ph_state()
         sodium.crypto_sign_ed25519ph_update(state, self._head)
         chunk_digests = []
-        for index in range(self.header.chunks):
-            chunk = self._chunk(index)
-            sodium.crypto_sign_ed25519ph_update(state, chunk)
-            if not self._chunks:
+        if self._content:
+            sodium.crypto_sign_ed25519ph_update(state, self._content)
+        else:
+            for index in range(self.header.chunks):
+                chunk = self._chunk(index)
+                sodium.crypto_sign_ed25519ph_update(state, chunk)
                 chunk_digests.append(_digest(chunk))
         signature = self._read(self.size - SIGNATURE_BYTES, SIGNATURE_BYTES)
         try:
@@ -223,9 +225,9 @@ class SealedFile:
         )
 
     def _chunk(self, index: int) -> bytes:
-        if self._chunks:
-            return self._chunks[index]
         start = index * _STRIDE
+        if self._content:
+            return self._content[start : start + _STRIDE]
         return self._read(
             len(self._head) + start, min(_STRIDE, self.header.encrypted_bytes - start)
         )
