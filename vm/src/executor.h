@@ -45,6 +45,14 @@ struct pvm_executor {
   pvm_group *groups[PVM_MAX_WORKERS]; /* those below group_count stay as they are */
 };
 
+/* Places in a lane are taken by submission, and free again when the completion was collected. */
+void pvm_executor_return_places(pvm_executor *executor, pvm_lane lane, uint32_t n);
+/* n invocations need not be waited for any more. */
+void pvm_executor_count_down(pvm_executor *executor, uint32_t n);
+/* A withdrawn task may have just run out of work: its VMs and its program can go. */
+void pvm_executor_settle(pvm_executor *executor, pvm_task *task);
+/* What the last collection handed out has been seen: the journal may forget it. */
+void pvm_executor_finish_handed(pvm_executor *executor);
 /* For workers: hand an ended invocation to whoever waits for it. */
 void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation);
 /* For workers: an invocation has ended; the next of its task's backlog goes to a worker. */

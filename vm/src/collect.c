@@ -1,0 +1,166 @@
+/* collect.c - handing out how invocations ended. */
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "executor.h"
+#include "runtime.h"
+
+void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation) {
+  if (invocation->waited_for) {
+    /* after the exchange the waiter may free the invocation; waking an address that has
+    ** gone is harmless */
+    if (atomic_exchange(&invocation->over, PVM_OVER) == PVM_OVER_ASLEEP)
+      syscall(SYS_futex, &invocation->over, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+  } else {
+    pvm_ring_push(&executor->completed, invocation, 0);
+    pvm_park_ring(&executor->collector);
+  }
+  pvm_executor_count_down(executor, 1);
+}
+
+/* With this much accepted and unfinished, completions come in streams: a collector then
+** sleeps for a while and gathers, instead of being rung awake for a handful. What it does
+** for each awakening would be taken from the workers, who have the cores to themselves. */
+#define STREAM 256
+#define GATHER_FIRST_NS 100000 /* each further nap is twice as long */
+#define GATHER_MOST_NS 1000000
+
+static void gather(pvm_executor *executor, uint32_t wanted) {
+  struct timespec nap = {0, GATHER_FIRST_NS};
+  while (nap.tv_nsec <= GATHER_MOST_NS && pvm_ring_count(&executor->completed) < wanted &&
+         atomic_load_explicit(&executor->unfinished, memory_order_relaxed) >= STREAM) {
+    nanosleep(&nap, NULL);
+    nap.tv_nsec *= 2;
+  }
+}
+
+/* Wait for completions; 1 when there are some, 0 on time-out. Another collector may be
+** quicker to take them. */
+static int await_completions(pvm_executor *executor, uint64_t deadline) {
+  while (pvm_ring_count(&executor->completed) == 0) {
+    uint64_t now = pvm_now();
+    if (now >= deadline) return 0;
+    uint32_t ticket = pvm_park_ticket(&executor->collector);
+    if (pvm_ring_count(&executor->completed) != 0) pvm_park_leave(&executor->collector);
+    else pvm_park_sleep(&executor->collector, ticket, (int64_t)(deadline - now));
+  }
+  return 1;
+}
+
+/* What the last collection handed out has been seen: the journal may forget it. */
+void pvm_executor_finish_handed(pvm_executor *executor) {
+  pthread_mutex_lock(&executor->handing);
+  for (size_t i = 0; i < executor->handed_count; i++)
+    pvm_journal_finish(executor->journal, executor->handed[i]);
+  executor->handed_count = 0;
+  pthread_mutex_unlock(&executor->handing);
+}
+
+/* Without memory for the note it stays in the journal, and would run again. */
+static void hand_out(pvm_executor *executor, const pvm_invocation *invocation) {
+  if (invocation->block == PVM_JOURNAL_NONE) return;
+  pthread_mutex_lock(&executor->handing);
+  if (executor->handed_count == executor->handed_cap) {
+    size_t cap = executor->handed_cap ? 2 * executor->handed_cap : 1024;
+    uint32_t *handed = realloc(executor->handed, cap * sizeof *handed);
+    if (handed != NULL) {
+      executor->handed = handed;
+      executor->handed_cap = cap;
+    }
+  }
+  if (executor->handed_count < executor->handed_cap)
+    executor->handed[executor->handed_count++] = invocation->block;
+  pthread_mutex_unlock(&executor->handing);
+}
+
+/* Take ended invocations out, up to max, waiting for the first; hand each to `take`. */
+static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
+                   void (*take)(void *to, uint32_t index, pvm_completion *completion), void *to) {
+  uint64_t deadline = pvm_now() + (uint64_t)timeout_ms * 1000000u;
+  uint32_t count = 0, places[PVM_LANES] = {0};
+  if (executor->journal != NULL) pvm_executor_finish_handed(executor);
+  if (timeout_ms > 0) gather(executor, max / 2);
+  do {
+    pvm_invocation *invocation;
+    while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
+      take(to, count++, &invocation->completion);
+      places[invocation->task->config.lane]++;
+      hand_out(executor, invocation);
+      pvm_invocation_release(invocation);
+    }
+  } while (count == 0 && await_completions(executor, deadline));
+  for (int lane = 0; lane < PVM_LANES; lane++)
+    if (places[lane] > 0) pvm_executor_return_places(executor, (pvm_lane)lane, places[lane]);
+  return (int)count;
+}
+
+static void take_completion(void *to, uint32_t index, pvm_completion *completion) {
+  ((pvm_completion *)to)[index] = *completion;
+}
+
+int pvm_collect(pvm_executor *executor, pvm_completion *completions, uint32_t max,
+                uint32_t timeout_ms) {
+  if (pvm_runtime_forked()) return PVM_E_FORKED;
+  if (executor == NULL || completions == NULL || max == 0) return PVM_E_INVALID;
+  return collect(executor, max, timeout_ms, take_completion, completions);
+}
+
+/* A batch as it grows. Without memory for more data, an invocation keeps its outcome and
+** loses its data: the count of completions must be right above all. */
+typedef struct growing {
+  pvm_batch *batch;
+  size_t len;
+  size_t cap;
+} growing;
+
+static void take_record(void *to, uint32_t index, pvm_completion *completion) {
+  growing *g = to;
+  size_t len = completion->data.len;
+  if (g->cap - g->len < len) {
+    size_t cap = g->cap ? g->cap : 4096;
+    while (cap - g->len < len) cap *= 2;
+    unsigned char *data = realloc(g->batch->data, cap);
+    if (data == NULL) {
+      len = 0;
+    } else {
+      g->batch->data = data;
+      g->cap = cap;
+    }
+  }
+  if (len != 0) memcpy(g->batch->data + g->len, completion->data.data, len);
+  g->len += len;
+  g->batch->records[index] = (pvm_record){.id = completion->id,
+                                          .tag = completion->tag,
+                                          .task = completion->task,
+                                          .outcome = completion->outcome,
+                                          .worker = completion->worker,
+                                          .queued_ns = completion->queued_ns,
+                                          .load_ns = completion->load_ns,
+                                          .run_ns = completion->run_ns,
+                                          .end = g->len,
+                                          .attempt = completion->attempt};
+  pvm_buffer_free(&completion->data);
+}
+
+int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t max, uint32_t timeout_ms) {
+  if (pvm_runtime_forked()) return PVM_E_FORKED;
+  if (executor == NULL || batch == NULL || max == 0) return PVM_E_INVALID;
+  growing g = {batch, 0, 0};
+  batch->count = 0;
+  batch->data = NULL;
+  batch->records = malloc(max * sizeof *batch->records);
+  if (batch->records == NULL) return PVM_E_NOMEM;
+  batch->count = (uint32_t)collect(executor, max, timeout_ms, take_record, &g);
+  return (int)batch->count;
+}
+
+void pvm_batch_free(pvm_batch *batch) {
+  if (batch == NULL) return;
+  free(batch->records);
+  free(batch->data);
+  *batch = (pvm_batch){0, NULL, NULL};
+}

@@ -1,0 +1,268 @@
+/* submit.c - accepting invocations: places, rate, breaker and journal; then to a worker. */
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "executor.h"
+#include "runtime.h"
+
+/* Take places in the lane for up to `wanted` invocations; returns how many there were. */
+static uint32_t take_places(pvm_executor *executor, pvm_lane lane, uint32_t wanted) {
+  _Atomic uint32_t *outstanding = &executor->outstanding[lane];
+  uint32_t now = atomic_load_explicit(outstanding, memory_order_relaxed);
+  for (;;) {
+    uint32_t free_places = executor->config.max_pending - now;
+    uint32_t n = wanted < free_places ? wanted : free_places;
+    if (n == 0) return 0;
+    if (atomic_compare_exchange_weak(outstanding, &now, now + n)) return n;
+  }
+}
+
+void pvm_executor_return_places(pvm_executor *executor, pvm_lane lane, uint32_t n) {
+  atomic_fetch_sub(&executor->outstanding[lane], n);
+}
+
+void pvm_executor_count_down(pvm_executor *executor, uint32_t n) {
+  if (atomic_fetch_sub(&executor->unfinished, n) == n) pvm_park_ring_all(&executor->drained);
+}
+
+/* Count n invocations as accepted, unless the task or the executor takes no more. */
+static int admit(pvm_executor *executor, pvm_task *task, uint32_t n) {
+  atomic_fetch_add(&executor->unfinished, n);
+  atomic_fetch_add(&task->accepted, n);
+  int status = PVM_OK;
+  if (atomic_load(&task->withdrawn)) status = PVM_E_UNKNOWN;
+  if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) status = PVM_E_STATE;
+  if (status != PVM_OK) {
+    atomic_fetch_sub(&task->accepted, n);
+    pvm_executor_count_down(executor, n);
+    if (status == PVM_E_UNKNOWN && pvm_task_over(task)) pvm_executor_settle(executor, task);
+  }
+  return status;
+}
+
+static uint64_t deadline_of(const pvm_task *task, const pvm_submit_options *options, uint64_t now) {
+  uint64_t span = options != NULL && options->deadline_ns != 0 ? options->deadline_ns
+                                                               : task->config.deadline_ns;
+  return span == 0 || span > PVM_NEVER - now ? PVM_NEVER : now + span;
+}
+
+static uint64_t new_id(pvm_executor *executor) {
+  uint64_t count = atomic_fetch_add_explicit(&executor->last, 1, memory_order_relaxed) + 1;
+  return executor->config.epoch << 40 | count;
+}
+
+static int write_down(pvm_executor *executor, pvm_invocation *invocation) {
+  invocation->block = PVM_JOURNAL_NONE;
+  if (executor->journal == NULL) return PVM_OK;
+  uint64_t deadline = invocation->deadline_ns;
+  pvm_journal_record record = {.id = invocation->completion.id,
+                               .tag = invocation->completion.tag,
+                               .accepted_ns = executor->wall_ns + invocation->accepted_ns,
+                               .deadline_ns =
+                                   deadline == PVM_NEVER ? 0 : executor->wall_ns + deadline,
+                               .attempt = invocation->completion.attempt,
+                               .task = invocation->task->program->name,
+                               .payload = invocation->payload,
+                               .len = invocation->len};
+  return pvm_journal_accept(executor->journal, &record, &invocation->block);
+}
+
+/* An invocation that rate and breaker let in, and that is in the journal. */
+static int make(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
+                size_t len, const pvm_submit_options *options, pvm_invocation **out) {
+  uint64_t now = pvm_now();
+  if (!pvm_task_rate_admits(task, now)) return PVM_E_RATE;
+  uint64_t token = pvm_breaker_admit(task->breaker, now);
+  if (token == PVM_BREAKER_NO_TOKEN) return PVM_E_BREAKER;
+  pvm_invocation *invocation = len > PTRDIFF_MAX / 2 ? NULL : malloc(sizeof *invocation + len);
+  if (invocation == NULL) {
+    pvm_breaker_note(task->breaker, now, token, PVM_REJECTED);
+    return PVM_E_NOMEM;
+  }
+  memset(invocation, 0, sizeof *invocation);
+  invocation->completion.tag = tag;
+  invocation->completion.task = task->id;
+  invocation->task = task;
+  invocation->token = token;
+  atomic_init(&invocation->references, 1);
+  invocation->accepted_ns = now;
+  invocation->deadline_ns = deadline_of(task, options, now);
+  invocation->priority =
+      options != NULL && options->priority != 0 ? options->priority : task->config.priority;
+  invocation->len = len;
+  if (len != 0) memcpy(invocation->payload, payload, len);
+  int again = options != NULL && options->id != 0;
+  invocation->completion.id = again ? options->id : new_id(executor);
+  invocation->completion.attempt = again && options->attempt > 1 ? options->attempt : 1;
+  int status = write_down(executor, invocation);
+  if (status != PVM_OK) {
+    pvm_breaker_note(task->breaker, now, token, PVM_REJECTED);
+    free(invocation);
+    return status;
+  }
+  *out = invocation;
+  return PVM_OK;
+}
+
+/* Home first: there the task's VM is warm. When home is behind, whoever is shorter of
+** home and the next in turn. */
+static pvm_worker *choose(pvm_task *task) {
+  pvm_group *group = task->group;
+  pvm_worker *home = &group->workers[task->home];
+  size_t behind = pvm_queue_count(&home->queue);
+  if (behind < 2 || group->count == 1) return home;
+  uint32_t turn = atomic_fetch_add_explicit(&task->spread, 1, memory_order_relaxed);
+  pvm_worker *other = &group->workers[turn % group->count];
+  return pvm_queue_count(&other->queue) < behind ? other : home;
+}
+
+static pvm_worker *enqueue(pvm_invocation *invocation) {
+  pvm_worker *w = choose(invocation->task);
+  pvm_queue_push(&w->queue, invocation);
+  return w;
+}
+
+/* Wake a sleeper of the group, if there is one. */
+static int wake_one(pvm_group *group, uint32_t first) {
+  for (uint32_t i = 0; i < group->count; i++) {
+    pvm_worker *other = &group->workers[(first + i) % group->count];
+    if (atomic_load_explicit(&other->park.sleepers, memory_order_relaxed) != 0) {
+      pvm_park_ring(&other->park);
+      return 1;
+    }
+  }
+  return 0;
+}
+
+/* Wake the worker, or, if it is busy, one that may steal from it. */
+static void wake(pvm_worker *w) {
+  if (pvm_park_asleep(&w->park)) {
+    pvm_park_ring(&w->park);
+    return;
+  }
+  if (atomic_load(&w->looking) && pvm_queue_count(&w->queue) <= 1) return;
+  if (wake_one(w->group, w->index + 1)) return;
+  pvm_group *helpers = atomic_load(&w->group->beside[PVM_LANE_REGULAR]);
+  if (helpers != NULL) wake_one(helpers, 0);
+}
+
+/* To a worker, or into the task's backlog. */
+static void dispatch(pvm_executor *executor, pvm_invocation *invocation) {
+  if (invocation->task->config.lane == PVM_LANE_CORE &&
+      atomic_fetch_add(&executor->core_unfinished, 1) == 0 &&
+      atomic_load(&executor->low_running) != 0)
+    pvm_ladder_ring(&executor->ladder);
+  if (pvm_task_dispatch(invocation->task, invocation)) wake(enqueue(invocation));
+}
+
+void pvm_executor_dispatch_next(pvm_task *task) {
+  pvm_invocation *next = pvm_task_dispatch_next(task);
+  if (next != NULL) wake(enqueue(next));
+}
+
+static int find(pvm_executor *executor, int64_t id, pvm_task **task) {
+  int status = pvm_runtime_check();
+  if (status != PVM_OK) return status;
+  if (executor == NULL) return PVM_E_INVALID;
+  *task = pvm_task_table_get(&executor->tasks, id);
+  return *task != NULL ? PVM_OK : PVM_E_UNKNOWN;
+}
+
+void pvm_executor_return(pvm_worker *worker, pvm_invocation *invocation) {
+  pvm_queue_push(&worker->queue, invocation);
+  pvm_park_ring(&worker->park);
+}
+
+int pvm_submit(pvm_executor *executor, int64_t id, uint64_t tag, const void *payload, size_t len,
+               const pvm_submit_options *options) {
+  size_t end = len;
+  int64_t accepted = pvm_submit_many(executor, id, tag, payload, &end, 1, options);
+  return accepted < 0 ? (int)accepted : PVM_OK;
+}
+
+int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
+                        const void *payloads, const size_t *ends, size_t count,
+                        const pvm_submit_options *options) {
+  pvm_task *task;
+  int status = find(executor, id, &task);
+  if (status != PVM_OK) return status;
+  if (count == 0) return 0;
+  if (options != NULL && abs(options->priority) > PVM_PRIORITY_MAX) return PVM_E_INVALID;
+  if (ends == NULL || (payloads == NULL && ends[count - 1] != 0)) return PVM_E_INVALID;
+  for (size_t i = 1; i < count; i++)
+    if (ends[i] < ends[i - 1]) return PVM_E_INVALID;
+  pvm_lane lane = task->config.lane;
+  uint32_t n = take_places(executor, lane, count > UINT32_MAX ? UINT32_MAX : (uint32_t)count);
+  if (n == 0) return PVM_E_FULL;
+  status = admit(executor, task, n);
+  if (status != PVM_OK) {
+    pvm_executor_return_places(executor, lane, n);
+    return status;
+  }
+  size_t start = 0;
+  uint32_t done = 0;
+  for (; done < n; done++) {
+    const unsigned char *payload = (const unsigned char *)payloads + start;
+    pvm_invocation *invocation;
+    status =
+        make(executor, task, first_tag + done, payload, ends[done] - start, options, &invocation);
+    if (status != PVM_OK) break;
+    start = ends[done];
+    dispatch(executor, invocation); /* each: workers sleep between two pushes */
+  }
+  if (done < n) { /* the rest is refused */
+    atomic_fetch_sub(&task->accepted, n - done);
+    pvm_executor_count_down(executor, n - done);
+    pvm_executor_return_places(executor, lane, n - done);
+    if (pvm_task_over(task)) pvm_executor_settle(executor, task);
+  }
+  return done > 0 ? (int64_t)done : status;
+}
+
+static void wait_for(pvm_executor *executor, pvm_invocation *invocation) {
+  uint64_t until = pvm_now() + executor->config.spin_us * 1000u;
+  do {
+    for (int i = 0; i < 64; i++) {
+      if (atomic_load_explicit(&invocation->over, memory_order_acquire) == PVM_OVER) return;
+      pvm_spin();
+    }
+  } while (pvm_now() < until);
+  uint32_t state = PVM_OVER_NOT;
+  atomic_compare_exchange_strong(&invocation->over, &state, PVM_OVER_ASLEEP);
+  while (atomic_load_explicit(&invocation->over, memory_order_acquire) != PVM_OVER)
+    syscall(SYS_futex, &invocation->over, FUTEX_WAIT_PRIVATE, PVM_OVER_ASLEEP, NULL, NULL, 0);
+}
+
+int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t len,
+               const pvm_submit_options *options, pvm_completion *completion) {
+  pvm_task *task;
+  int status = find(executor, id, &task);
+  if (status != PVM_OK) return status;
+  if (completion == NULL || (payload == NULL && len != 0)) return PVM_E_INVALID;
+  if (options != NULL && abs(options->priority) > PVM_PRIORITY_MAX) return PVM_E_INVALID;
+  if (take_places(executor, task->config.lane, 1) == 0) return PVM_E_FULL;
+  pvm_invocation *invocation = NULL;
+  status = admit(executor, task, 1);
+  if (status == PVM_OK &&
+      (status = make(executor, task, 0, payload, len, options, &invocation)) != PVM_OK) {
+    atomic_fetch_sub(&task->accepted, 1);
+    pvm_executor_count_down(executor, 1);
+    if (pvm_task_over(task)) pvm_executor_settle(executor, task);
+  }
+  if (status != PVM_OK) {
+    pvm_executor_return_places(executor, task->config.lane, 1);
+    return status;
+  }
+  invocation->waited_for = 1;
+  dispatch(executor, invocation);
+  wait_for(executor, invocation);
+  *completion = invocation->completion;
+  if (invocation->block != PVM_JOURNAL_NONE)
+    pvm_journal_finish(executor->journal, invocation->block);
+  pvm_invocation_release(invocation);
+  pvm_executor_return_places(executor, task->config.lane, 1);
+  return PVM_OK;
+}
