@@ -374,6 +374,9 @@ static pvm_invocation *watch(pvm_worker *w) {
     }
   } while (invocation == NULL && pvm_now() < until);
   atomic_store(&w->looking, 0);
+  /* Who pushed meanwhile relied on this thread, which now has something else to do. */
+  if (invocation != NULL && pvm_queue_count(&w->queue) != 0)
+    for (uint32_t i = 0; i < w->group->count; i++) pvm_park_ring(&w->group->workers[i].park);
   return invocation;
 }
 
