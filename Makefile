@@ -16,6 +16,7 @@ VARIANT ?= pgo
 # a CPython release tarball of one's own, where no source can be downloaded
 TARBALL ?=
 FUZZ_CASES ?= 200000
+C_FILES = $(wildcard vm/src/*.[ch] engine/*/*.[ch])
 BUILD_FLAGS = --variant $(VARIANT) --jobs $(JOBS) $(if $(TARBALL),--tarball $(TARBALL))
 
 .PHONY: run test bench build wheel lint format sanitize conformance fuzz chaos clean distclean help
@@ -53,14 +54,14 @@ wheel: build ## a self-contained binary wheel in dist/
 
 lint: build ## ruff, mypy, clang-format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror vm/src/*.c vm/src/*.h
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	mkdir -p build/types/polyvm && cd build/types/polyvm && ln -sfn ../../../host host && \
 	  ln -sfn ../../../vm/binding vm && ln -sf $(addprefix ../../../vm/api/,$(notdir $(wildcard vm/api/*.py*))) .
 	$(BIN)/mypy -p polyvm
 
 format: $(READY) ## apply ruff and clang-format
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
-	$(BIN)/clang-format -i vm/src/*.c vm/src/*.h
+	$(BIN)/clang-format -i $(C_FILES)
 
 sanitize: build ## the C runtime under ASan, UBSan and TSan
 	$(BIN)/python tests/vm/sanitize.py

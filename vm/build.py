@@ -24,6 +24,10 @@ from pathlib import Path
 VM = Path(__file__).resolve().parent
 ROOT = VM.parent
 BINDING = VM / "binding"
+ENGINE = ROOT / "engine"
+# The folders of engine/ that go into the libraries, headers of their own beside the sources.
+# They are compiled with engine/include in sight and nothing of vm/ or CPython.
+ENGINE_PARTS = ("stream",)
 
 WARNINGS = [
     "-Wall",
@@ -128,18 +132,24 @@ def build_library(flavour: Flavour, sdk: Path, build: Path, jobs: int) -> Path:
     frozen = build / "frozen"
     sources = [s for s in sorted((VM / "src").glob("*.c")) if s.name not in flavour.without]
     sources += sorted(frozen.glob("*.c"))
+    engine = {part: sorted((ENGINE / part).glob("*.c")) for part in ENGINE_PARTS}
     headers = [*(VM / "src").glob("*.h"), *(VM / "include").glob("*.h"), VM / "exports.map"]
+    headers += ENGINE.rglob("*.h")
     library = BINDING / "lib" / f"libpolyvm-{flavour.name}.so"
-    flags = [*CODE, *WARNINGS, *flavour.defines, "-DPy_BUILD_CORE"]
+    general = [*CODE, *WARNINGS, f"-I{ENGINE / 'include'}"]
+    flags = [*general, *flavour.defines, "-DPy_BUILD_CORE"]
     flags += [f'-DPVM_BUILD_VARIANT="{described["variant"]}"']
     flags += [f"-DPVM_BYTECODE_MAGIC={described['bytecode_magic']}u"]
     includes = ["-I" + str(p) for p in (VM / "src", sdk / "include", sdk / "include" / "internal")]
     stamp = build / f"{flavour.name}.stamp"
-    key = digest([*sources, *headers, Path(__file__)], str(sdk), *flags, *LINK)
+    everything = [*sources, *(source for part in engine.values() for source in part), *headers]
+    key = digest([*everything, Path(__file__)], str(sdk), *flags, *LINK)
     if is_current(stamp, key, library):
         return library
     print(f"compiling libpolyvm-{flavour.name}", file=sys.stderr, flush=True)
     objects = compile_objects(sources, flags + includes, build / flavour.name, jobs)
+    for part, its_sources in engine.items():
+        objects += compile_objects(its_sources, general, build / flavour.name / part, jobs)
     library.parent.mkdir(exist_ok=True)
     temporary = library.with_suffix(".new")
     command = ["gcc", *LINK, f"-Wl,-soname,{library.name}"]

@@ -3,7 +3,7 @@
     python tests/vm/sanitize.py [--sdk SDK] [--rounds N] [--cases N] [--quick] [NAME ...]
 
 `--quick` runs ring and park only, which need no Python. Everything else is built from
-vm/src with the sanitizer in and linked with the SDK's CPython, which has none: what
+vm/src and engine/ with the sanitizer in and linked with the SDK's CPython, which has none: what
 CPython itself does with memory is seen through its allocator's calls only.
 """
 
@@ -22,6 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "vm" / "src"
 PROGRAMS = Path(__file__).parent / "c"
+ENGINE = ROOT / "engine"
+ENGINE_PARTS = ("stream",)  # the folders that vm/build.py compiles into libpolyvm
 BUILD = ROOT / "build" / "sanitize"
 FROZEN = ROOT / "build" / "vm" / "isolated"  # frozen.o and the tables, from vm/build.py
 
@@ -159,7 +161,11 @@ def build(program: Program, sanitizer: str, sdk: Path | None, out: Path, jobs: i
     """Compile and link one program under one sanitizer; returns the executable."""
     out.mkdir(parents=True, exist_ok=True)
     flags = [*COMMON, *SANITIZERS[sanitizer], f"-I{SOURCES}", f"-I{ROOT / 'vm' / 'include'}"]
-    sources = [SOURCES / f"{name}.c" for name in program.sources] or sorted(SOURCES.glob("*.c"))
+    flags += [f"-I{ENGINE / 'include'}"]
+    sources = [SOURCES / f"{name}.c" for name in program.sources]
+    if not sources:
+        sources = sorted(SOURCES.glob("*.c"))
+        sources += [source for part in ENGINE_PARTS for source in (ENGINE / part).glob("*.c")]
     rest: list[str] = []
     if program is FUZZ and sdk is not None:
         flags += python_flags(sdk)
@@ -173,7 +179,7 @@ def build(program: Program, sanitizer: str, sdk: Path | None, out: Path, jobs: i
     objects = []
 
     def compile_one(source: Path) -> None:
-        obj = out / f"{program.name}-{source.stem}.o"
+        obj = out / f"{program.name}-{source.parent.name}-{source.stem}.o"
         run(["gcc", *flags, "-c", str(source), "-o", str(obj)])
         objects.append(str(obj))
 
