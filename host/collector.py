@@ -1,0 +1,132 @@
+"""What comes out of tasks: ends of invocations to who waits and to the results; logs to the log."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from polyvm.host import log, results
+from polyvm.vm import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from polyvm.host.invocations import Invocations
+    from polyvm.host.journal import Unfinished
+    from polyvm.host.lifetime import Lifetime
+    from polyvm.host.registry import Registry
+    from polyvm.host.results import ResultWriter
+    from polyvm.vm import Completion, LogRecord
+
+_WAIT_MS = 100  # how long a thread waits at a time, and so how soon it sees the end
+
+
+class Collector:
+    """Collects from executors, in a thread for each source, until `finish`.
+
+    ``durable``: a journal forgets completions at the collection after theirs, so that results must
+    have reached their file by then.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        invocations: Invocations,
+        writer: ResultWriter | None,
+        lifetime: Lifetime,
+        *,
+        durable: bool,
+    ) -> None:
+        self._registry = registry
+        self._invocations = invocations
+        self._writer = writer
+        self._lifetime = lifetime
+        self._durable = durable
+        self._writing = threading.Lock()
+        self._counting = threading.Lock()
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._log = log.get()
+        self.not_run = 0  # invocations that ended without a run of this process
+        self.lost_records = 0
+
+    def completions_of(self, collect: Callable[..., list[Completion]]) -> None:
+        """Start to collect ended invocations."""
+        self._threads.append(self._lifetime.thread(self._collect, collect))
+
+    def logs_of(self, collect: Callable[..., tuple[list[LogRecord], int]]) -> None:
+        """Start to collect what tasks print and log."""
+        self._threads.append(self._lifetime.thread(self._collect_logs, collect))
+
+    def finish(self) -> None:
+        """Collect what is there, and end. Nothing is added any more."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def close(self) -> None:
+        """Write what is left, after `finish`."""
+        if self._writer is not None:
+            self._lifetime.guard(self._writer.close)
+
+    def rejected(self, line: int, task: str, reason: str) -> None:
+        """Tell of a line that a task did not take."""
+        self._log.error("invocation rejected", task=task, line=line, reason=reason)
+        self._not_run(task, {"line": line}, Outcome.REJECTED, reason)
+
+    def ended_before(self, record: Unfinished, outcome: Outcome, reason: str) -> None:
+        """Tell of what an earlier process accepted, and this one does not run."""
+        self._not_run(record.task, {"line": record.tag, "id": record.id}, outcome, reason)
+        self._write([], flush=True)
+
+    def _not_run(self, task: str, numbers: dict[str, int], outcome: Outcome, reason: str) -> None:
+        live = self._registry.live(task)
+        fields = {
+            "task": task,
+            "version": live.manifest.version if live is not None else "",
+            **numbers,
+            "outcome": outcome.name.lower(),
+            "error": reason,
+            "queued_us": 0,
+            "run_us": 0,
+        }
+        self.not_run += 1
+        self._write([results.encode(fields)])
+
+    def _write(self, lines: list[bytes], *, flush: bool = False) -> None:
+        if self._writer is None:
+            return
+        with self._writing:
+            for line in lines:
+                self._writer.write(line)
+            if flush:
+                self._writer.flush()
+
+    def _collect(self, collect: Callable[..., list[Completion]]) -> None:
+        while True:
+            last = self._over.is_set()
+            completions = collect(timeout_ms=0 if last else _WAIT_MS)
+            if completions:
+                paired = self._invocations.hand_out(self._registry.settle(completions))
+                if self._writer is not None and not self._writer.failed:
+                    lines = [results.encode(results.record(*pair)) for pair in paired]
+                    self._lifetime.guard(self._write, lines, flush=self._durable)
+                if self._registry.pending == 0:
+                    self._lifetime.changed.set()
+            else:
+                self._lifetime.guard(self._write, [], flush=True)
+                if last:
+                    return
+
+    def _collect_logs(self, collect: Callable[..., tuple[list[LogRecord], int]]) -> None:
+        while True:
+            last = self._over.is_set()
+            records, dropped = collect(timeout_ms=0 if last else _WAIT_MS)
+            for record in records:
+                log.task_record(self._log, record)
+            if dropped:
+                with self._counting:
+                    self.lost_records += dropped
+                self._log.warning("task log records were lost, as too many came", lost=dropped)
+            if last and not records:
+                return
