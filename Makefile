@@ -16,7 +16,7 @@ VARIANT ?= pgo
 # a CPython release tarball of one's own, where no source can be downloaded
 TARBALL ?=
 FUZZ_CASES ?= 200000
-C_FILES = $(wildcard vm/src/*.[ch] engine/*/*.[ch])
+C_FILES = $(filter-out engine/include/%,$(wildcard vm/src/*.[ch] engine/*/*.[ch] engine/backends/*/*.[ch]))
 BUILD_FLAGS = --variant $(VARIANT) --jobs $(JOBS) $(if $(TARBALL),--tarball $(TARBALL))
 
 .PHONY: run test bench build wheel lint format sanitize conformance fuzz chaos clean distclean help
@@ -47,6 +47,7 @@ bench: build ## measure side by side with the peers; build/bench has the results
 	$(BIN)/python -m bench
 
 build: $(READY) ## the private CPython (once per user), the libraries, the binding
+	$(BIN)/python engine/build.py --jobs $(JOBS)
 	$(BIN)/python vm/build.py $(BUILD_FLAGS)
 
 wheel: build ## a self-contained binary wheel in dist/

@@ -1,0 +1,81 @@
+/* kernels.h - the table of kernels that each instruction set fills in.
+**
+** Every file of this folder is compiled once for each instruction set (engine/build.py), with
+** PVT_ISA defined as its name. What such a file defines is static or carries the name, through
+** PVT_KERNEL. Entries may be NULL: then the operator converts to a type that has one (float16 and
+** bfloat16 through float32), or refuses. Tables are constant: kernels hold no state.
+*/
+#ifndef PVT_KERNELS_H
+#define PVT_KERNELS_H
+
+#include "loop.h"
+
+#define PVT_JOIN_(a, b) a##_##b
+#define PVT_JOIN(a, b) PVT_JOIN_(a, b)
+#define PVT_KERNEL(name) PVT_JOIN(name, PVT_ISA)
+
+/* Inputs and result are of the operator's loop type, but for predicates and comparisons, whose
+** result is bool, and for absolute, real, imag, angle of complex, whose result is real. */
+typedef struct pvt_elementwise {
+  pvt_kernel *unary[PVT_UNARY_OPS][PVT_DTYPES];
+  pvt_kernel *binary[PVT_BINARY_OPS][PVT_DTYPES];
+  pvt_kernel *where[17]; /* by itemsize: condition, a, b, out */
+} pvt_elementwise;
+
+/* One row of n elements reduced into one, on top of what *out has already. */
+typedef void pvt_reduce_kernel(int64_t n, const char *x, int64_t stride, char *out);
+/* n results at once: out[i] = out[i] op x[i]. */
+typedef void pvt_fold_kernel(int64_t n, const char *x, int64_t stride, char *out,
+                             int64_t out_stride);
+typedef void pvt_scan_kernel(int64_t n, const char *x, int64_t stride, char *out,
+                             int64_t out_stride);
+/* Index of the first extreme of n elements. */
+typedef int64_t pvt_extreme_kernel(int64_t n, const char *x, int64_t stride);
+
+typedef struct pvt_reductions {
+  pvt_reduce_kernel *row[PVT_REDUCE_OPS][PVT_DTYPES];
+  pvt_fold_kernel *fold[PVT_REDUCE_OPS][PVT_DTYPES];
+  pvt_scan_kernel *scan[PVT_SCAN_OPS][PVT_DTYPES];
+  pvt_extreme_kernel *largest[PVT_DTYPES];
+  pvt_extreme_kernel *smallest[PVT_DTYPES];
+} pvt_reductions;
+
+/* Conversion of contiguous or strided elements; see pvt_cast_find. */
+typedef struct pvt_casts {
+  pvt_cast_kernel *cast[PVT_DTYPES][PVT_DTYPES];
+} pvt_casts;
+
+/* Moving elements, by the logarithm of their size (0 to 4). */
+typedef struct pvt_movers {
+  /* rows x columns elements: target[j][i] = source[i][j]; strides in bytes; the source's columns
+  ** and the target's rows lie side by side. */
+  void (*transpose[5])(int64_t rows, int64_t columns, const char *source, int64_t source_stride,
+                       char *target, int64_t target_stride);
+  /* Elements of x whose mask byte is set, one behind the other; returns how many. */
+  int64_t (*compress[5])(int64_t n, const char *x, const char *mask, char *out);
+  int64_t (*count_set)(int64_t n, const char *mask);
+  /* out[i] = x[index[i]], indices within bounds. */
+  void (*gather[5])(int64_t n, const char *x, const int64_t *index, char *out);
+} pvt_movers;
+
+/* c[i][j] += sum over k of a[i][k] * b[k][j]: row strides lda, ldb, ldc in elements. */
+typedef struct pvt_products {
+  int (*gemm_f32)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
+                  const float *b, int64_t b_row, int64_t b_column, float *c, int64_t ldc);
+  int (*gemm_f64)(int64_t m, int64_t n, int64_t k, const double *a, int64_t a_row, int64_t a_column,
+                  const double *b, int64_t b_row, int64_t b_column, double *c, int64_t ldc);
+} pvt_products;
+
+typedef struct pvt_kernels {
+  const char *isa;
+  const pvt_elementwise *elementwise;
+  const pvt_reductions *reductions;
+  const pvt_casts *casts;
+  const pvt_movers *movers;
+  const pvt_products *products;
+} pvt_kernels;
+
+/* The best that this machine runs. */
+const pvt_kernels *pvt_kernels_get(void);
+
+#endif

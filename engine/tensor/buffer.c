@@ -1,0 +1,215 @@
+/* buffer.c - memory of arrays: aligned, counted, and kept for the next array for a while.
+**
+** A fresh mapping costs a page fault for each 4 KiB, more than most kernels take to fill it, so
+** freed blocks are kept: small ones by the thread that freed them, large ones in slots that all
+** threads share. A slot is taken and filled by one atomic exchange, so no lock is needed and no
+** thread ever waits. What is kept is bounded and charged to nobody.
+*/
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "context.h"
+
+#define ALIGNMENT 64
+
+struct pvt_buffer {
+  _Atomic uint32_t references;
+  uint32_t class; /* of the block's size; NO_CLASS: foreign, or too large to keep */
+  void *data;
+  size_t size;          /* that was asked for */
+  size_t block;         /* bytes charged: the whole block; 0: foreign */
+  pvt_account *account; /* a reference, or NULL */
+  void (*release)(void *owner);
+  void *owner;
+};
+
+_Static_assert(sizeof(pvt_buffer) <= ALIGNMENT, "the header fits in front of aligned data");
+
+/* ---- Classes of sizes --------------------------------------------------- */
+
+/* Four to a doubling, from 128 bytes to 64 MiB. */
+#define SMALLEST 128
+#define CLASSES (4 * 19)
+#define SMALL_CLASSES (4 * 9) /* up to 64 KiB: kept by threads */
+#define NO_CLASS UINT32_MAX
+
+static size_t class_size(uint32_t class) {
+  size_t base = (size_t)SMALLEST << class / 4;
+  return base + base / 4 * (class % 4);
+}
+
+static uint32_t class_of(size_t bytes) {
+  if (bytes <= SMALLEST) return 0;
+  uint32_t doubling = 63 - (uint32_t)__builtin_clzll((bytes - 1) / SMALLEST | 1);
+  size_t base = (size_t)SMALLEST << doubling;
+  uint32_t class = 4 * doubling;
+  if (bytes > base) class += (uint32_t)((bytes - base - 1) / (base / 4)) + 1;
+  return class < CLASSES ? class : NO_CLASS;
+}
+
+/* ---- What is kept ------------------------------------------------------- */
+
+#define KEPT_OF_CLASS 8
+typedef struct keeper {
+  uint32_t count[SMALL_CLASSES];
+  void *blocks[SMALL_CLASSES][KEPT_OF_CLASS];
+} keeper;
+
+static _Thread_local keeper *kept; /* NULL until the first block is freed; GONE at thread exit */
+#define GONE ((keeper *)1)
+static pthread_key_t departure;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+#define SLOTS 4
+#define MOST_SHARED ((size_t)256 << 20)
+static _Atomic(void *) shared[CLASSES - SMALL_CLASSES][SLOTS];
+static _Atomic size_t shared_bytes;
+
+static _Atomic int wiping;
+
+void pvt_wipe_freed(void) {
+  atomic_store(&wiping, 1);
+}
+
+static void leave(void *arg) {
+  keeper *mine = arg;
+  kept = GONE;
+  for (int class = 0; class < SMALL_CLASSES; class++)
+    for (uint32_t i = 0; i < mine->count[class]; i++) free(mine->blocks[class][i]);
+  free(mine);
+}
+
+static void make_key(void) {
+  pthread_key_create(&departure, leave);
+}
+
+static keeper *my_keeper(void) {
+  if (kept == NULL) {
+    pthread_once(&once, make_key);
+    keeper *mine = calloc(1, sizeof *mine);
+    if (mine == NULL) return NULL;
+    if (pthread_setspecific(departure, mine) != 0) {
+      free(mine);
+      return NULL;
+    }
+    kept = mine;
+  }
+  return kept == GONE ? NULL : kept;
+}
+
+static void *take_kept(uint32_t class) {
+  if (class < SMALL_CLASSES) {
+    keeper *mine = kept;
+    if (mine == NULL || mine == GONE || mine->count[class] == 0) return NULL;
+    return mine->blocks[class][--mine->count[class]];
+  }
+  for (int i = 0; i < SLOTS; i++) {
+    _Atomic(void *) *slot = &shared[class - SMALL_CLASSES][i];
+    if (atomic_load_explicit(slot, memory_order_relaxed) == NULL) continue;
+    void *block = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
+    if (block != NULL) {
+      atomic_fetch_sub_explicit(&shared_bytes, class_size(class), memory_order_relaxed);
+      return block;
+    }
+  }
+  return NULL;
+}
+
+static int keep(void *block, uint32_t class) {
+  if (class < SMALL_CLASSES) {
+    keeper *mine = my_keeper();
+    if (mine == NULL || mine->count[class] == KEPT_OF_CLASS) return 0;
+    mine->blocks[class][mine->count[class]++] = block;
+    return 1;
+  }
+  size_t size = class_size(class);
+  if (atomic_fetch_add_explicit(&shared_bytes, size, memory_order_relaxed) + size <= MOST_SHARED)
+    for (int i = 0; i < SLOTS; i++) {
+      void *none = NULL;
+      if (atomic_compare_exchange_strong_explicit(&shared[class - SMALL_CLASSES][i], &none, block,
+                                                  memory_order_release, memory_order_relaxed))
+        return 1;
+    }
+  atomic_fetch_sub_explicit(&shared_bytes, size, memory_order_relaxed);
+  return 0;
+}
+
+/* ---- Buffers ------------------------------------------------------------ */
+
+pvt_buffer *pvt_buffer_new(size_t size) {
+  if (size > ((size_t)1 << 62)) {
+    pvt_fail(PVT_E_NOMEM, "an array of %zu bytes is too large", size);
+    return NULL;
+  }
+  uint32_t class = class_of(size + ALIGNMENT);
+  size_t block = class != NO_CLASS ? class_size(class)
+                                   : (size + ALIGNMENT + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  pvt_account *account = pvt_context_account();
+  if (pvt_account_charge(account, block) != PVT_OK) return NULL;
+  pvt_buffer *buffer = class != NO_CLASS ? take_kept(class) : NULL;
+  if (buffer == NULL)
+    buffer = aligned_alloc(ALIGNMENT, (block + ALIGNMENT - 1) & -(size_t)ALIGNMENT);
+  if (buffer == NULL) {
+    pvt_account_refund(account, block);
+    pvt_fail(PVT_E_NOMEM, "no memory for an array of %zu bytes", size);
+    return NULL;
+  }
+  atomic_init(&buffer->references, 1);
+  buffer->class = class;
+  buffer->data = (char *)buffer + ALIGNMENT;
+  buffer->size = size;
+  buffer->block = block;
+  buffer->account = pvt_account_retain(account);
+  buffer->release = NULL;
+  buffer->owner = NULL;
+  return buffer;
+}
+
+pvt_buffer *pvt_buffer_foreign(void *data, size_t size, void (*release)(void *owner), void *owner) {
+  pvt_buffer *buffer = malloc(sizeof *buffer);
+  if (buffer == NULL) {
+    pvt_fail(PVT_E_NOMEM, "out of memory");
+    return NULL;
+  }
+  *buffer = (pvt_buffer){.references = 1,
+                         .class = NO_CLASS,
+                         .data = data,
+                         .size = size,
+                         .release = release,
+                         .owner = owner};
+  return buffer;
+}
+
+pvt_buffer *pvt_buffer_retain(pvt_buffer *buffer) {
+  if (buffer != NULL) atomic_fetch_add_explicit(&buffer->references, 1, memory_order_relaxed);
+  return buffer;
+}
+
+void pvt_buffer_release(pvt_buffer *buffer) {
+  if (buffer == NULL ||
+      atomic_fetch_sub_explicit(&buffer->references, 1, memory_order_acq_rel) != 1)
+    return;
+  pvt_account_refund(buffer->account, buffer->block);
+  pvt_account_release(buffer->account);
+  if (buffer->block == 0) {
+    if (buffer->release != NULL) buffer->release(buffer->owner);
+    free(buffer);
+    return;
+  }
+  if (atomic_load_explicit(&wiping, memory_order_relaxed))
+    explicit_bzero(buffer->data, buffer->size);
+  if (buffer->class == NO_CLASS || !keep(buffer, buffer->class)) free(buffer);
+}
+
+void *pvt_buffer_data(const pvt_buffer *buffer) {
+  return buffer->data;
+}
+
+size_t pvt_buffer_size(const pvt_buffer *buffer) {
+  return buffer->size;
+}
+
+uint32_t pvt_buffer_references(const pvt_buffer *buffer) {
+  return atomic_load_explicit((_Atomic uint32_t *)&buffer->references, memory_order_acquire);
+}

@@ -1,0 +1,24 @@
+/* context.h - what the engine's own files ask of the calling thread's context. */
+#ifndef PVT_CONTEXT_H
+#define PVT_CONTEXT_H
+
+#include <stdatomic.h>
+
+#include "tensor.h"
+
+/* Account of the calling thread; NULL. */
+pvt_account *pvt_context_account(void);
+
+/* Ask whether to stop. Kernels do so after each tile of PVT_TILE elements, or about 100 us of
+** other work. Returns PVT_OK or PVT_E_CANCELLED, the error being set. */
+int pvt_poll(void);
+
+#define PVT_TILE 16384 /* elements of elementwise work between two looks */
+
+/* Charge `bytes` to the account, which may be NULL: PVT_OK or PVT_E_QUOTA, the error being set. */
+int pvt_account_charge(pvt_account *account, size_t bytes);
+void pvt_account_refund(pvt_account *account, size_t bytes);
+pvt_account *pvt_account_retain(pvt_account *account);
+void pvt_account_release(pvt_account *account);
+
+#endif
