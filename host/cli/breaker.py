@@ -33,8 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "verb",
         choices=[_LIST, "open", "close", "auto"],
         help="open: hold it open, so that the task takes no work; close: hold it closed, whatever "
-        "fails; auto: by the manifest's rules again, and closed at first; to end a rest early: "
-        "close, then auto",
+        "fails; auto: by the manifest's rules again, and closed at first, which ends a rest early",
     )
     parser.add_argument("task", metavar="TASK", nargs="?", help="to list: all, if none is named")
     client.add_arguments(parser)

@@ -213,8 +213,9 @@ def test_breakers_by_command(cli: Cli, start: Callable[..., Host]) -> None:
     assert "failures in a row" in row("bad")
     assert "closed" in row("echo")
     assert "runs in processes" in row("apart")
-    told = "breaker of task bad is open because of failures in a row, by its rules\n"
-    assert breaker("auto", "bad").out == told  # it was not held
+    assert breaker("auto", "bad").out == "breaker of task bad is closed, by its rules\n"
+    assert metric().endswith(" 0.0")  # though no operator had opened it
+    assert [host.ask("POST", run, b"1").status for _ in range(3)] == [500, 500, 503]
     assert breaker("close", "bad").out == "breaker of task bad is held closed\n"
     assert metric().endswith(" 0.0")
     assert [host.ask("POST", run, b"1").status for _ in range(3)] == [500] * 3

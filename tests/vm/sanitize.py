@@ -131,6 +131,7 @@ PROGRAM_LIST = (
     Program("confine_test", ("confine", "policy"), ("1",)),
     Program("journal_test", ("journal", "checksum", "crash", "confine", "policy"), ("200000",)),
     Program("runtime_test", (), ()),
+    Program("cancel_test", (), ()),
 )
 
 
@@ -248,9 +249,11 @@ def recorded_sdk() -> Path | None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sdk", type=Path, default=recorded_sdk())
-    parser.add_argument("--rounds", type=int, default=20, help="how long runtime_test goes on")
+    parser.add_argument("--rounds", type=int, default=20, help="how long those with CPython go on")
     parser.add_argument("--cases", type=int, default=1_000_000, help="how many verify_fuzz tries")
-    parser.add_argument("--seed", type=int, default=None, help="of runtime_test and verify_fuzz")
+    parser.add_argument(
+        "--seed", type=int, default=None, help="of those with CPython and verify_fuzz"
+    )
     parser.add_argument("--quick", action="store_true", help="ring and park only")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("names", nargs="*", help="programs; all by default")

@@ -124,6 +124,20 @@ def test_an_operator_s_order_stands_above_the_rules(executor: Executor) -> None:
         executor.force_breaker(task, 3)
 
 
+def test_an_operator_ends_a_rest_that_the_rules_began(executor: Executor) -> None:
+    task = executor.add(program(FAILS), breaker=RULES)
+    for _ in range(3):
+        executor.invoke(task, pack(1))
+    with pytest.raises(BreakerOpen):
+        executor.invoke(task, pack(0))
+    executor.force_breaker(task, 0)
+    assert (executor.breaker(task).state, executor.breaker(task).failures) == (0, 0)
+    assert executor.invoke(task, pack(0)).outcome is Outcome.DONE
+    changes = executor.breaker(task).changes
+    executor.force_breaker(task, 0)
+    assert executor.breaker(task).changes == changes  # it was closed, and by the rules
+
+
 def test_crashes_of_an_earlier_process_count(executor: Executor) -> None:
     task = executor.add(program(ECHO), breaker={**RULES, "crashes": 2})
     executor.note_crash(task)

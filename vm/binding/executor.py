@@ -251,8 +251,8 @@ class Executor:
         priority: int = 0,
         id: int = 0,
         attempt: int = 0,
-    ) -> None:
-        """Accept one invocation.
+    ) -> int:
+        """Accept one invocation; returns its id.
 
         Or raise QueueFull, BreakerOpen, RateLimited, UnknownTask or StateError.
 
@@ -260,9 +260,20 @@ class Executor:
         id, attempt: of one that an earlier process had accepted.
         """
         options = _options(deadline_ns, priority, id, attempt)
-        self._accepted(
+        return self._accepted(
             task, lib.pvm_submit(self._handle(), task, tag, payload, len(payload), options)
         )
+
+    def cancel(self, id: int) -> bool:
+        """End one invocation that was submitted, as CANCELLED; False if it has ended already.
+
+        One that runs is interrupted, and may yet end by itself before that reaches it. While the
+        executor stops, which ends all, nothing is done, and it is True.
+        """
+        status = lib.pvm_cancel(self._handle(), id)
+        if status not in (lib.PVM_E_UNKNOWN, lib.PVM_E_STATE):
+            check(status)
+        return bool(status != lib.PVM_E_UNKNOWN)
 
     def submit_many(self, task: int, payloads: Sequence[bytes], first_tag: int = 0) -> int:
         """Accept as many as there is room for, in order; returns how many.

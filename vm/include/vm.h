@@ -77,7 +77,7 @@ typedef enum pvm_outcome {
   PVM_TIMED_OUT = 2, /* stopped at its deadline */
   PVM_OVER_QUOTA = 3,
   PVM_CRASHED = 4,
-  PVM_CANCELLED = 5, /* the executor stopped or the task was withdrawn before it ran */
+  PVM_CANCELLED = 5, /* by pvm_cancel, or the executor stopped; data = the reason */
   PVM_REJECTED = 6   /* never accepted; data = the reason */
 } pvm_outcome;
 
@@ -227,7 +227,7 @@ typedef struct pvm_executor_config {
   uint32_t preempt;        /* 1: low runs pause for the core lane; 0: they do not */
   const char *journal;     /* a file to make, see below; NULL: none. The caller's string */
   uint64_t journal_bytes;  /* its size: a MiB at least */
-  uint64_t epoch;          /* 1 to 2^24 - 1, another for each process: ids of invocations have it */
+  uint64_t epoch;          /* 1 to 2^23 - 1, another for each process: ids of invocations have it */
   uint32_t grace_ms;       /* how long a task that must stop may take to do so; 1 to 60000 */
 } pvm_executor_config;
 
@@ -359,7 +359,8 @@ PVM_API int pvm_task_breaker_read(pvm_executor *executor, int64_t task,
 ** numbers that pvm_task_breaker_read does not write. */
 PVM_API int pvm_task_breaker_restore(pvm_executor *executor, int64_t task,
                                      const pvm_breaker_snapshot *snapshot);
-/* An operator's order. PVM_BREAKER_AUTO begins closed. */
+/* An operator's order. PVM_BREAKER_AUTO: by the rules again, and closed at first, whoever opened
+** it. */
 PVM_API int pvm_task_breaker_force(pvm_executor *executor, int64_t task, pvm_breaker_hold hold);
 /* An invocation of it ended with an earlier process. */
 PVM_API int pvm_task_breaker_crashed(pvm_executor *executor, int64_t task);
@@ -380,7 +381,7 @@ typedef struct pvm_task_stats {
 PVM_API int pvm_task_stats_get(pvm_executor *executor, int64_t task, pvm_task_stats *stats);
 
 typedef struct pvm_completion {
-  uint64_t id;         /* of the invocation: epoch << 40 | a count; never 0 */
+  uint64_t id;         /* of the invocation: epoch << 40 | a count; 1 to 2^63 - 1 */
   uint64_t tag;        /* the submitter's */
   int64_t task;
   int32_t outcome;     /* pvm_outcome */
@@ -401,10 +402,10 @@ typedef struct pvm_submit_options {
   uint64_t id;          /* and its id there */
 } pvm_submit_options;
 
-/* Accept one invocation; the payload is copied. options may be NULL. PVM_E_FULL is
-** back-pressure. */
-PVM_API int pvm_submit(pvm_executor *executor, int64_t task, uint64_t tag, const void *payload,
-                       size_t len, const pvm_submit_options *options);
+/* Accept one invocation; the payload is copied. options may be NULL. Returns its id (> 0), or a
+** negative status; PVM_E_FULL is back-pressure. */
+PVM_API int64_t pvm_submit(pvm_executor *executor, int64_t task, uint64_t tag, const void *payload,
+                           size_t len, const pvm_submit_options *options);
 /* Accept `count` invocations of one task in one go, payloads back to back in `payloads`,
 ** ends[i] the offset after payload i, tags first_tag + i. Returns how many were
 ** accepted, or a negative status if none. */
@@ -443,6 +444,13 @@ PVM_API void pvm_batch_free(pvm_batch *batch);
 /* Submit and wait for the result, past the completion queue. */
 PVM_API int pvm_invoke(pvm_executor *executor, int64_t task, const void *payload, size_t len,
                        const pvm_submit_options *options, pvm_completion *completion);
+
+/* End one invocation whose submission has returned. One that has not begun ends as PVM_CANCELLED
+** without running, at once; one that runs is stopped step by step, as at a deadline, and ends so
+** too, unless it ends by itself first. Costs a look through all queues, and others nothing.
+** PVM_E_UNKNOWN: it has ended, or there never was one; PVM_E_STATE: the executor stops, which
+** ends it. From any thread. */
+PVM_API int pvm_cancel(pvm_executor *executor, uint64_t id);
 
 /* How much of its input the host has submitted, in a unit of its own; kept in the journal. */
 PVM_API void pvm_executor_note_position(pvm_executor *executor, uint64_t position);

@@ -307,7 +307,8 @@ int pvm_breaker_note(pvm_breaker *breaker, uint64_t now, uint64_t token, pvm_out
 
 void pvm_breaker_force(pvm_breaker *breaker, uint64_t now, pvm_breaker_hold hold) {
   pthread_mutex_lock(&breaker->lock);
-  if (hold != breaker->hold) {
+  int rested = hold == PVM_BREAKER_AUTO && state_of(load(&breaker->gate)) != PVM_BREAKER_CLOSED;
+  if (hold != breaker->hold || rested) {
     breaker->hold = hold;
     if (hold == PVM_BREAKER_HOLD_OPEN) hold_open(breaker, now);
     else enter_closed(breaker, now);

@@ -16,7 +16,7 @@ void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation) {
     if (atomic_exchange(&invocation->over, PVM_OVER) == PVM_OVER_ASLEEP)
       syscall(SYS_futex, &invocation->over, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
   } else {
-    pvm_ring_push(&executor->completed, invocation, 0);
+    pvm_ring_push(&executor->completed, invocation, 0, 0);
     pvm_park_ring(&executor->collector);
   }
   pvm_executor_count_down(executor, 1);

@@ -35,7 +35,7 @@ static int valid(const pvm_executor_config *config) {
          config->low_workers <= PVM_MAX_WORKERS && config->max_pending >= 1 &&
          config->max_pending <= (1u << 24) && config->vms_per_worker >= 1 &&
          config->warm_vms <= 1024 && config->spin_us <= 1000000 && config->confine <= 1 &&
-         config->preempt <= 1 && config->epoch >= 1 && config->epoch < (1u << 24) &&
+         config->preempt <= 1 && config->epoch >= 1 && config->epoch < (1u << 23) &&
          config->grace_ms >= 1 && config->grace_ms <= 60000;
 }
 
@@ -57,6 +57,7 @@ static void release(pvm_executor *executor) {
   pvm_ring_free(&executor->completed);
   pvm_task_table_free(&executor->tasks);
   pthread_mutex_destroy(&executor->grouping);
+  pvm_ladder_free(&executor->ladder);
   free(executor);
 }
 
@@ -130,6 +131,7 @@ int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, ch
   executor->cores = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (uint32_t)CPU_COUNT(&cpus) : 1;
   pthread_mutex_init(&executor->grouping, NULL);
   pthread_mutex_init(&executor->handing, NULL);
+  pthread_mutex_init(&executor->ladder.lock, NULL);
   struct timespec wall;
   clock_gettime(CLOCK_REALTIME, &wall);
   executor->wall_ns = (uint64_t)wall.tv_sec * 1000000000u + (uint64_t)wall.tv_nsec - pvm_now();
@@ -346,6 +348,7 @@ int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms) {
   pthread_mutex_unlock(&executor->grouping);
   if (!mine) return PVM_E_STATE;
   drain(executor, drain_ms);
+  uint32_t before = atomic_load(&executor->cancelled); /* one by one */
   atomic_store(&executor->state, PVM_EXECUTOR_CANCELLING);
   for_each_worker(executor, ring_all);
   pvm_ladder_ring(&executor->ladder); /* what runs is interrupted */
@@ -358,7 +361,7 @@ int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms) {
     for_each_worker(executor, pvm_worker_cancel_queue);
   } while (atomic_load(&executor->unfinished) != 0 && sched_yield() == 0);
   atomic_store(&executor->state, PVM_EXECUTOR_STOPPED);
-  return (int)atomic_load(&executor->cancelled);
+  return (int)(atomic_load(&executor->cancelled) - before);
 }
 
 void pvm_executor_free(pvm_executor *executor) {

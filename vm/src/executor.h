@@ -20,7 +20,8 @@ struct pvm_executor {
   _Atomic uint32_t unfinished;             /* of these, not yet run */
   _Atomic uint64_t withdrawals;            /* counts occasions on which VMs may have to retire */
   _Atomic uint32_t cancelled;
-  pvm_park drained; /* rung when unfinished falls to 0 while draining */
+  _Atomic uint32_t returned; /* counts invocations that went from a thread back into a queue */
+  pvm_park drained;          /* rung when unfinished falls to 0 while draining */
   pvm_task_table tasks;
   pvm_ring completed; /* of pvm_invocation; never full: see outstanding */
   pvm_park collector;

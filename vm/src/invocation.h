@@ -20,6 +20,7 @@ typedef struct pvm_invocation {
   uint32_t block;              /* of the journal */
   uint64_t token;              /* of the task's breaker */
   struct pvm_invocation *next; /* in its task's backlog */
+  int in_backlog;              /* it was taken from there, and so never dispatched */
   int waited_for;              /* pvm_invoke waits for it: it does not go to the queue */
   _Atomic uint32_t over;       /* futex of who waits: PVM_OVER_NOT ... */
   _Atomic uint32_t references; /* 1; 2 while a thread that was given up may still read it */

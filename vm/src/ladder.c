@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #include "runtime.h"
 
 #define AGAIN_NS 10000000u /* between two kicks */
+#define LOOK_NS 1000000u   /* between two looks at whether what is cancelled has begun */
 #define DOOM_AFTER 2       /* kicks that may be caught; then there is no way around */
 
 /* ---- The signal --------------------------------------------------------- */
@@ -31,7 +33,73 @@ int pvm_ladder_signal_install(void) {
   return sigaction(pvm_ladder_signal(), &action, NULL) == 0 ? PVM_OK : PVM_E_OS;
 }
 
+/* ---- What is cancelled -------------------------------------------------- */
+
+int pvm_ladder_cancel(pvm_ladder *ladder, uint64_t id) {
+  int status = PVM_OK;
+  pthread_mutex_lock(&ladder->lock);
+  size_t count = atomic_load(&ladder->unwanted_count);
+  if (count == ladder->unwanted_cap) {
+    size_t cap = count ? 2 * count : 16;
+    uint64_t *more = realloc(ladder->unwanted, cap * sizeof *more);
+    if (more == NULL) status = PVM_E_NOMEM;
+    else ladder->unwanted = more, ladder->unwanted_cap = cap;
+  }
+  if (status == PVM_OK) {
+    ladder->unwanted[count] = id;
+    atomic_store(&ladder->unwanted_count, count + 1);
+  }
+  pthread_mutex_unlock(&ladder->lock);
+  if (status == PVM_OK) pvm_park_ring(&ladder->park);
+  return status;
+}
+
+static int is_unwanted(pvm_ladder *ladder, uint64_t id) {
+  if (id == 0 || atomic_load(&ladder->unwanted_count) == 0) return 0;
+  size_t i = 0;
+  pthread_mutex_lock(&ladder->lock);
+  size_t count = atomic_load(&ladder->unwanted_count);
+  while (i < count && ladder->unwanted[i] != id) i++;
+  pthread_mutex_unlock(&ladder->lock);
+  return i < count;
+}
+
+static int is_held(const pvm_executor *executor, uint64_t id) {
+  uint32_t groups = atomic_load(&executor->group_count);
+  for (uint32_t g = 0; g < groups; g++)
+    for (uint32_t i = 0; i < executor->groups[g]->count; i++)
+      if (atomic_load(&executor->groups[g]->workers[i].holding) == id) return 1;
+  return 0;
+}
+
+/* Forget what has ended; returns how many are left. */
+static size_t forget_ended(pvm_ladder *ladder) {
+  if (atomic_load(&ladder->unwanted_count) == 0) return 0;
+  size_t left = 0;
+  pthread_mutex_lock(&ladder->lock);
+  size_t count = atomic_load(&ladder->unwanted_count);
+  for (size_t i = 0; i < count; i++)
+    if (is_held(ladder->executor, ladder->unwanted[i]))
+      ladder->unwanted[left++] = ladder->unwanted[i];
+  atomic_store(&ladder->unwanted_count, left);
+  pthread_mutex_unlock(&ladder->lock);
+  return left;
+}
+
 /* ---- The steps ---------------------------------------------------------- */
+
+static int is_stopping(const pvm_ladder *ladder) {
+  return atomic_load(&ladder->executor->state) >= PVM_EXECUTOR_CANCELLING;
+}
+
+const char *pvm_ladder_words(const pvm_ladder *ladder, int outcome) {
+  switch (outcome) {
+  case PVM_OVER_QUOTA: return "stopped: over its quota";
+  case PVM_CANCELLED:
+    return is_stopping(ladder) ? "stopped: the executor stopped" : "stopped: it was cancelled";
+  default: return "stopped at its deadline";
+  }
+}
 
 static uint64_t cpu_of(pvm_thread *t) {
   clockid_t clock;
@@ -42,9 +110,10 @@ static uint64_t cpu_of(pvm_thread *t) {
 
 /* Held: is the run to be stopped, and why? If it is only its processor time that had to be
 ** looked at, when is it due next? */
-static int is_due(pvm_thread *t, uint64_t now, int cancelling) {
+static int is_due(pvm_ladder *ladder, pvm_thread *t, uint64_t now) {
   pvm_run *run = &t->run;
-  if (cancelling && run->invocation != NULL) {
+  if (run->invocation != NULL &&
+      (is_stopping(ladder) || is_unwanted(ladder, run->invocation->completion.id))) {
     atomic_store(&run->reason, PVM_CANCELLED);
     return 1;
   }
@@ -80,10 +149,11 @@ static void demote(pvm_thread *t) {
     setpriority(PRIO_PROCESS, (id_t)t->tid, 19);
 }
 
-static void give_up(pvm_ladder *ladder, pvm_worker *worker, pvm_thread *t, int cancelling) {
+static void give_up(pvm_ladder *ladder, pvm_worker *worker, pvm_thread *t) {
   pvm_executor *executor = ladder->executor;
   pvm_run *run = &t->run;
-  pvm_invocation *invocation = run->invocation;
+  pvm_invocation *invocation = run->invocation, *waiting = run->waiting;
+  int stopping = is_stopping(ladder);
   int reason = atomic_load(&run->reason);
   uint64_t started = run->started_ns;
   atomic_fetch_add(&executor->stuck, 1);
@@ -91,19 +161,20 @@ static void give_up(pvm_ladder *ladder, pvm_worker *worker, pvm_thread *t, int c
   if (t->helping) atomic_fetch_sub(&worker->group->helping, 1);
   demote(t);
   pthread_detach(t->handle);
+  if (invocation == NULL && waiting != NULL) pvm_executor_return(worker, waiting);
+  atomic_store(&worker->holding, 0); /* before the next thread holds another */
   int status;
-  pvm_thread *next = cancelling ? NULL : pvm_thread_start(worker, &status, NULL);
+  pvm_thread *next = stopping ? NULL : pvm_thread_start(worker, &status, NULL);
   atomic_store(&worker->thread, next);
-  if (next == NULL && !cancelling) atomic_fetch_add(&executor->unserved, 1);
+  if (next == NULL && !stopping) atomic_fetch_add(&executor->unserved, 1);
   pvm_run_let(run, PVM_RUN_ABANDONED); /* from here on it may be gone */
   if (invocation == NULL) return;
   invocation->completion.outcome = reason;
   invocation->completion.run_ns = pvm_now() - started;
-  pvm_buffer_text(&invocation->completion.data,
-                  reason == PVM_OVER_QUOTA ? "over its quota; it could not be stopped, and its "
-                                             "thread was given up"
-                                           : "stopped at its deadline; it did not end, and its "
-                                             "thread was given up");
+  char text[PVM_ERR_MAX];
+  snprintf(text, sizeof text, "%s; it did not end, and its thread was given up",
+           pvm_ladder_words(ladder, reason));
+  pvm_buffer_text(&invocation->completion.data, text);
   pvm_worker_settle(worker, invocation);
 }
 
@@ -113,13 +184,13 @@ static uint64_t look(pvm_ladder *ladder, pvm_worker *worker, uint64_t now) {
   pvm_thread *t = atomic_load(&worker->thread);
   if (t == NULL) return PVM_NEVER;
   pvm_run *run = &t->run;
-  int cancelling = atomic_load(&executor->state) >= PVM_EXECUTOR_CANCELLING;
+  int unwanted = is_stopping(ladder) || is_unwanted(ladder, atomic_load(&worker->holding));
   uint32_t stage = atomic_load(&run->stage);
   if (stage == PVM_RUN_RUNNING) {
     uint64_t due = atomic_load(&run->due_ns);
-    if (due > now && !cancelling) return due;
+    if (due > now && !unwanted) return due;
     if (!pvm_run_hold(run, PVM_RUN_RUNNING)) return now;
-    if (!is_due(t, now, cancelling)) {
+    if (!is_due(ladder, t, now)) {
       due = atomic_load(&run->due_ns);
       pvm_run_let(run, PVM_RUN_RUNNING);
       return due;
@@ -134,7 +205,7 @@ static uint64_t look(pvm_ladder *ladder, pvm_worker *worker, uint64_t now) {
   if (run->again_ns > now) return run->again_ns;
   if (!pvm_run_hold(run, PVM_RUN_KICKED)) return now;
   if (now - run->kicked_ns >= (uint64_t)executor->config.grace_ms * 1000000u) {
-    give_up(ladder, worker, t, cancelling);
+    give_up(ladder, worker, t);
     pvm_park_ring_all(&executor->departures);
     return PVM_NEVER;
   }
@@ -195,6 +266,10 @@ static uint64_t look_at_all(pvm_ladder *ladder) {
       uint64_t at = look(ladder, &executor->groups[g]->workers[i], pvm_now());
       if (at < next) next = at;
     }
+  if (forget_ended(ladder) != 0) {
+    uint64_t soon = pvm_now() + LOOK_NS;
+    if (soon < next) next = soon;
+  }
   return next;
 }
 
@@ -231,4 +306,9 @@ void pvm_ladder_stop(pvm_ladder *ladder) {
   atomic_store(&ladder->over, 1);
   pvm_park_ring_all(&ladder->park);
   pthread_join(ladder->handle, NULL);
+}
+
+void pvm_ladder_free(pvm_ladder *ladder) {
+  free(ladder->unwanted);
+  pthread_mutex_destroy(&ladder->lock);
 }

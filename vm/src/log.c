@@ -47,7 +47,7 @@ void pvm_log_put(pvm_log_source source, int level, const char *task, const char 
   record->level = level;
   strncpy(record->task, task, PVM_NAME_MAX);
   if (copy(&record->logger, logger, logger_len) < 0 || copy(&record->text, text, text_len) < 0 ||
-      !pvm_ring_push(&records, record, 0)) {
+      !pvm_ring_push(&records, record, 0, 0)) {
     free(record->logger.data);
     free(record->text.data);
     goto drop;

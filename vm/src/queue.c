@@ -1,6 +1,8 @@
 /* queue.c - see queue.h. */
 #include "queue.h"
 
+#include <sched.h>
+
 #include "../include/vm.h"
 
 int pvm_queue_init(pvm_queue *queue, size_t capacity) {
@@ -46,26 +48,31 @@ static int make_room(pvm_queue *queue, size_t count) {
   return 1;
 }
 
+/* Locked: put it where it belongs, at or above that place. */
+static void rise(pvm_queue *queue, size_t at, pvm_invocation *invocation) {
+  while (at > 0 && pvm_invocation_before(invocation, queue->heap[(at - 1) / 2])) {
+    queue->heap[at] = queue->heap[(at - 1) / 2];
+    at = (at - 1) / 2;
+  }
+  queue->heap[at] = invocation;
+}
+
 static int push_ordered(pvm_queue *queue, pvm_invocation *invocation) {
   pthread_mutex_lock(&queue->lock);
   size_t at = atomic_load_explicit(&queue->count, memory_order_relaxed);
   int room = make_room(queue, at);
   if (room) {
     atomic_store(&queue->count, at + 1);
-    while (at > 0 && pvm_invocation_before(invocation, queue->heap[(at - 1) / 2])) {
-      queue->heap[at] = queue->heap[(at - 1) / 2];
-      at = (at - 1) / 2;
-    }
-    queue->heap[at] = invocation;
+    rise(queue, at, invocation);
   }
   pthread_mutex_unlock(&queue->lock);
   return room;
 }
 
-/* Locked, and not empty. */
-static pvm_invocation *pop_ordered(pvm_queue *queue) {
-  pvm_invocation *first = queue->heap[0];
-  size_t count = atomic_load_explicit(&queue->count, memory_order_relaxed) - 1, at = 0;
+/* Locked: take out what stands at that place, which there is. */
+static pvm_invocation *pop_ordered(pvm_queue *queue, size_t at) {
+  pvm_invocation *taken = queue->heap[at];
+  size_t count = atomic_load_explicit(&queue->count, memory_order_relaxed) - 1;
   pvm_invocation *last = queue->heap[count];
   for (size_t child; (child = 2 * at + 1) < count; at = child) {
     if (child + 1 < count && pvm_invocation_before(queue->heap[child + 1], queue->heap[child]))
@@ -73,15 +80,21 @@ static pvm_invocation *pop_ordered(pvm_queue *queue) {
     if (!pvm_invocation_before(queue->heap[child], last)) break;
     queue->heap[at] = queue->heap[child];
   }
-  if (count > 0) queue->heap[at] = last;
+  if (at < count) rise(queue, at, last);
   atomic_store(&queue->count, count);
-  return first;
+  return taken;
+}
+
+/* The ring may be full of what was taken out of its middle. */
+static int push_plain(pvm_queue *queue, pvm_invocation *invocation) {
+  return pvm_ring_push(&queue->plain, invocation, invocation->accepted_ns,
+                       invocation->completion.id);
 }
 
 void pvm_queue_push(pvm_queue *queue, pvm_invocation *invocation) {
   int plain = invocation->priority == 0 && invocation->deadline_ns == PVM_NEVER;
-  if (!plain && push_ordered(queue, invocation)) return;
-  pvm_ring_push(&queue->plain, invocation, invocation->accepted_ns); /* never full: see init */
+  if (plain && push_plain(queue, invocation)) return;
+  while (!push_ordered(queue, invocation) && !push_plain(queue, invocation)) sched_yield();
 }
 
 pvm_invocation *pvm_queue_pop(pvm_queue *queue) {
@@ -91,12 +104,22 @@ pvm_invocation *pvm_queue_pop(pvm_queue *queue) {
     if (atomic_load(&queue->count) != 0) {
       uint64_t oldest = pvm_ring_oldest(&queue->plain);
       if (oldest == UINT64_MAX || before_plain(queue->heap[0], oldest))
-        invocation = pop_ordered(queue);
+        invocation = pop_ordered(queue, 0);
     }
     pthread_mutex_unlock(&queue->lock);
     if (invocation != NULL) return invocation;
   }
   return pvm_ring_pop(&queue->plain);
+}
+
+pvm_invocation *pvm_queue_take(pvm_queue *queue, uint64_t id) {
+  pvm_invocation *invocation = NULL;
+  pthread_mutex_lock(&queue->lock);
+  size_t count = atomic_load(&queue->count), at = 0;
+  while (at < count && queue->heap[at]->completion.id != id) at++;
+  if (at < count) invocation = pop_ordered(queue, at);
+  pthread_mutex_unlock(&queue->lock);
+  return invocation != NULL ? invocation : pvm_ring_take(&queue->plain, id);
 }
 
 size_t pvm_queue_count(pvm_queue *queue) {

@@ -29,13 +29,16 @@ typedef struct pvm_queue {
 /* Is a to run before b? */
 int pvm_invocation_before(const pvm_invocation *a, const pvm_invocation *b);
 
-/* 0, or -1 without memory. At most `capacity` invocations are ever in it. */
+/* 0, or -1 without memory. At most `capacity` invocations are ever in it at a time. */
 int pvm_queue_init(pvm_queue *queue, size_t capacity);
 void pvm_queue_free(pvm_queue *queue);
 /* Without memory for the heap, an invocation takes its place by arrival alone. */
 void pvm_queue_push(pvm_queue *queue, pvm_invocation *invocation);
 /* NULL when empty. */
 pvm_invocation *pvm_queue_pop(pvm_queue *queue);
+/* Take out the invocation with this id, wherever it stands; NULL if it is not there any more.
+** Looks at all of them. */
+pvm_invocation *pvm_queue_take(pvm_queue *queue, uint64_t id);
 /* Guesses while others push and pop: how many; and when the next was accepted, PVM_NEVER
 ** for none. */
 size_t pvm_queue_count(pvm_queue *queue);

@@ -2,7 +2,8 @@
 **
 ** After Dmitry Vyukov's bounded MPMC queue: each cell carries a sequence number that
 ** says whose turn it is, so a push or a pop is one compare-and-swap and no lock.
-** Order is that in which pushes claimed their cells.
+** Order is that in which pushes claimed their cells. An item may also be taken from the middle; its
+** cell stays occupied until pops have come to it.
 */
 #ifndef PVM_RING_H
 #define PVM_RING_H
@@ -14,7 +15,8 @@
 typedef struct pvm_ring_cell {
   _Atomic size_t turn;
   _Atomic uint64_t stamp;
-  void *item;
+  _Atomic uint64_t key;
+  _Atomic(void *) item;
 } pvm_ring_cell;
 
 typedef struct pvm_ring {
@@ -28,11 +30,14 @@ typedef struct pvm_ring {
 int pvm_ring_init(pvm_ring *ring, size_t capacity);
 void pvm_ring_free(pvm_ring *ring);
 /* 1, or 0 when full. Everything written before the push is visible after the pop. stamp:
-** a note for pvm_ring_oldest. */
-int pvm_ring_push(pvm_ring *ring, void *item, uint64_t stamp);
+** a note for pvm_ring_oldest; key: names it for pvm_ring_take, 0 for nothing. */
+int pvm_ring_push(pvm_ring *ring, void *item, uint64_t stamp, uint64_t key);
 /* NULL when empty. */
 void *pvm_ring_pop(pvm_ring *ring);
-/* A guess while others push and pop; exact when they do not. */
+/* Take out the item that was pushed with this key, not 0, wherever it is; NULL if it is not there
+** any more. Looks at every item. */
+void *pvm_ring_take(pvm_ring *ring, uint64_t key);
+/* A guess while others push and pop; exact when they do not and nothing was taken. */
 size_t pvm_ring_count(pvm_ring *ring);
 /* The stamp of the item that is next to be popped; UINT64_MAX when there is none. A guess
 ** as well: that item may be gone when the caller acts. */

@@ -26,6 +26,7 @@ typedef struct pvm_run {
   _Atomic int reason;         /* the outcome if it is stopped: a pvm_outcome */
   _Atomic(pvm_vm *) vm;       /* NULL until it has one */
   pvm_invocation *invocation; /* NULL while a VM is being unloaded */
+  pvm_invocation *waiting;    /* until that VM is unloaded; NULL */
   uint64_t started_ns;
   _Atomic uint64_t paused_ns; /* in favour of the core lane: no time of the run's */
   _Atomic int pause_asked;

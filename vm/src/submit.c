@@ -159,8 +159,8 @@ static void dispatch(pvm_executor *executor, pvm_invocation *invocation) {
 }
 
 void pvm_executor_dispatch_next(pvm_task *task) {
-  pvm_invocation *next = pvm_task_dispatch_next(task);
-  if (next != NULL) wake(enqueue(next));
+  pvm_worker *w = pvm_task_dispatch_next(task, enqueue);
+  if (w != NULL) wake(w);
 }
 
 static int find(pvm_executor *executor, int64_t id, pvm_task **task) {
@@ -172,25 +172,25 @@ static int find(pvm_executor *executor, int64_t id, pvm_task **task) {
 }
 
 void pvm_executor_return(pvm_worker *worker, pvm_invocation *invocation) {
+  atomic_fetch_add(&worker->executor->returned, 1);
   pvm_queue_push(&worker->queue, invocation);
   pvm_park_ring(&worker->park);
 }
 
-int pvm_submit(pvm_executor *executor, int64_t id, uint64_t tag, const void *payload, size_t len,
-               const pvm_submit_options *options) {
-  size_t end = len;
-  int64_t accepted = pvm_submit_many(executor, id, tag, payload, &end, 1, options);
-  return accepted < 0 ? (int)accepted : PVM_OK;
+static int is_valid(const pvm_submit_options *options) {
+  return options == NULL ||
+         (abs(options->priority) <= PVM_PRIORITY_MAX && options->id <= INT64_MAX);
 }
 
-int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
-                        const void *payloads, const size_t *ends, size_t count,
-                        const pvm_submit_options *options) {
+/* As pvm_submit_many; *last: the id of the last that was accepted. */
+static int64_t submit(pvm_executor *executor, int64_t id, uint64_t first_tag, const void *payloads,
+                      const size_t *ends, size_t count, const pvm_submit_options *options,
+                      uint64_t *last) {
   pvm_task *task;
   int status = find(executor, id, &task);
   if (status != PVM_OK) return status;
   if (count == 0) return 0;
-  if (options != NULL && abs(options->priority) > PVM_PRIORITY_MAX) return PVM_E_INVALID;
+  if (!is_valid(options)) return PVM_E_INVALID;
   if (ends == NULL || (payloads == NULL && ends[count - 1] != 0)) return PVM_E_INVALID;
   for (size_t i = 1; i < count; i++)
     if (ends[i] < ends[i - 1]) return PVM_E_INVALID;
@@ -211,7 +211,8 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
         make(executor, task, first_tag + done, payload, ends[done] - start, options, &invocation);
     if (status != PVM_OK) break;
     start = ends[done];
-    dispatch(executor, invocation); /* each: workers sleep between two pushes */
+    *last = invocation->completion.id; /* it may be gone as soon as it is dispatched */
+    dispatch(executor, invocation);    /* each: workers sleep between two pushes */
   }
   if (done < n) { /* the rest is refused */
     atomic_fetch_sub(&task->accepted, n - done);
@@ -220,6 +221,20 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
     if (pvm_task_over(task)) pvm_executor_settle(executor, task);
   }
   return done > 0 ? (int64_t)done : status;
+}
+
+int64_t pvm_submit(pvm_executor *executor, int64_t id, uint64_t tag, const void *payload,
+                   size_t len, const pvm_submit_options *options) {
+  uint64_t accepted = 0;
+  int64_t count = submit(executor, id, tag, payload, &len, 1, options, &accepted);
+  return count < 0 ? count : (int64_t)accepted;
+}
+
+int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
+                        const void *payloads, const size_t *ends, size_t count,
+                        const pvm_submit_options *options) {
+  uint64_t last;
+  return submit(executor, id, first_tag, payloads, ends, count, options, &last);
 }
 
 static void wait_for(pvm_executor *executor, pvm_invocation *invocation) {
@@ -242,7 +257,7 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
   int status = find(executor, id, &task);
   if (status != PVM_OK) return status;
   if (completion == NULL || (payload == NULL && len != 0)) return PVM_E_INVALID;
-  if (options != NULL && abs(options->priority) > PVM_PRIORITY_MAX) return PVM_E_INVALID;
+  if (!is_valid(options)) return PVM_E_INVALID;
   if (take_places(executor, task->config.lane, 1) == 0) return PVM_E_FULL;
   pvm_invocation *invocation = NULL;
   status = admit(executor, task, 1);

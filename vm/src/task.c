@@ -71,14 +71,36 @@ int pvm_task_dispatch(pvm_task *task, pvm_invocation *invocation) {
   return now;
 }
 
-pvm_invocation *pvm_task_dispatch_next(pvm_task *task) {
+struct pvm_worker *
+pvm_task_dispatch_next(pvm_task *task, struct pvm_worker *(*enqueue)(pvm_invocation *invocation)) {
   if (task->config.max_running == 0) return NULL;
+  struct pvm_worker *worker = NULL;
   pthread_mutex_lock(&task->backlog_lock);
   pvm_invocation *next = task->backlog_first;
-  if (next != NULL) task->backlog_first = next->next;
-  else task->dispatched--;
+  if (next != NULL) {
+    task->backlog_first = next->next;
+    worker = enqueue(next);
+  } else {
+    task->dispatched--;
+  }
   pthread_mutex_unlock(&task->backlog_lock);
-  return next;
+  return worker;
+}
+
+pvm_invocation *pvm_task_backlog_take(pvm_task *task, uint64_t id) {
+  if (task->config.max_running == 0) return NULL;
+  pvm_invocation *before = NULL, *found;
+  pthread_mutex_lock(&task->backlog_lock);
+  for (found = task->backlog_first; found != NULL && found->completion.id != id;
+       found = found->next)
+    before = found;
+  if (found != NULL) {
+    *(before != NULL ? &before->next : &task->backlog_first) = found->next;
+    if (found->next == NULL) task->backlog_last = before;
+    found->in_backlog = 1;
+  }
+  pthread_mutex_unlock(&task->backlog_lock);
+  return found;
 }
 
 /* ---- Breakers ----------------------------------------------------------- */

@@ -79,8 +79,13 @@ int pvm_task_rate_admits(pvm_task *task, uint64_t now);
 /* Tasks with max_running: may the invocation go to a worker now? 1; or 0, and it waits in the
 ** backlog. */
 int pvm_task_dispatch(pvm_task *task, struct pvm_invocation *invocation);
-/* One that was dispatched has ended: the next of the backlog, which is dispatched now, or NULL. */
-struct pvm_invocation *pvm_task_dispatch_next(pvm_task *task);
+/* One that was dispatched has ended: the next of the backlog, if there is one, goes to a worker by
+** `enqueue`, while nobody can find it in between. Returns that worker, or NULL. */
+struct pvm_worker *
+pvm_task_dispatch_next(pvm_task *task,
+                       struct pvm_worker *(*enqueue)(struct pvm_invocation *invocation));
+/* Take the invocation with this id out of the backlog; NULL if it is not there. */
+struct pvm_invocation *pvm_task_backlog_take(pvm_task *task, uint64_t id);
 
 /* The task's seat on a thread, which calls this; made when there is none yet. `index` is
 ** its worker's pvm_worker.seat. NULL without memory. */

@@ -216,17 +216,9 @@ static int sweep(pvm_thread *t) {
 
 /* ---- Invocations -------------------------------------------------------- */
 
-static const char *stopped_words(int reason) {
-  switch (reason) {
-  case PVM_OVER_QUOTA: return "stopped: over its quota";
-  case PVM_CANCELLED: return "stopped: the executor stopped";
-  default: return "stopped at its deadline";
-  }
-}
-
 /* What a stopped run tells: why, and where the task was, if it has a traceback. */
-static void tell_stopped(pvm_buffer *data, int reason) {
-  const char *words = stopped_words(reason);
+static void tell_stopped(pvm_executor *executor, pvm_buffer *data, int reason) {
+  const char *words = pvm_ladder_words(&executor->ladder, reason);
   size_t n = strlen(words);
   char *text = malloc(n + 1 + data->len);
   if (text == NULL) return;
@@ -265,6 +257,11 @@ static int may_start(pvm_invocation *invocation, uint64_t now) {
   return 0;
 }
 
+static void settle(pvm_worker *w, pvm_invocation *invocation) {
+  atomic_store_explicit(&w->holding, 0, memory_order_release);
+  pvm_worker_settle(w, invocation);
+}
+
 /* 0 if the thread was given up over it. */
 static int run(pvm_thread *t, pvm_invocation *invocation) {
   pvm_worker *w = t->worker;
@@ -272,10 +269,10 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   uint64_t started = pvm_now(), load_ns = 0;
   if (t->seated >= w->executor->config.vms_per_worker) {
     pvm_seat *seat = pvm_task_seat(task, w->seat, t);
-    if ((seat == NULL || seat->vm == NULL) && !seat_vacate(t, t->oldest)) {
-      pvm_executor_return(w, invocation); /* another thread serves the worker now */
-      return 0;
-    }
+    t->run.waiting = invocation;
+    int kept = (seat != NULL && seat->vm != NULL) || seat_vacate(t, t->oldest);
+    t->run.waiting = NULL;
+    if (!kept) return 0; /* the ladder has given the invocation to others */
   }
   atomic_fetch_add_explicit(&task->running, 1, memory_order_relaxed);
   invocation->completion.worker = pvm_worker_number(w);
@@ -283,7 +280,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   pvm_buffer data = {NULL, 0}; /* of this thread alone until the run has ended */
   int outcome = PVM_FAILED;
   if (!may_start(invocation, started)) {
-    pvm_worker_settle(w, invocation);
+    settle(w, invocation);
     return 1;
   }
   begin_run(t, invocation, started);
@@ -316,7 +313,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   int stopped = end == PVM_RUN_STOPPED || over;
   if (stopped && outcome != PVM_DONE) {
     outcome = reason;
-    tell_stopped(&data, reason);
+    tell_stopped(w->executor, &data, reason);
   }
   if (load_ns != 0 && !loaded && !stopped) pvm_task_failure_note(task, pvm_now(), &data);
   if (loaded)
@@ -327,20 +324,30 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   completion->outcome = outcome;
   completion->load_ns = load_ns;
   completion->run_ns = loaded ? pvm_now() - started - load_ns : 0;
-  pvm_worker_settle(w, invocation);
+  settle(w, invocation);
   return clear_away(t, task, stopped);
 }
 
 /* ---- Looking for work --------------------------------------------------- */
 
+/* Whoever looks for the invocation finds it in the queue or held here. */
+static pvm_invocation *take(pvm_thread *t, pvm_queue *queue) {
+  _Atomic uint64_t *holding = &t->worker->holding;
+  atomic_store_explicit(holding, PVM_TAKING, memory_order_relaxed);
+  pvm_invocation *invocation = pvm_queue_pop(queue);
+  uint64_t id = invocation != NULL ? invocation->completion.id : 0;
+  atomic_store_explicit(holding, id, memory_order_release);
+  return invocation;
+}
+
 /* What has waited too long in another queue of the group. */
-static pvm_invocation *steal(pvm_group *group, uint32_t first) {
+static pvm_invocation *steal(pvm_thread *t, pvm_group *group, uint32_t first) {
   uint64_t now = pvm_now();
   for (uint32_t i = 0; i < group->count; i++) {
     pvm_worker *other = &group->workers[(first + i) % group->count];
     uint64_t oldest = pvm_queue_oldest(&other->queue);
     if (oldest == UINT64_MAX || oldest + PATIENCE_NS > now) continue;
-    pvm_invocation *invocation = pvm_queue_pop(&other->queue);
+    pvm_invocation *invocation = take(t, &other->queue);
     if (invocation != NULL) return invocation;
   }
   return NULL;
@@ -352,24 +359,25 @@ static pvm_invocation *help(pvm_thread *t) {
   pvm_group *own = w->group;
   if (own->lane != PVM_LANE_REGULAR) return NULL;
   pvm_group *core = atomic_load(&own->beside[PVM_LANE_CORE]);
-  pvm_invocation *invocation = core != NULL ? steal(core, w->index) : NULL;
+  pvm_invocation *invocation = core != NULL ? steal(t, core, w->index) : NULL;
   if (invocation != NULL) return invocation;
   pvm_group *low = atomic_load(&own->beside[PVM_LANE_LOW]);
   if (low == NULL || own->count < 2) return NULL;
   t->helping = atomic_fetch_add(&own->helping, 1) < own->count - 1 &&
-               (invocation = steal(low, w->index)) != NULL;
+               (invocation = steal(t, low, w->index)) != NULL;
   if (!t->helping) atomic_fetch_sub(&own->helping, 1);
   return invocation;
 }
 
 /* Look at the own queue for spin_us. */
-static pvm_invocation *watch(pvm_worker *w) {
+static pvm_invocation *watch(pvm_thread *t) {
+  pvm_worker *w = t->worker;
   pvm_invocation *invocation = NULL;
   uint64_t until = pvm_now() + w->executor->config.spin_us * 1000u;
   atomic_store(&w->looking, 1);
   do {
     for (int i = 0; i < 64 && invocation == NULL; i++) {
-      invocation = pvm_queue_pop(&w->queue);
+      invocation = take(t, &w->queue);
       pvm_spin();
     }
   } while (invocation == NULL && pvm_now() < until);
@@ -383,9 +391,9 @@ static pvm_invocation *watch(pvm_worker *w) {
 /* Own work while it lasts; after a while without any, others'. */
 static pvm_invocation *look(pvm_thread *t) {
   pvm_worker *w = t->worker;
-  pvm_invocation *invocation = pvm_queue_pop(&w->queue);
-  if (invocation == NULL) invocation = watch(w);
-  if (invocation == NULL) invocation = steal(w->group, w->index + 1);
+  pvm_invocation *invocation = take(t, &w->queue);
+  if (invocation == NULL) invocation = watch(t);
+  if (invocation == NULL) invocation = steal(t, w->group, w->index + 1);
   return invocation != NULL ? invocation : help(t);
 }
 

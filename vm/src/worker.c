@@ -24,20 +24,24 @@ void pvm_worker_settle(pvm_worker *worker, pvm_invocation *invocation) {
     pvm_executor_note_withdrawal(executor);
     pvm_task_empty(task);
   }
-  int core = task->config.lane == PVM_LANE_CORE;
+  int core = task->config.lane == PVM_LANE_CORE, dispatched = !invocation->in_backlog;
   pvm_executor_deliver(executor, invocation);
   if (core && atomic_fetch_sub(&executor->core_unfinished, 1) == 1)
     pvm_park_ring_all(&executor->resumed);
-  pvm_executor_dispatch_next(task); /* after that: with one at a time, results come in order */
+  if (dispatched)
+    pvm_executor_dispatch_next(task); /* after that: with one at a time, results come in order */
+}
+
+void pvm_worker_settle_queued(pvm_worker *worker, pvm_invocation *invocation, const char *why) {
+  atomic_fetch_add_explicit(&invocation->task->running, 1, memory_order_relaxed);
+  invocation->completion.outcome = PVM_CANCELLED;
+  invocation->completion.worker = pvm_worker_number(worker);
+  invocation->completion.queued_ns = pvm_now() - invocation->accepted_ns;
+  pvm_buffer_text(&invocation->completion.data, why);
+  pvm_worker_settle(worker, invocation);
 }
 
 void pvm_worker_cancel_queue(pvm_worker *worker) {
-  for (pvm_invocation *rest; (rest = pvm_queue_pop(&worker->queue)) != NULL;) {
-    atomic_fetch_add_explicit(&rest->task->running, 1, memory_order_relaxed);
-    rest->completion.outcome = PVM_CANCELLED;
-    rest->completion.worker = pvm_worker_number(worker);
-    rest->completion.queued_ns = pvm_now() - rest->accepted_ns;
-    pvm_buffer_text(&rest->completion.data, "the executor stopped before it ran");
-    pvm_worker_settle(worker, rest);
-  }
+  for (pvm_invocation *rest; (rest = pvm_queue_pop(&worker->queue)) != NULL;)
+    pvm_worker_settle_queued(worker, rest, "the executor stopped before it ran");
 }

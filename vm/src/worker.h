@@ -18,12 +18,19 @@ typedef struct pvm_worker {
   pvm_park park;
   _Atomic int looking; /* its thread is awake and without work: it takes the next at once */
   _Atomic(pvm_thread *) thread;
+  /* For whoever looks for an invocation: the id of the one that its thread has taken out of a
+  ** queue and that has not ended; 0; or PVM_TAKING while it looks into a queue. */
+  _Alignas(64) _Atomic uint64_t holding;
 } pvm_worker;
+
+#define PVM_TAKING UINT64_MAX
 
 /* The worker's number among all of the executor's. */
 uint32_t pvm_worker_number(const pvm_worker *worker);
 /* From any thread, once no more work is accepted: end what is queued as cancelled. */
 void pvm_worker_cancel_queue(pvm_worker *worker);
+/* From any thread: end one that was taken out of a queue or a backlog as cancelled. */
+void pvm_worker_settle_queued(pvm_worker *worker, pvm_invocation *invocation, const char *why);
 /* Whoever runs it or gives it up: the invocation has its outcome; count it and hand it on. */
 void pvm_worker_settle(pvm_worker *worker, pvm_invocation *invocation);
 

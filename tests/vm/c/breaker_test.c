@@ -162,7 +162,8 @@ static void hold_model(model *m, uint64_t now) {
 }
 
 static void force_model(model *m, uint64_t now, uint32_t hold) {
-  if (hold == m->hold) return;
+  int rested = hold == PVM_BREAKER_AUTO && m->state != PVM_BREAKER_CLOSED;
+  if (hold == m->hold && !rested) return;
   m->hold = hold;
   if (hold == PVM_BREAKER_HOLD_OPEN) hold_model(m, now);
   else close_model(m, now);

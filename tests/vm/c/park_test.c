@@ -61,7 +61,7 @@ static void *ringer(void *argument) {
   for (long pushed = 0; pushed < share;) {
     seed = seed * 1664525u + 1013904223u;
     for (unsigned i = seed >> 30; pushed < share; i--) {
-      while (!pvm_ring_push(&ring, &mine, 0)) pvm_spin();
+      while (!pvm_ring_push(&ring, &mine, 0, 0)) pvm_spin();
       pvm_park_ring(&park);
       pushed++;
       if (i == 0) break;

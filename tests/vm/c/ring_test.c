@@ -1,4 +1,4 @@
-/* ring_test.c - every item pushed is popped once, in each producer's order.
+/* ring_test.c - every item pushed is popped or taken once, in each producer's order.
 **
 ** usage: ring_test [items for each producer]
 */
@@ -20,11 +20,15 @@ typedef struct item {
 
 static pvm_ring ring;
 static long per_producer;
-static _Atomic long popped;
+static _Atomic long popped, taken;
 
 /* last[c][p]: the last item of producer p that consumer c saw. */
 static int64_t last[CONSUMERS][PRODUCERS];
 static long seen[CONSUMERS][PRODUCERS];
+
+static uint64_t key_of(uint32_t producer, long n) {
+  return (uint64_t)producer << 40 | (uint64_t)(n + 1);
+}
 
 static void *produce(void *argument) {
   uint32_t me = (uint32_t)(uintptr_t)argument;
@@ -32,7 +36,14 @@ static void *produce(void *argument) {
     item *it = malloc(sizeof *it);
     CHECK(it != NULL);
     *it = (item){me, (uint32_t)n, (uint64_t)n * 1000003u + me};
-    while (!pvm_ring_push(&ring, it, (uint64_t)n + 1)) sched_yield();
+    while (!pvm_ring_push(&ring, it, (uint64_t)n + 1, key_of(me, n))) sched_yield();
+    if (n % 3 == 0) {
+      it = pvm_ring_take(&ring, key_of(me, n)); /* a consumer may have been quicker */
+      if (it == NULL) continue;
+      CHECK(it->producer == me && it->number == n && it->payload == (uint64_t)n * 1000003u + me);
+      free(it);
+      atomic_fetch_add(&taken, 1);
+    }
   }
   return NULL;
 }
@@ -40,7 +51,7 @@ static void *produce(void *argument) {
 static void *consume(void *argument) {
   uint32_t me = (uint32_t)(uintptr_t)argument;
   for (int p = 0; p < PRODUCERS; p++) last[me][p] = -1;
-  while (atomic_load(&popped) < PRODUCERS * per_producer) {
+  while (atomic_load(&popped) + atomic_load(&taken) < PRODUCERS * per_producer) {
     uint64_t oldest = pvm_ring_oldest(&ring);
     CHECK(oldest == UINT64_MAX || (oldest >= 1 && oldest <= (uint64_t)per_producer));
     CHECK(pvm_ring_count(&ring) <= ring.mask + 1);
@@ -64,14 +75,23 @@ static void alone(void) {
   CHECK(pvm_ring_init(&ring, 5) == 0 && ring.mask == 7);
   CHECK(pvm_ring_pop(&ring) == NULL && pvm_ring_oldest(&ring) == UINT64_MAX);
   for (int round = 0; round < 100; round++) {
-    for (int i = 0; i < 8; i++) CHECK(pvm_ring_push(&ring, &values[i], (uint64_t)i));
-    CHECK(!pvm_ring_push(&ring, &values[8], 8) && pvm_ring_count(&ring) == 8);
+    for (int i = 0; i < 8; i++) CHECK(pvm_ring_push(&ring, &values[i], (uint64_t)i, 0));
+    CHECK(!pvm_ring_push(&ring, &values[8], 8, 0) && pvm_ring_count(&ring) == 8);
     for (int i = 0; i < 8; i++) {
       CHECK(pvm_ring_oldest(&ring) == (uint64_t)i);
       CHECK(pvm_ring_pop(&ring) == &values[i]);
     }
     CHECK(pvm_ring_pop(&ring) == NULL && pvm_ring_count(&ring) == 0);
-    CHECK(pvm_ring_push(&ring, &values[0], 0) && pvm_ring_pop(&ring) == &values[0]);
+    CHECK(pvm_ring_push(&ring, &values[0], 0, 0) && pvm_ring_pop(&ring) == &values[0]);
+    for (int i = 0; i < 8; i++) CHECK(pvm_ring_push(&ring, &values[i], (uint64_t)i, 10 + i));
+    CHECK(pvm_ring_take(&ring, 9) == NULL && pvm_ring_take(&ring, 18) == NULL);
+    for (int i = 0; i < 8; i++)
+      if (i != 2 && i != 5) CHECK(pvm_ring_take(&ring, 10 + i) == &values[i]);
+    CHECK(pvm_ring_take(&ring, 10) == NULL); /* once */
+    CHECK(pvm_ring_oldest(&ring) == 2 && !pvm_ring_push(&ring, &values[8], 8, 8));
+    CHECK(pvm_ring_pop(&ring) == &values[2] && pvm_ring_pop(&ring) == &values[5]);
+    CHECK(pvm_ring_oldest(&ring) == UINT64_MAX && pvm_ring_pop(&ring) == NULL);
+    CHECK(pvm_ring_count(&ring) == 0 && pvm_ring_take(&ring, 12) == NULL);
   }
   pvm_ring_free(&ring);
 }
@@ -80,6 +100,7 @@ static void together(size_t capacity) {
   pthread_t threads[PRODUCERS + CONSUMERS];
   CHECK(pvm_ring_init(&ring, capacity) == 0);
   atomic_store(&popped, 0);
+  atomic_store(&taken, 0);
   for (int c = 0; c < CONSUMERS; c++)
     for (int p = 0; p < PRODUCERS; p++) seen[c][p] = 0;
   for (uintptr_t i = 0; i < PRODUCERS; i++)
@@ -87,11 +108,10 @@ static void together(size_t capacity) {
   for (uintptr_t i = 0; i < CONSUMERS; i++)
     CHECK(pthread_create(&threads[PRODUCERS + i], NULL, consume, (void *)i) == 0);
   for (int i = 0; i < PRODUCERS + CONSUMERS; i++) pthread_join(threads[i], NULL);
-  for (int p = 0; p < PRODUCERS; p++) {
-    long sum = 0;
+  long sum = atomic_load(&taken);
+  for (int p = 0; p < PRODUCERS; p++)
     for (int c = 0; c < CONSUMERS; c++) sum += seen[c][p];
-    CHECK(sum == per_producer);
-  }
+  CHECK(sum == PRODUCERS * per_producer && pvm_ring_pop(&ring) == NULL);
   CHECK(pvm_ring_count(&ring) == 0 && pvm_ring_pop(&ring) == NULL);
   pvm_ring_free(&ring);
 }
