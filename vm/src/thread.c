@@ -369,6 +369,20 @@ static pvm_invocation *help(pvm_thread *t) {
   return invocation;
 }
 
+static void ring_group(pvm_group *group) {
+  for (uint32_t i = 0; group != NULL && i < group->count; i++)
+    pvm_park_ring(&group->workers[i].park);
+}
+
+/* Who pushed while this thread was asleep or looking relied on it, but it takes one at a time: if
+** there is more than that, others are to come. */
+static void call_others(pvm_worker *w, size_t takes) {
+  if (pvm_queue_count(&w->queue) <= takes) return;
+  ring_group(w->group);
+  if (w->group->lane != PVM_LANE_REGULAR)
+    ring_group(atomic_load(&w->group->beside[PVM_LANE_REGULAR]));
+}
+
 /* Look at the own queue for spin_us. */
 static pvm_invocation *watch(pvm_thread *t) {
   pvm_worker *w = t->worker;
@@ -382,9 +396,7 @@ static pvm_invocation *watch(pvm_thread *t) {
     }
   } while (invocation == NULL && pvm_now() < until);
   atomic_store(&w->looking, 0);
-  /* Who pushed meanwhile relied on this thread, which now has something else to do. */
-  if (invocation != NULL && pvm_queue_count(&w->queue) != 0)
-    for (uint32_t i = 0; i < w->group->count; i++) pvm_park_ring(&w->group->workers[i].park);
+  if (invocation != NULL) call_others(w, 0);
   return invocation;
 }
 
@@ -423,11 +435,13 @@ static void sleep_until_rung(pvm_thread *t) {
   if (t->swept != atomic_load(&w->executor->withdrawals) || is_over(t) ||
       pvm_queue_count(&w->queue) != 0) {
     pvm_park_leave(&w->park);
+    call_others(w, 1);
     return;
   }
   pvm_vm_leave(); /* an interpreter is not held while nothing runs in it */
   int soon = may_have_work_soon(w->group);
   pvm_park_sleep(&w->park, ticket, soon ? PATIENCE_NS : PVM_FOREVER);
+  call_others(w, 1);
 }
 
 /* ---- The thread --------------------------------------------------------- */
