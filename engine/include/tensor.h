@@ -51,7 +51,9 @@ typedef enum pvt_status {
 
 /* This thread's last error, in one sentence. Valid until its next failing call. */
 PVT_API const char *pvt_error(void);
-/* Set it; returns `status`. For the engine's own files and for bindings. */
+/* The pvt_status that came with it. */
+PVT_API int pvt_error_status(void);
+/* Set both; returns `status`. For the engine's own files and for bindings. */
 PVT_API int pvt_fail(int status, const char *format, ...) PVT_PRINTF(2, 3);
 
 /* ---- Types -------------------------------------------------------------- */
@@ -180,6 +182,10 @@ PVT_API bool pvt_array_is_fortran(const pvt_array *array);    /* Fortran order w
 PVT_API bool pvt_array_overlap(const pvt_array *a, const pvt_array *b);
 /* Same memory, shape, strides and type. */
 PVT_API bool pvt_array_same(const pvt_array *a, const pvt_array *b);
+
+/* "(2, 3)", "(5,)" or "()", cut short if it is long, for sentences; returns `text`. */
+#define PVT_SHAPE_TEXT 128
+PVT_API const char *pvt_shape_text(const pvt_array *array, char text[PVT_SHAPE_TEXT]);
 
 /* Views: only the description changes, no data. All change `array` in place. */
 PVT_API int pvt_view_broadcast(pvt_array *array, int ndim, const int64_t *shape);

@@ -1,4 +1,5 @@
 /* array.c - descriptions of arrays, and the views that change nothing else. */
+#include <stdio.h>
 #include <string.h>
 
 #include "context.h"
@@ -45,7 +46,7 @@ int pvt_array_new(pvt_array *array, pvt_dtype dtype, int ndim, const int64_t *sh
   int64_t bytes = bytes_of(dtype, ndim, shape);
   if (bytes < 0) return (int)bytes;
   pvt_buffer *buffer = pvt_buffer_new((size_t)bytes);
-  if (buffer == NULL) return PVT_E_NOMEM;
+  if (buffer == NULL) return pvt_error_status();
   pvt_array_over(array, pvt_buffer_data(buffer), dtype, ndim, shape);
   array->buffer = buffer;
   return PVT_OK;
@@ -125,6 +126,25 @@ bool pvt_array_same(const pvt_array *a, const pvt_array *b) {
     if (a->dim[i].size > 1 && a->dim[i].stride != b->dim[i].stride) return false;
   }
   return true;
+}
+
+const char *pvt_shape_text(const pvt_array *array, char text[PVT_SHAPE_TEXT]) {
+  size_t used = 1;
+  text[0] = '(';
+  for (int i = 0; i < array->ndim; i++) {
+    char number[32];
+    size_t length = (size_t)snprintf(number, sizeof number, "%s%lld", i > 0 ? ", " : "",
+                                     (long long)array->dim[i].size);
+    if (used + length + 6 > PVT_SHAPE_TEXT) {
+      memcpy(text + used, "...", 3);
+      used += 3;
+      break;
+    }
+    memcpy(text + used, number, length);
+    used += length;
+  }
+  memcpy(text + used, array->ndim == 1 ? ",)" : ")", array->ndim == 1 ? 3 : 2);
+  return text;
 }
 
 /* ---- Views -------------------------------------------------------------- */

@@ -7,9 +7,14 @@
 
 static _Thread_local const pvt_context *current;
 static _Thread_local char message[PVT_ERROR_MAX];
+static _Thread_local int last_status;
 
 const char *pvt_error(void) {
   return message;
+}
+
+int pvt_error_status(void) {
+  return last_status;
 }
 
 int pvt_fail(int status, const char *format, ...) {
@@ -17,6 +22,7 @@ int pvt_fail(int status, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(message, sizeof message, format, arguments);
   va_end(arguments);
+  last_status = status;
   return status;
 }
 
