@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polyvm.host.breakers import BreakerFile, Snapshot
-from polyvm.host.isolation_ledger import FIRST_TASK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +26,6 @@ class BreakerKeeper:
 
     def added(self, name: str, task_id: int) -> None:
         """A task was added and has not run: go on where its name's breaker stood."""
-        if task_id >= FIRST_TASK:  # runs in processes, which breakers do not watch
-            return
         past = self._past.pop(name, None)
         if past is not None:
             self._executor.restore_breaker(task_id, past.numbers())

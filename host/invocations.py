@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from polyvm.host.manifest import Manifest
     from polyvm.host.registry import Registry
-    from polyvm.vm import Completion
+    from polyvm.vm import Completion, SubmitOptions
 
 KEPT = 1000  # ended invocations that are remembered
 KEPT_BYTES = 32 * 2**20  # of their results
@@ -125,19 +125,16 @@ class Invocations:
         self._recent_bytes = 0
         self._rejections: Counter[tuple[str, str]] = Counter()
 
-    def submit(
-        self, name: str, value: Any, *, deadline_ns: int = 0, priority: int = 0
-    ) -> Invocation:
+    def submit(self, name: str, value: Any, **options: Unpack[SubmitOptions]) -> Invocation:
         """Submit a value that MessagePack can hold; otherwise as `submit_packed`."""
         payload = msgspec.msgpack.encode(value)
-        return self.submit_packed(name, payload, deadline_ns=deadline_ns, priority=priority)
+        return self.submit_packed(name, payload, **options)
 
     def submit_packed(
-        self, name: str, payload: bytes, *, deadline_ns: int = 0, priority: int = 0
+        self, name: str, payload: bytes, **options: Unpack[SubmitOptions]
     ) -> Invocation:
         """Submit MessagePack to the task's live version.
 
-        deadline_ns: from now to its end; priority: -100 to 100. 0 leaves the task's own.
         Raises NoSuchTask, Stopping, Disabled, Paused, or VmError, such as QueueFull; then nothing
         was accepted.
         """
@@ -147,9 +144,7 @@ class Invocations:
         with self._lock:
             self._pending[invocation.id] = invocation  # it may end before submit returns
         try:
-            accepted = self._registry.submit(
-                name, payload, invocation.id, deadline_ns=deadline_ns, priority=priority
-            )
+            accepted = self._registry.submit(name, payload, invocation.id, **options)
         except BaseException as error:
             self._forget(invocation)
             with self._lock:

@@ -12,18 +12,19 @@ import os
 import sys
 import threading
 from collections import deque
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from polyvm.host.errors import UsageError
 from polyvm.host.isolation_ledger import Ledger
 from polyvm.host.isolation_loop import Loop
-from polyvm.vm import Lane, Limits, TaskStats
+from polyvm.vm import Lane, Limits
 
 if TYPE_CHECKING:
     from polyvm.host.sources import Sources
-    from polyvm.vm import Completion, LogRecord
+    from polyvm.vm import AddOptions, Executor, LogRecord, SubmitOptions, TaskStats
 
 MAX_PROCESSES = 64
 MAX_PENDING = 1024
@@ -34,26 +35,28 @@ _LOGS = 8192  # records that wait to be collected
 class ProcessRunner:
     """The processes of any number of tasks. Safe to use from any thread; free until the first task.
 
+    executor: accepts the invocations, with its breakers and its journal, and hands out how they
+    ended; the numbers of tasks are its own. Stop it after this.
     python: a Python that has polyvm installed; this one by default.
     max_processes: of all tasks together. Where more are wanted, one that has nothing to do makes
     room, the least recently used first; if all are busy, invocations wait, the core lane's first
     and the low lane's last.
-    max_pending: invocations of one task accepted and not yet collected; more raise QueueFull.
-    epoch: another number for each process of a host, as an executor's.
+    max_pending: invocations of one task that wait or run; more raise QueueFull.
     """
 
     def __init__(
         self,
+        executor: Executor,
         python: Path | None = None,
         *,
         max_processes: int = MAX_PROCESSES,
         max_pending: int = MAX_PENDING,
-        epoch: int = 1,
     ) -> None:
         python = python or Path(sys.executable)
         if not (python.is_file() and os.access(python, os.X_OK)):
             raise UsageError(f"{python}: no program; name a Python that has polyvm installed")
-        self._ledger = Ledger(max_pending, epoch)
+        self._executor = executor
+        self._ledger = Ledger(executor, max_pending)
         self._logs = _Logs()
         self._make_loop = partial(Loop, self._ledger, python, max_processes, self._logs.put)
         self._starting = threading.Lock()
@@ -64,12 +67,11 @@ class ProcessRunner:
         program: Sources,
         lane: Lane = Lane.REGULAR,
         limits: Limits | None = None,
-        *,
-        priority: int = 0,
+        **options: Unpack[AddOptions],
     ) -> int:
         """Take in one version of a task; returns its id. No process is started yet."""
         with self._starting:
-            task = self._ledger.add(program, lane, limits or Limits(), priority)
+            task = self._ledger.add(program, lane, limits or Limits(), **options)
             if self._loop is None:
                 self._loop = self._make_loop()
                 self._loop.start()
@@ -81,35 +83,18 @@ class ProcessRunner:
         self._wake()
 
     def submit(
-        self,
-        task: int,
-        payload: bytes,
-        tag: int = 0,
-        *,
-        deadline_ns: int = 0,
-        priority: int = 0,
-        id: int = 0,  # noqa: A002 - as Executor has it, and so the other names
-        attempt: int = 0,
-    ) -> None:
-        """Accept one invocation, or raise QueueFull, RateLimited, UnknownTask or StateError.
-
-        deadline_ns: from now to its end; priority: -100 to 100. 0 leaves the task's own.
-        id, attempt: of one that an earlier process had accepted.
-        """
-        self._ledger.accept(
-            task,
-            payload,
-            tag,
-            deadline_ns=deadline_ns,
-            priority=priority,
-            id=id,
-            attempt=attempt,
-        )
+        self, task: int, payload: bytes, tag: int = 0, **options: Unpack[SubmitOptions]
+    ) -> int:
+        """Accept one invocation and return its id, or raise as `Executor.submit` does."""
+        number = self._ledger.accept(task, payload, tag, **options)
         self._wake()
+        return number
 
-    def collect(self, max: int = 1024, timeout_ms: int = 100) -> list[Completion]:  # noqa: A002
-        """Ended invocations, in the order in which they ended; waits for the first."""
-        return self._ledger.collect(max, timeout_ms / 1000)
+    def cancel(self, number: int) -> bool:
+        """End an invocation as CANCELLED, killing what runs it; False if it has ended already."""
+        known = self._ledger.cancel(number)
+        self._wake()
+        return known
 
     def collect_logs(
         self,
@@ -118,20 +103,37 @@ class ProcessRunner:
     ) -> tuple[list[LogRecord], int]:
         """Records in order, waiting for the first, and how many were lost since the last call.
 
-        Records are lost when nobody collects them in time; tasks never wait for a log.
+        Records are lost when nobody collects them in time; tasks never wait for a log. Raises what
+        made the thread that runs the processes give up.
         """
-        return self._logs.take(max, timeout_ms / 1000)
+        records, lost = self._logs.take(max, timeout_ms / 1000)
+        failure = self._failure
+        if failure is not None and not records:
+            raise failure
+        return records, lost
+
+    @property
+    def _failure(self) -> BaseException | None:
+        with self._starting:
+            return self._loop.failure if self._loop is not None else None
+
+    def has(self, task: int) -> bool:
+        """Whether the task was added here and is not over."""
+        return self._ledger.get(task) is not None
 
     def stats(self, task: int) -> TaskStats:
         """Count what the task has done so far; ``vms`` and ``bytes`` are of its processes."""
-        of = self._ledger.get(task)
-        processes, own = self._loop.memory_of(of) if self._loop is not None else (0, 0)
-        return TaskStats(of.accepted, of.finished, of.failed, of.running, processes, own)
+        counts = self._executor.stats(task)
+        of, loop = self._ledger.get(task), self._loop
+        if of is None or loop is None:
+            return counts
+        processes, own = loop.memory_of(of)
+        return replace(counts, vms=processes, bytes=own)
 
     def stop(self, drain_ms: int = 5000) -> int:
         """Finish accepted work for up to drain_ms, cancel the rest, end all processes.
 
-        Completions and logs stay collectable. Returns how many invocations were cancelled.
+        Logs stay collectable. Returns how many invocations were cancelled.
         """
         self._ledger.close(drain_ms / 1000)
         with self._starting:
@@ -140,10 +142,6 @@ class ProcessRunner:
             loop, self._loop = self._loop, None
         loop.stop()
         return loop.cancelled
-
-    def close(self) -> None:
-        """Stop if need be. Uncollected completions are dropped."""
-        self.stop(0)
 
     def _wake(self) -> None:
         with self._starting:

@@ -36,13 +36,12 @@ NICE = {Lane.CORE: 0, Lane.REGULAR: 0, Lane.LOW: 10}
 _OUT_OF_TIME = frozenset({signal.SIGPROF, signal.SIGXCPU})
 _LAST_WAIT = 5.0  # seconds that killed processes get to be gone
 _MORE_TIMERS = 1024
-_TOO_LATE = "its deadline passed before it ran"
 
 
 class Loop:
     """One thread with all its processes; the first methods are for other threads.
 
-    ``cancelled`` counts what `stop` has.
+    ``cancelled`` counts what `stop` has; ``failure`` is why the thread ended without it.
     """
 
     def __init__(
@@ -66,6 +65,7 @@ class Loop:
         self._selector.register(self._bell, selectors.EVENT_READ, self._rung)
         self._stop = False
         self.cancelled = 0
+        self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="processes", daemon=True)
 
     def start(self) -> None:
@@ -94,23 +94,23 @@ class Loop:
     def _run(self) -> None:
         try:
             while not self._stop:
+                self._cancel()
                 self._expire()
                 self._retire()
                 self._dispatch()
                 self._wait(self._time_left())
-            self.cancelled = self._ledger.drop_all(
-                Outcome.CANCELLED, "the host stopped before it ran"
-            )
-            for invocation in list(self._running.values()):
-                self.cancelled += 1
-                self._end_early(invocation, Outcome.CANCELLED, "stopped: the host stops")
-        except BaseException as error:  # noqa: BLE001 - `collect` raises it
-            self._ledger.fail(error)
+        except BaseException as error:  # noqa: BLE001 - `ProcessRunner.collect_logs` raises it
+            self.failure = error
         finally:
             self._end_all()
 
     def _end_all(self) -> None:
-        self._running.clear()  # all have ended, or never will
+        self.cancelled = self._ledger.drop_all("the host stopped before it ran")
+        for process, invocation in self._running.items():
+            self.cancelled += 1
+            reason = b"stopped: the host stops"
+            self._ledger.settle(invocation, Outcome.CANCELLED, reason, process.pid)
+        self._running.clear()
         for process in [*self._live]:
             self._discard(process)
         end = time.monotonic() + _LAST_WAIT
@@ -134,9 +134,6 @@ class Loop:
 
     def _begin(self, invocation: Invocation) -> None:
         task = invocation.task
-        if invocation.started_ns >= invocation.deadline_ns:
-            self._ledger.settle(invocation, Outcome.TIMED_OUT, _TOO_LATE.encode(), 0)
-            return
         process = next((idle for idle in reversed(self._idle) if self._live[idle] is task), None)
         if process is None:
             if len(self._live) >= self._max_processes:
@@ -155,7 +152,7 @@ class Loop:
         if timeout:
             self._add_timer(invocation.started_ns + timeout, invocation)
         try:
-            process.send(Run(invocation.number, invocation.payload))
+            process.send(Run(invocation.number, invocation.ticket.payload))
         except ValueError as error:
             self._end_early(
                 invocation, Outcome.FAILED, f"ValueError: the payload cannot be sent: {error}"
@@ -275,6 +272,11 @@ class Loop:
         self._discard(process)
         self._ledger.settle(invocation, outcome, reason.encode(), process.pid)
 
+    def _cancel(self) -> None:
+        for invocation in self._ledger.take_unwanted():
+            if not invocation.ended:
+                self._end_early(invocation, Outcome.CANCELLED, "stopped: it was cancelled")
+
     def _retire(self) -> None:
         over = self._ledger.take_over()
         if over:
@@ -286,7 +288,7 @@ class Loop:
 
     def _expire(self) -> None:
         for invocation in self._ledger.take_timed():
-            self._add_timer(invocation.deadline_ns, invocation)
+            self._add_timer(invocation.ticket.deadline_ns, invocation)
         if len(self._timers) > 2 * self._ledger.unended + _MORE_TIMERS:
             self._forget_ended()
         now = time.monotonic_ns()
@@ -299,7 +301,7 @@ class Loop:
                 self._end_early(invocation, Outcome.TIMED_OUT, "stopped at its deadline")
             else:
                 late.append(invocation)
-        self._ledger.drop(late, Outcome.TIMED_OUT, _TOO_LATE)
+        self._ledger.drop_late(late)
 
     def _add_timer(self, when: int, invocation: Invocation) -> None:
         heapq.heappush(self._timers, (when, invocation.number, invocation))

@@ -153,14 +153,13 @@ def _task_metrics(tallies: list[Tally]) -> Iterable[Metric]:
     return ended, queued_time, run_time, queued, running, vms, memory
 
 
-def _breaker_states(breakers: Mapping[str, Snapshot | None]) -> Metric:
+def _breaker_states(breakers: Mapping[str, Snapshot]) -> Metric:
     words = ", ".join(f"{number} {state}" for number, state in enumerate(State))
     states = GaugeMetricFamily(
         "polyvm_breaker_state", f"Of the task's circuit breaker: {words}.", labels=["task"]
     )
     for task, breaker in breakers.items():
-        if breaker is not None:
-            states.add_metric([task], list(State).index(breaker.state))
+        states.add_metric([task], list(State).index(breaker.state))
     return states
 
 

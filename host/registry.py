@@ -11,66 +11,23 @@ import enum
 import threading
 from dataclasses import dataclass, field
 from operator import add
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Unpack
 
 from polyvm.host import breakers
 from polyvm.host.latency import Histogram
 from polyvm.host.switches import Switches
-from polyvm.vm import Lane, Limits, Outcome, Program, VmError
+from polyvm.vm import Lane, Limits, Outcome, VmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from polyvm.host.breakers import Hold, Snapshot
     from polyvm.host.bundle import Bundle
     from polyvm.host.manifest import Manifest
-    from polyvm.host.sources import Sources
-    from polyvm.vm import Completion, TaskStats
+    from polyvm.host.runners import Runners
+    from polyvm.vm import Completion, SubmitOptions, TaskStats
 
 LANES = {"core": Lane.CORE, "regular": Lane.REGULAR, "low": Lane.LOW}
-
-
-class Runner(Protocol):
-    """What the registry drives: `Runners`, and so an executor."""
-
-    def add(
-        self,
-        program: Program | Sources,
-        lane: Lane = Lane.REGULAR,
-        limits: Limits | None = None,
-        *,
-        priority: int = 0,
-        breaker: Mapping[str, int] | None = None,
-    ) -> int:
-        """Take one version of a task; its id."""
-
-    def withdraw(self, task_id: int) -> None:
-        """Refuse new work for it, finish the rest."""
-
-    def submit(
-        self,
-        task_id: int,
-        payload: bytes,
-        tag: int = 0,
-        *,
-        deadline_ns: int = 0,
-        priority: int = 0,
-        id: int = 0,  # noqa: A002 - as Executor has it
-        attempt: int = 0,
-    ) -> None:
-        """Accept one invocation or raise QueueFull."""
-
-    def note_crash(self, task_id: int) -> None:
-        """Count an invocation that ended with an earlier process."""
-
-    def breaker(self, task_id: int) -> Snapshot | None:
-        """Return the task's circuit breaker; None: it has none."""
-
-    def force_breaker(self, task_id: int, hold: Hold) -> None:
-        """Do as an operator says; nothing where there is no breaker."""
-
-    def stats(self, task_id: int) -> TaskStats:
-        """Return the figures of one task."""
 
 
 class State(enum.StrEnum):
@@ -111,7 +68,7 @@ class Registry:
 
     def __init__(
         self,
-        runner: Runner,
+        runner: Runners,
         switches: Switches | None = None,
         added: Callable[[str, int], None] | None = None,
     ) -> None:
@@ -205,21 +162,9 @@ class Registry:
         with self._lock:
             self._routes.clear()
 
-    def submit(
-        self,
-        name: str,
-        payload: bytes,
-        tag: int,
-        *,
-        deadline_ns: int = 0,
-        priority: int = 0,
-        id: int = 0,  # noqa: A002 - as Executor has it
-        attempt: int = 0,
-    ) -> bool:
+    def submit(self, name: str, payload: bytes, tag: int, **options: Unpack[SubmitOptions]) -> bool:
         """Give one invocation to the task's live version; False if it has none.
 
-        deadline_ns: from now to its end; priority: -100 to 100. 0 leaves the task's own.
-        id, attempt: of what an earlier process had accepted.
         Raises polyvm.vm.VmError, such as QueueFull, or Paused or Disabled, and then nothing was
         accepted.
         """
@@ -229,15 +174,7 @@ class Registry:
                 return False
             self._switches.check(name, deployment.manifest.lane)
             # Its completion may be collected before submit returns, but not settled: see the lock.
-            self._runner.submit(
-                deployment.id,
-                payload,
-                tag,
-                deadline_ns=deadline_ns,
-                priority=priority,
-                id=id,
-                attempt=attempt,
-            )
+            self._runner.submit(deployment.id, payload, tag, **options)
             deployment.submitted += 1
             self._pending += 1
             return True
@@ -250,7 +187,7 @@ class Registry:
                 self._runner.note_crash(deployment.id)
 
     def breaker(self, name: str) -> Snapshot | None:
-        """Return the circuit breaker of a live task; None for one in processes, or not live."""
+        """Return the circuit breaker of a live task; None for one that is not live."""
         with self._lock:
             deployment = self._live.get(name)
             return self._runner.breaker(deployment.id) if deployment is not None else None
@@ -264,12 +201,13 @@ class Registry:
             self._runner.force_breaker(deployment.id, hold)
             return self._runner.breaker(deployment.id)
 
-    def breakers(self) -> dict[str, Snapshot | None]:
+    def breakers(self) -> dict[str, Snapshot]:
         """Return `breaker` of all live tasks, by name."""
         with self._lock:
             names = sorted(self._live)
         # One by one, so that submissions need not wait for all of them.
-        return {name: self.breaker(name) for name in names}
+        seen = {name: self.breaker(name) for name in names}
+        return {name: breaker for name, breaker in seen.items() if breaker is not None}
 
     def settle(self, completions: list[Completion]) -> list[tuple[Completion, Manifest]]:
         """Count completions and pair each with its task's manifest."""

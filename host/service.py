@@ -95,8 +95,8 @@ class Service:
             SwitchFile(options.switches, self.switches) if options.switches is not None else None
         )
         kept = self._recovery.options if self._recovery is not None else {}
-        self._processes = ProcessRunner(options.python, epoch=kept.get("epoch", 1))
         self._executor = Executor(workers=options.workers, **kept)
+        self._processes = ProcessRunner(self._executor, options.python)
         folder = _state_folder(options)
         self._breakers = BreakerKeeper(folder, self._executor) if folder is not None else None
         self._registry = Registry(
@@ -140,7 +140,6 @@ class Service:
         """
         with self._lifetime.until_signalled() if self._handled else contextlib.nullcontext():
             self._collector.completions_of(self._executor.collect)
-            self._collector.completions_of(self._processes.collect)
             self._collector.logs_of(collect_logs)
             self._collector.logs_of(self._processes.collect_logs)
             serving = self._serve()

@@ -75,9 +75,7 @@ def _show(entries: list[dict[str, Any]]) -> None:
     (console if console.is_terminal else Console(width=_FILE_WIDTH)).print(table)
 
 
-def _cells(breaker: dict[str, Any] | None) -> list[str]:
-    if breaker is None:
-        return ["none", "", "runs in processes"]
+def _cells(breaker: dict[str, Any]) -> list[str]:
     return [
         breaker["state"],
         "yes" if breaker["hold"] != Hold.AUTO else "",

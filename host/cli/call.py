@@ -14,6 +14,7 @@ from polyvm.host.errors import ExitCode, UsageError
 from polyvm.host.isolation import ProcessRunner
 from polyvm.host.payload import from_json, to_json
 from polyvm.host.registry import LANES
+from polyvm.host.runners import Runners
 from polyvm.host.sources import Sources
 from polyvm.vm import Executor, Limits, collect_logs, info
 
@@ -65,19 +66,18 @@ def _invoke(bundle: Bundle, payload: bytes) -> Completion:
     logger = log.get()
     manifest = bundle.manifest
     lane, limits = LANES[manifest.lane], Limits(**manifest.limits.amounts)
-    runner: Executor | ProcessRunner
-    if isinstance(bundle.program, Sources):
-        runner = processes = ProcessRunner()
-        task, collect_records = processes.add(bundle.program, lane, limits), processes.collect_logs
-    else:
-        runner = executor = Executor(workers=1)
-        task, collect_records = executor.add(bundle.program, lane, limits), collect_logs
+    executor = Executor(workers=1)
+    processes = ProcessRunner(executor)
+    runners = Runners(executor, processes)
+    in_process = isinstance(bundle.program, Sources)
+    collect_records = processes.collect_logs if in_process else collect_logs
+    task = runners.add(bundle.program, lane, limits)
     try:
-        runner.submit(task, payload)
+        runners.submit(task, payload)
         # Not invoke(): it would wait in C, where no signal reaches Python.
         completions: list[Completion] = []
         while not completions:
-            completions = runner.collect(1, _WAIT_MS)
+            completions = executor.collect(1, _WAIT_MS)
             while records := collect_records(timeout_ms=0)[0]:
                 for record in records:
                     log.task_record(logger, record)
@@ -85,6 +85,6 @@ def _invoke(bundle: Bundle, payload: bytes) -> Completion:
         # The task may never end, and stopping the executor would wait for it.
         print("polyvm: interrupted", file=sys.stderr, flush=True)
         os._exit(ExitCode.INTERRUPTED)
-    runner.stop(0)
-    runner.close()
+    processes.stop(0)
+    executor.close()
     return completions[0]

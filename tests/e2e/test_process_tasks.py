@@ -14,6 +14,7 @@ import pytest
 from polyvm.host.errors import ExitCode
 from tests.conftest import write_task
 from tests.e2e.conftest import PATIENCE, Cli, read_results, wait_for
+from tests.e2e.test_recovery import child_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,16 +74,18 @@ def test_sealed_sources_are_never_in_a_file(cli: Cli) -> None:
 def test_crashes_and_hangs_hurt_nobody_else(cli: Cli, make_task: Callable[..., Path]) -> None:
     make_task("vm", "def run(n):\n    return n\n")
     make_task("sum", NUMPY, isolation="process")
-    make_task(
+    crash = make_task(
         "crash",
         "import ctypes\ndef run(n):\n    return ctypes.string_at(0) if n % 2 else n\n",
         isolation="process",
     )
+    with (crash / "task.toml").open("a") as file:
+        file.write("[breaker]\ncrashes = 0\n")  # it shall go on
     hang = make_task(
         "hang", "def run(n):\n    while n % 2: pass\n    return n\n", isolation="process"
     )
     with (hang / "task.toml").open("a") as file:
-        file.write('[limits]\ntimeout = "500ms"\n')
+        file.write('[limits]\ntimeout = "3s"\n')
     done = cli(
         *("run", cli.folder / "tasks", "--input", "-", "--output", "out.jsonl"),
         stdin="".join(f"{n}\n" for n in range(1, 5)),
@@ -129,6 +132,69 @@ def test_no_process_outlives_its_host(
             assert select.select([handle], [], [], PATIENCE)[0], "it outlives its host"
             os.close(handle)
         host.communicate(timeout=PATIENCE)
+
+
+def test_what_ran_when_the_host_was_killed_runs_again(
+    cli: Cli, make_task: Callable[..., Path]
+) -> None:
+    started = cli.folder / "started"
+    started.mkdir()
+    make_task(
+        "slow",
+        f"""
+        import os, pathlib, time
+        def run(n):
+            mark = pathlib.Path({str(started)!r}, f"{{n}}-{{os.getpid()}}")
+            first = not any(path.name.startswith(f"{{n}}-") for path in mark.parent.iterdir())
+            mark.touch()
+            while first and n == 3: time.sleep(1)
+            return n
+        """,
+        isolation="process",
+    )
+    events = cli.folder / "events.jsonl"
+    events.write_text("".join(f"{n}\n" for n in range(1, 7)))
+    output = cli.folder / "out.jsonl"
+    host = cli.start(
+        "run", "tasks", "--input", events, "--output", output, "--no-table", "--supervise",
+        "--state", cli.folder / "state",
+    )  # fmt: skip
+    wait_for(lambda: any(started.glob("3-*")), "the third to run")
+    (mark,) = started.glob("3-*")
+    handle = os.pidfd_open(int(mark.name.partition("-")[2]))
+    child = child_of(host.pid)
+    assert child is not None
+    os.kill(child, signal.SIGKILL)
+    assert select.select([handle], [], [], PATIENCE)[0], "it outlives its host"
+    os.close(handle)
+    _, err = host.communicate(timeout=PATIENCE)
+    assert host.returncode == ExitCode.OK, err.decode()
+    results = read_results(output)
+    assert {r["line"]: r["result"] for r in results} == {n: n for n in range(1, 7)}
+    assert all(r["attempt"] == 2 for r in results if r["line"] >= 3)
+    assert len({r["id"] for r in results}) == 6  # one that is told twice has its id
+
+
+def test_a_breaker_rests_over_a_restart(cli: Cli, make_task: Callable[..., Path]) -> None:
+    bad = make_task("bad", "def run(n):\n    raise ValueError(n)\n", isolation="process")
+    with (bad / "task.toml").open("a") as file:
+        file.write('[breaker]\nconsecutive = 2\nopen = "1h"\nmax_open = "1h"\n')
+
+    def run(lines: str) -> list[dict[str, object]]:
+        done = cli(
+            *("run", "tasks", "--input", "-", "--output", "-", "--no-table"),
+            *("--state", cli.folder / "state"),
+            stdin=lines,
+        )
+        return done.results()
+
+    assert [result["outcome"] for result in run("1\n2\n3\n")] == ["failed", "failed", "rejected"]
+    (refused,) = run("1\n")
+    assert refused["outcome"] == "rejected"
+    assert "open after too many failures in a row" in str(refused["error"])
+    # It is of the task's name, wherever that runs.
+    make_task("bad", "def run(n):\n    return n\n", version="2.0.0")
+    assert [result["outcome"] for result in run("1\n")] == ["rejected"]
 
 
 @pytest.mark.parametrize("known", [True, False])

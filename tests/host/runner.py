@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from typing import TYPE_CHECKING, Unpack
 
 from polyvm.host.breakers import Hold, Reason, Snapshot, State
-from polyvm.vm import Completion, Lane, Limits, Outcome, Program, QueueFull, TaskStats, VmError
+from polyvm.host.runners import Runners
+from polyvm.vm import Completion, Lane, Outcome, QueueFull, TaskStats, VmError
+
+if TYPE_CHECKING:
+    from polyvm.host.sources import Sources
+    from polyvm.vm import AddOptions, Limits, Program, SubmitOptions
 
 CLOSED = Snapshot(
     state=State.CLOSED,
@@ -32,28 +37,27 @@ CLOSED = Snapshot(
 )
 
 
-class ManualRunner:
+class ManualRunner(Runners):
     """Accepts up to ``room`` invocations; `finish` ends the oldest. Breakers are what is set."""
 
     def __init__(self, room: int = 10**9) -> None:
         self.room = room
+        self.accepted = 0
         self.pending: deque[tuple[int, int, bytes]] = deque()
         self.withdrawn: set[int] = set()
-        self.programs: list[Program] = []
-        self.breakers: dict[int, Snapshot | None] = {}
+        self.programs: list[Program | Sources] = []
+        self.breakers: dict[int, Snapshot] = {}
         self.forced: list[tuple[int, Hold]] = []
         self._lock = threading.Lock()
 
     def add(
         self,
-        program: Program,
+        program: Program | Sources,
         lane: Lane = Lane.REGULAR,
         limits: Limits | None = None,
-        *,
-        priority: int = 0,
-        breaker: Mapping[str, int] | None = None,
+        **options: Unpack[AddOptions],
     ) -> int:
-        del lane, limits, priority, breaker
+        del lane, limits, options
         self.programs.append(program)
         return len(self.programs)
 
@@ -62,28 +66,22 @@ class ManualRunner:
             self.withdrawn.add(task_id)
 
     def submit(
-        self,
-        task_id: int,
-        payload: bytes,
-        tag: int = 0,
-        *,
-        deadline_ns: int = 0,
-        priority: int = 0,
-        id: int = 0,  # noqa: A002
-        attempt: int = 0,
-    ) -> None:
-        del deadline_ns, priority, id, attempt
+        self, task_id: int, payload: bytes, tag: int = 0, **options: Unpack[SubmitOptions]
+    ) -> int:
+        del options
         with self._lock:
             if task_id in self.withdrawn:
                 raise VmError(-12, "no such task")
             if len(self.pending) >= self.room:
                 raise QueueFull(-11, "the queue is full")
             self.pending.append((task_id, tag, payload))
+            self.accepted += 1
+            return self.accepted
 
     def note_crash(self, task_id: int) -> None:
         del task_id
 
-    def breaker(self, task_id: int) -> Snapshot | None:
+    def breaker(self, task_id: int) -> Snapshot:
         return self.breakers.get(task_id, CLOSED)
 
     def force_breaker(self, task_id: int, hold: Hold) -> None:

@@ -17,7 +17,18 @@ from .errors import (
     VmError,
     WrongThread,
 )
-from .executor import Completion, Executor, Lane, Limits, Outcome, TaskStats, ThreadStats
+from .executor import (
+    AddOptions,
+    Completion,
+    Executor,
+    Lane,
+    Limits,
+    Outcome,
+    SubmitOptions,
+    TaskStats,
+    ThreadStats,
+)
+from .external import ExternalTasks, Ticket
 from .library import Info, info, report_crashes
 from .logs import LogRecord, collect_logs
 from .machine import Vm, VmStats
@@ -25,12 +36,14 @@ from .memory import Memory, protect_process, wipe
 from .program import Module, Program
 
 __all__ = [
+    "AddOptions",
     "BreakerOpen",
     "BytecodeError",
     "Completion",
     "DecodeError",
     "EntryError",
     "Executor",
+    "ExternalTasks",
     "ForkedError",
     "Info",
     "Lane",
@@ -43,8 +56,10 @@ __all__ = [
     "QueueFull",
     "RateLimited",
     "StateError",
+    "SubmitOptions",
     "TaskStats",
     "ThreadStats",
+    "Ticket",
     "UnknownTask",
     "Vm",
     "VmError",

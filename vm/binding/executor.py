@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypedDict, Unpack
 
 from .library import ERR_MAX, check, fail, ffi, lib, take
 from .program import Program
@@ -106,10 +106,45 @@ class Limits:
     burst: int = 0
 
 
-def _options(deadline_ns: int, priority: int, id: int = 0, attempt: int = 0) -> Any:
-    if deadline_ns == priority == id == 0:
-        return ffi.NULL
-    return ffi.new("pvm_submit_options *", [deadline_ns, priority, attempt, id])
+class AddOptions(TypedDict, total=False):
+    """priority: -100 to 100; each step is worth 100 ms of waiting within the lane.
+    breaker: when to open, as the fields of pvm_breaker_policy; None: never by itself.
+    """
+
+    priority: int
+    breaker: Mapping[str, int] | None
+
+
+class SubmitOptions(TypedDict, total=False):
+    """What one submission wants otherwise than its task; 0 leaves the task's own.
+
+    deadline_ns: from now to its end; priority: -100 to 100.
+    id, attempt: of an invocation that an earlier process had accepted.
+    """
+
+    deadline_ns: int
+    priority: int
+    id: int
+    attempt: int
+
+
+def raw_task_config(lane: Lane, limits: Limits | None, options: AddOptions) -> Any:
+    """Return a pvm_task_config."""
+    config = ffi.new("pvm_task_config *")
+    lib.pvm_task_config_init(config)
+    config.lane = lane
+    config.priority = options.get("priority", 0)
+    breaker = options.get("breaker")
+    if breaker is not None:
+        config.breaker = dict(breaker)
+    for name, value in asdict(limits or Limits()).items():
+        setattr(config, name, value)
+    return config
+
+
+def raw_submit_options(options: SubmitOptions) -> Any:
+    """Return a pvm_submit_options, or NULL where nothing is wanted."""
+    return ffi.new("pvm_submit_options *", options) if any(options.values()) else ffi.NULL
 
 
 _OUTCOMES = tuple(Outcome)
@@ -215,26 +250,14 @@ class Executor:
         program: Program,
         lane: Lane = Lane.REGULAR,
         limits: Limits | None = None,
-        *,
-        priority: int = 0,
-        breaker: Mapping[str, int] | None = None,
+        **options: Unpack[AddOptions],
     ) -> int:
         """Take in one version of a task; returns its id.
-
-        priority: -100 to 100; each step is worth 100 ms of waiting within the lane.
-        breaker: when to open, as the fields of pvm_breaker_policy; None: never by itself.
 
         Raises VmError if a path of the program's permissions cannot be opened.
         """
         err = ffi.new("char[]", ERR_MAX)
-        config = ffi.new("pvm_task_config *")
-        lib.pvm_task_config_init(config)
-        config.lane = lane
-        config.priority = priority
-        if breaker is not None:
-            config.breaker = dict(breaker)
-        for name, value in asdict(limits or Limits()).items():
-            setattr(config, name, value)
+        config = raw_task_config(lane, limits, options)
         return check(lib.pvm_task_add(self._handle(), program.handle, config, err), err)
 
     def withdraw(self, task: int) -> None:
@@ -242,26 +265,15 @@ class Executor:
         check(lib.pvm_task_withdraw(self._handle(), task))
 
     def submit(
-        self,
-        task: int,
-        payload: bytes,
-        tag: int = 0,
-        *,
-        deadline_ns: int = 0,
-        priority: int = 0,
-        id: int = 0,
-        attempt: int = 0,
+        self, task: int, payload: bytes, tag: int = 0, **options: Unpack[SubmitOptions]
     ) -> int:
         """Accept one invocation; returns its id.
 
         Or raise QueueFull, BreakerOpen, RateLimited, UnknownTask or StateError.
-
-        deadline_ns: from now to its end; priority: -100 to 100. 0 leaves the task's own.
-        id, attempt: of one that an earlier process had accepted.
         """
-        options = _options(deadline_ns, priority, id, attempt)
-        return self._accepted(
-            task, lib.pvm_submit(self._handle(), task, tag, payload, len(payload), options)
+        raw = raw_submit_options(options)
+        return self.check_accepted(
+            task, lib.pvm_submit(self._handle(), task, tag, payload, len(payload), raw)
         )
 
     def cancel(self, id: int) -> bool:
@@ -281,7 +293,7 @@ class Executor:
         Tags count up from first_tag. QueueFull if there is room for none.
         """
         ends = ffi.new("size_t[]", list(accumulate(map(len, payloads))))
-        return self._accepted(
+        return self.check_accepted(
             task,
             lib.pvm_submit_many(
                 self._handle(), task, first_tag, b"".join(payloads), ends, len(payloads), ffi.NULL
@@ -297,14 +309,12 @@ class Executor:
         finally:
             lib.pvm_batch_free(batch)
 
-    def invoke(
-        self, task: int, payload: bytes, *, deadline_ns: int = 0, priority: int = 0
-    ) -> Completion:
+    def invoke(self, task: int, payload: bytes, **options: Unpack[SubmitOptions]) -> Completion:
         """Submit and wait for the result."""
         raw = ffi.new("pvm_completion *")
-        options = _options(deadline_ns, priority)
-        self._accepted(
-            task, lib.pvm_invoke(self._handle(), task, payload, len(payload), options, raw)
+        wanted = raw_submit_options(options)
+        self.check_accepted(
+            task, lib.pvm_invoke(self._handle(), task, payload, len(payload), wanted, raw)
         )
         return _completion(raw[0])
 
@@ -314,8 +324,8 @@ class Executor:
         check(lib.pvm_task_stats_get(self._handle(), task, raw))
         return TaskStats(raw.accepted, raw.finished, raw.failed, raw.running, raw.vms, raw.bytes)
 
-    def _accepted(self, task: int, status: int) -> int:
-        """`status` if it is no error; a breaker's refusal comes with its reason."""
+    def check_accepted(self, task: int, status: int) -> int:
+        """Return a submission's status if it is no error; a breaker's refusal has its reason."""
         if status != lib.PVM_E_BREAKER:
             return check(status)
         why = ffi.new("char[]", ERR_MAX)
@@ -367,6 +377,11 @@ class Executor:
             self.stop(0)
         lib.pvm_executor_free(self._executor)
         self._executor = None
+
+    @property
+    def handle(self) -> Any:
+        """The pvm_executor. Raises StateError after `close`."""
+        return self._handle()
 
     def _handle(self) -> Any:
         if self._executor is None:

@@ -452,6 +452,43 @@ PVM_API int pvm_invoke(pvm_executor *executor, int64_t task, const void *payload
 ** ends it. From any thread. */
 PVM_API int pvm_cancel(pvm_executor *executor, uint64_t id);
 
+/* ---- Tasks that the host runs itself ------------------------------------ */
+
+/* An external task has all that a task has but VMs: the circuit breaker of its name, its rate,
+** places in its lane, the journal, figures, and completions that are collected with the others'.
+** Where its invocations run is the host's business, and so are all limits but rate and deadline_ns
+** (which is worked out and not enforced). No low run pauses for one of the core lane.
+**
+** Each accepted invocation has a ticket, which the host ends once. pvm_executor_stop waits until
+** all are ended, however long that takes. */
+typedef struct pvm_ticket {
+  struct pvm_invocation *invocation;
+  const void *payload;  /* until the end */
+  size_t len;
+  uint64_t id;
+  uint64_t accepted_ns; /* of CLOCK_MONOTONIC, as all points in time here */
+  uint64_t deadline_ns; /* UINT64_MAX: none */
+  int64_t level;        /* within a lane the lowest is next; then the earlier deadline, then the
+                        ** earlier acceptance: the order in which workers take theirs */
+} pvm_ticket;
+
+/* Its id, or a negative status. Of the config: lane, priority, deadline_ns, rate, burst, breaker. */
+PVM_API int64_t pvm_external_add(pvm_executor *executor, const char *name,
+                                 const pvm_task_config *config);
+/* As pvm_submit; pvm_submit for such a task is PVM_E_INVALID, and this for another. */
+PVM_API int pvm_external_submit(pvm_executor *executor, int64_t task, uint64_t tag,
+                                const void *payload, size_t len, const pvm_submit_options *options,
+                                pvm_ticket *ticket);
+/* Before it runs, once. PVM_E_BREAKER with the reason, of PVM_ERR_MAX bytes, if the breaker opened
+** since it was accepted: end it as PVM_REJECTED. */
+PVM_API int pvm_external_start(pvm_executor *executor, const pvm_ticket *ticket, char *why);
+/* It has ended; the ticket is of no use after this. worker: what the completion shall say.
+** started_ns, called_ns: when it began, and when it was loaded; 0 for what never came. data is
+** copied; without memory the outcome is told all the same. */
+PVM_API int pvm_external_end(pvm_executor *executor, pvm_ticket *ticket, pvm_outcome outcome,
+                             uint32_t worker, uint64_t started_ns, uint64_t called_ns,
+                             const void *data, size_t len);
+
 /* How much of its input the host has submitted, in a unit of its own; kept in the journal. */
 PVM_API void pvm_executor_note_position(pvm_executor *executor, uint64_t position);
 

@@ -9,7 +9,7 @@
 #include "executor.h"
 #include "runtime.h"
 
-void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation) {
+static void deliver(pvm_executor *executor, pvm_invocation *invocation) {
   if (invocation->waited_for) {
     /* after the exchange the waiter may free the invocation; waking an address that has
     ** gone is harmless */
@@ -20,6 +20,21 @@ void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation) {
     pvm_park_ring(&executor->collector);
   }
   pvm_executor_count_down(executor, 1);
+}
+
+void pvm_executor_end(pvm_executor *executor, pvm_invocation *invocation) {
+  pvm_task *task = invocation->task;
+  const pvm_completion *end = &invocation->completion;
+  pvm_breaker_note(task->breaker,
+                   invocation->accepted_ns + end->queued_ns + end->load_ns + end->run_ns,
+                   invocation->token, (pvm_outcome)end->outcome);
+  if (end->outcome == PVM_CANCELLED) atomic_fetch_add(&executor->cancelled, 1);
+  if (end->outcome != PVM_DONE) atomic_fetch_add_explicit(&task->failed, 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&task->running, 1, memory_order_relaxed);
+  atomic_fetch_add(&task->finished, 1);
+  if (atomic_load_explicit(&task->withdrawn, memory_order_relaxed) && pvm_task_over(task))
+    pvm_executor_settle(executor, task);
+  deliver(executor, invocation);
 }
 
 /* With this much accepted and unfinished, completions come in streams: a collector then

@@ -165,7 +165,7 @@ void pvm_task_config_init(pvm_task_config *config) {
   config->lane = PVM_LANE_REGULAR;
 }
 
-static int is_valid_config(const pvm_task_config *config) {
+int pvm_task_config_is_valid(const pvm_task_config *config) {
   return config->lane >= PVM_LANE_CORE && config->lane <= PVM_LANE_LOW &&
          pvm_breaker_is_valid(&config->breaker) && config->rate >= 0 && config->rate <= 1e9 &&
          config->priority >= -PVM_PRIORITY_MAX && config->priority <= PVM_PRIORITY_MAX &&
@@ -178,7 +178,7 @@ static int64_t add_task(pvm_executor *executor, pvm_program *program, const pvm_
   if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) return status;
   pvm_group *group = groups_for(executor, &program->policy, config->lane, &status, err);
   if (group == NULL) return status;
-  pvm_task *task = pvm_task_table_add(&executor->tasks, program, config, group);
+  pvm_task *task = pvm_task_table_add(&executor->tasks, program->name, program, config, group);
   return task != NULL ? task->id : PVM_E_NOMEM;
 }
 
@@ -190,7 +190,7 @@ int64_t pvm_task_add(pvm_executor *executor, pvm_program *program, const pvm_tas
   if (executor == NULL || program == NULL || !program->finished) return PVM_E_INVALID;
   pvm_task_config_init(&defaults);
   if (config == NULL) config = &defaults;
-  if (!is_valid_config(config)) return PVM_E_INVALID;
+  if (!pvm_task_config_is_valid(config)) return PVM_E_INVALID;
   pthread_mutex_lock(&executor->grouping);
   int64_t id = add_task(executor, program, config, err);
   pthread_mutex_unlock(&executor->grouping);

@@ -46,6 +46,13 @@ struct pvm_executor {
   pvm_group *groups[PVM_MAX_WORKERS]; /* those below group_count stay as they are */
 };
 
+/* Does the configuration of a task keep to what vm.h says? */
+int pvm_task_config_is_valid(const pvm_task_config *config);
+/* The task of an id; PVM_E_UNKNOWN, or what pvm_runtime_check finds. */
+int pvm_executor_find(pvm_executor *executor, int64_t id, pvm_task **task);
+/* Accept one invocation, which goes to nobody yet. */
+int pvm_executor_accept(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
+                        size_t len, const pvm_submit_options *options, pvm_invocation **invocation);
 /* Places in a lane are taken by submission, and free again when the completion was collected. */
 void pvm_executor_return_places(pvm_executor *executor, pvm_lane lane, uint32_t n);
 /* n invocations need not be waited for any more. */
@@ -54,8 +61,9 @@ void pvm_executor_count_down(pvm_executor *executor, uint32_t n);
 void pvm_executor_settle(pvm_executor *executor, pvm_task *task);
 /* What the last collection handed out has been seen: the journal may forget it. */
 void pvm_executor_finish_handed(pvm_executor *executor);
-/* For workers: hand an ended invocation to whoever waits for it. */
-void pvm_executor_deliver(pvm_executor *executor, pvm_invocation *invocation);
+/* A running invocation has ended, as its completion says: count it, tell its task's breaker, and
+** hand it to whoever waits for it. */
+void pvm_executor_end(pvm_executor *executor, pvm_invocation *invocation);
 /* For workers: an invocation has ended; the next of its task's backlog goes to a worker. */
 void pvm_executor_dispatch_next(pvm_task *task);
 /* For a thread that was given up before it began what it had taken: others take it. */

@@ -19,13 +19,13 @@ void pvm_queue_free(pvm_queue *queue) {
   free(queue->heap);
 }
 
-static int64_t level(uint64_t accepted_ns, int priority) {
+int64_t pvm_invocation_level(uint64_t accepted_ns, int priority) {
   return (int64_t)(accepted_ns / PVM_PRIORITY_STEP_NS) - priority;
 }
 
 int pvm_invocation_before(const pvm_invocation *a, const pvm_invocation *b) {
-  int64_t level_a = level(a->accepted_ns, a->priority),
-          level_b = level(b->accepted_ns, b->priority);
+  int64_t level_a = pvm_invocation_level(a->accepted_ns, a->priority),
+          level_b = pvm_invocation_level(b->accepted_ns, b->priority);
   if (level_a != level_b) return level_a < level_b;
   if (a->deadline_ns != b->deadline_ns) return a->deadline_ns < b->deadline_ns;
   return a->accepted_ns < b->accepted_ns;
@@ -33,7 +33,8 @@ int pvm_invocation_before(const pvm_invocation *a, const pvm_invocation *b) {
 
 /* Is it to run before what was accepted at that time and is nothing special? */
 static int before_plain(const pvm_invocation *a, uint64_t accepted_ns) {
-  int64_t level_a = level(a->accepted_ns, a->priority), level_b = level(accepted_ns, 0);
+  int64_t level_a = pvm_invocation_level(a->accepted_ns, a->priority),
+          level_b = pvm_invocation_level(accepted_ns, 0);
   if (level_a != level_b) return level_a < level_b;
   return a->deadline_ns != PVM_NEVER || a->accepted_ns < accepted_ns;
 }

@@ -26,6 +26,8 @@ typedef struct pvm_queue {
   _Atomic size_t count; /* in the heap */
 } pvm_queue;
 
+/* The first part of the key. */
+int64_t pvm_invocation_level(uint64_t accepted_ns, int priority);
 /* Is a to run before b? */
 int pvm_invocation_before(const pvm_invocation *a, const pvm_invocation *b);
 

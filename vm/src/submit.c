@@ -64,7 +64,7 @@ static int write_down(pvm_executor *executor, pvm_invocation *invocation) {
                                .deadline_ns =
                                    deadline == PVM_NEVER ? 0 : executor->wall_ns + deadline,
                                .attempt = invocation->completion.attempt,
-                               .task = invocation->task->program->name,
+                               .task = invocation->task->name,
                                .payload = invocation->payload,
                                .len = invocation->len};
   return pvm_journal_accept(executor->journal, &record, &invocation->block);
@@ -163,7 +163,7 @@ void pvm_executor_dispatch_next(pvm_task *task) {
   if (w != NULL) wake(w);
 }
 
-static int find(pvm_executor *executor, int64_t id, pvm_task **task) {
+int pvm_executor_find(pvm_executor *executor, int64_t id, pvm_task **task) {
   int status = pvm_runtime_check();
   if (status != PVM_OK) return status;
   if (executor == NULL) return PVM_E_INVALID;
@@ -182,12 +182,19 @@ static int is_valid(const pvm_submit_options *options) {
          (abs(options->priority) <= PVM_PRIORITY_MAX && options->id <= INT64_MAX);
 }
 
+/* A task that workers run. */
+static int find_own(pvm_executor *executor, int64_t id, pvm_task **task) {
+  int status = pvm_executor_find(executor, id, task);
+  if (status == PVM_OK && (*task)->group == NULL) status = PVM_E_INVALID;
+  return status;
+}
+
 /* As pvm_submit_many; *last: the id of the last that was accepted. */
 static int64_t submit(pvm_executor *executor, int64_t id, uint64_t first_tag, const void *payloads,
                       const size_t *ends, size_t count, const pvm_submit_options *options,
                       uint64_t *last) {
   pvm_task *task;
-  int status = find(executor, id, &task);
+  int status = find_own(executor, id, &task);
   if (status != PVM_OK) return status;
   if (count == 0) return 0;
   if (!is_valid(options)) return PVM_E_INVALID;
@@ -251,26 +258,32 @@ static void wait_for(pvm_executor *executor, pvm_invocation *invocation) {
     syscall(SYS_futex, &invocation->over, FUTEX_WAIT_PRIVATE, PVM_OVER_ASLEEP, NULL, NULL, 0);
 }
 
-int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t len,
-               const pvm_submit_options *options, pvm_completion *completion) {
-  pvm_task *task;
-  int status = find(executor, id, &task);
-  if (status != PVM_OK) return status;
-  if (completion == NULL || (payload == NULL && len != 0)) return PVM_E_INVALID;
+int pvm_executor_accept(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
+                        size_t len, const pvm_submit_options *options,
+                        pvm_invocation **invocation) {
+  if (payload == NULL && len != 0) return PVM_E_INVALID;
   if (!is_valid(options)) return PVM_E_INVALID;
   if (take_places(executor, task->config.lane, 1) == 0) return PVM_E_FULL;
-  pvm_invocation *invocation = NULL;
-  status = admit(executor, task, 1);
+  int status = admit(executor, task, 1);
   if (status == PVM_OK &&
-      (status = make(executor, task, 0, payload, len, options, &invocation)) != PVM_OK) {
+      (status = make(executor, task, tag, payload, len, options, invocation)) != PVM_OK) {
     atomic_fetch_sub(&task->accepted, 1);
     pvm_executor_count_down(executor, 1);
     if (pvm_task_over(task)) pvm_executor_settle(executor, task);
   }
-  if (status != PVM_OK) {
-    pvm_executor_return_places(executor, task->config.lane, 1);
-    return status;
-  }
+  if (status != PVM_OK) pvm_executor_return_places(executor, task->config.lane, 1);
+  return status;
+}
+
+int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t len,
+               const pvm_submit_options *options, pvm_completion *completion) {
+  pvm_task *task;
+  int status = find_own(executor, id, &task);
+  if (status != PVM_OK) return status;
+  if (completion == NULL) return PVM_E_INVALID;
+  pvm_invocation *invocation;
+  status = pvm_executor_accept(executor, task, 0, payload, len, options, &invocation);
+  if (status != PVM_OK) return status;
   invocation->waited_for = 1;
   dispatch(executor, invocation);
   wait_for(executor, invocation);

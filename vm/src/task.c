@@ -150,12 +150,17 @@ static void destroy(pvm_task *task) {
   free(task);
 }
 
-static pvm_task *make(pvm_program *program, const pvm_task_config *config, pvm_group *group) {
-  const pvm_executor_config *executor = &group->executor->config;
-  size_t seats = (size_t)executor->core_workers + executor->workers + executor->low_workers;
+static size_t seats_of(const pvm_executor_config *executor) {
+  return (size_t)executor->core_workers + executor->workers + executor->low_workers;
+}
+
+static pvm_task *make(const char *name, pvm_program *program, const pvm_task_config *config,
+                      pvm_group *group) {
+  size_t seats = group != NULL ? seats_of(&group->executor->config) : 0;
   pvm_task *task = calloc(1, sizeof *task + seats * sizeof task->seats[0]);
   if (task == NULL) return NULL;
-  task->program = pvm_program_retain(program);
+  snprintf(task->name, sizeof task->name, "%s", name);
+  if (program != NULL) task->program = pvm_program_retain(program);
   task->config = *config;
   task->group = group;
   pthread_mutex_init(&task->failure_lock, NULL);
@@ -163,9 +168,9 @@ static pvm_task *make(pvm_program *program, const pvm_task_config *config, pvm_g
   return task;
 }
 
-pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program,
+pvm_task *pvm_task_table_add(pvm_task_table *table, const char *name, pvm_program *program,
                              const pvm_task_config *config, pvm_group *group) {
-  pvm_task *task = make(program, config, group);
+  pvm_task *task = make(name, program, config, group);
   if (task == NULL) return NULL;
   pthread_mutex_lock(&table->lock);
   size_t at = (size_t)atomic_load(&table->count);
@@ -177,12 +182,12 @@ pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program,
       atomic_store_explicit(&table->chunks[at / PVM_TASKS_CHUNK], chunk, memory_order_release);
     }
   }
-  task->breaker = chunk != NULL ? breaker_of(table, program->name, pvm_now()) : NULL;
+  task->breaker = chunk != NULL ? breaker_of(table, name, pvm_now()) : NULL;
   if (task->breaker == NULL) chunk = NULL;
   if (chunk != NULL) {
     (void)pvm_breaker_set_policy(task->breaker, &config->breaker); /* checked by the caller */
     task->id = (int64_t)at + 1;
-    task->home = (uint32_t)(at % group->count);
+    task->home = group != NULL ? (uint32_t)(at % group->count) : 0;
     chunk[at % PVM_TASKS_CHUNK] = task;
     atomic_store_explicit(&table->count, task->id, memory_order_release);
   }

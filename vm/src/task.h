@@ -29,7 +29,8 @@ typedef struct pvm_seat {
 
 typedef struct pvm_task {
   int64_t id;
-  pvm_program *program;
+  char name[PVM_NAME_MAX + 1];
+  pvm_program *program; /* NULL for external tasks, as is their group */
   pvm_task_config config;
   pvm_breaker *breaker;    /* of all versions of its name */
   struct pvm_group *group; /* whose workers may run it */
@@ -67,8 +68,9 @@ typedef struct pvm_task_table {
 } pvm_task_table;
 
 void pvm_task_table_init(pvm_task_table *table);
-/* Takes a reference to the program. NULL without memory or when the table is full. */
-pvm_task *pvm_task_table_add(pvm_task_table *table, pvm_program *program,
+/* Takes a reference to the program; both it and the group are NULL for an external task. NULL
+** without memory or when the table is full. */
+pvm_task *pvm_task_table_add(pvm_task_table *table, const char *name, pvm_program *program,
                              const pvm_task_config *config, struct pvm_group *group);
 /* NULL when there is no such id. */
 pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id);

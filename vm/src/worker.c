@@ -11,21 +11,8 @@ uint32_t pvm_worker_number(const pvm_worker *worker) {
 void pvm_worker_settle(pvm_worker *worker, pvm_invocation *invocation) {
   pvm_executor *executor = worker->executor;
   pvm_task *task = invocation->task;
-  const pvm_completion *end = &invocation->completion;
-  pvm_breaker_note(task->breaker,
-                   invocation->accepted_ns + end->queued_ns + end->load_ns + end->run_ns,
-                   invocation->token, (pvm_outcome)end->outcome);
-  if (invocation->completion.outcome == PVM_CANCELLED) atomic_fetch_add(&executor->cancelled, 1);
-  if (invocation->completion.outcome != PVM_DONE)
-    atomic_fetch_add_explicit(&task->failed, 1, memory_order_relaxed);
-  atomic_fetch_sub_explicit(&task->running, 1, memory_order_relaxed);
-  atomic_fetch_add(&task->finished, 1);
-  if (atomic_load_explicit(&task->withdrawn, memory_order_relaxed) && pvm_task_over(task)) {
-    pvm_executor_note_withdrawal(executor);
-    pvm_task_empty(task);
-  }
   int core = task->config.lane == PVM_LANE_CORE, dispatched = !invocation->in_backlog;
-  pvm_executor_deliver(executor, invocation);
+  pvm_executor_end(executor, invocation);
   if (core && atomic_fetch_sub(&executor->core_unfinished, 1) == 1)
     pvm_park_ring_all(&executor->resumed);
   if (dispatched)

@@ -38,16 +38,11 @@ TOLD = {
 
 
 def test_breakers_are_told(served: Served) -> None:
-    for name in ("in-processes", "b"):
-        served.site.registry.deploy(bundle(name))
-    served.site.runner.breakers = {1: RESTS, 2: None}
+    served.site.registry.deploy(bundle("b"))
+    served.site.runner.breakers = {1: RESTS}
     everything = served.ask("GET", "/v1/breakers").body["breakers"]
-    assert [each["name"] for each in everything] == ["a", "b", "in-processes"]
-    assert [each["breaker"] and each["breaker"]["state"] for each in everything] == [
-        "open",
-        "closed",
-        None,
-    ]
+    assert [each["name"] for each in everything] == ["a", "b"]
+    assert [each["breaker"]["state"] for each in everything] == ["open", "closed"]
     assert served.ask("GET", "/v1/tasks/a:breaker").body == {"name": "a", "breaker": TOLD}
     tasks = {row["name"]: row["breaker"] for row in served.ask("GET", "/v1/tasks").body["tasks"]}
     assert tasks == {each["name"]: each["breaker"] for each in everything}
@@ -83,8 +78,6 @@ def test_forcing(served: Served, verb: str, hold: Hold) -> None:
     [
         ("GET", "/v1/tasks/b:breaker", 404, "no task 'b' is here"),
         ("POST", "/v1/tasks/b:breaker-open", 404, "no task 'b' is here"),
-        ("GET", "/v1/tasks/c:breaker", 404, "task 'c' runs in processes of its own, which"),
-        ("POST", "/v1/tasks/c:breaker-open", 404, "task 'c' runs in processes of its own, which"),
         ("POST", "/v1/tasks/a:breaker-explode", 404, "Not Found"),
         ("POST", "/v1/tasks/a:breaker", 404, "Not Found"),
         ("GET", "/v1/tasks/a:breaker-open", 405, "Method Not Allowed"),
@@ -94,12 +87,10 @@ def test_forcing(served: Served, verb: str, hold: Hold) -> None:
 def test_what_makes_no_sense(
     served: Served, method: str, target: str, status: int, sentence: str
 ) -> None:
-    served.site.registry.deploy(bundle("c"))
-    served.site.runner.breakers = {2: None}
     answer = served.ask(method, target)
     assert answer.status == status
     assert sentence in answer.body["error"]
-    assert all(task != 1 for task, _ in served.site.runner.forced)
+    assert served.site.runner.forced == []
 
 
 def refused(served: Served, monkeypatch: pytest.MonkeyPatch) -> Answer:

@@ -224,6 +224,41 @@ static void *replace(void *argument) {
   return NULL;
 }
 
+/* Accepts and ends work of its own. */
+static void *outside(void *unused) {
+  (void)unused;
+  uint32_t seed = 99;
+  pvm_task_config config;
+  pvm_task_config_init(&config);
+  config.breaker = (pvm_breaker_policy){.consecutive = 5, .trials = 1, .open_ns = 1, .max_open_ns = 1};
+  for (long n = 0; n < rounds * 5; n++) {
+    int64_t task = pvm_external_add(executor, "outside", &config);
+    CHECK(task > 0 && pvm_submit(executor, task, 0, "\x01", 1, NULL) == PVM_E_INVALID);
+    pvm_ticket tickets[8];
+    int count = 0;
+    for (int i = 0; i < 8; i++) {
+      int got = pvm_external_submit(executor, task, (uint64_t)i, "\x01", 1, NULL, &tickets[count]);
+      CHECK(got == PVM_OK || got == PVM_E_FULL || got == PVM_E_BREAKER);
+      count += got == PVM_OK;
+    }
+    CHECK(pvm_task_withdraw(executor, task) == PVM_OK);
+    CHECK(pvm_external_submit(executor, task, 0, "\x01", 1, NULL, &tickets[0]) == PVM_E_UNKNOWN);
+    for (int i = 0; i < count; i++) {
+      uint64_t at = tickets[i].accepted_ns;
+      char why[PVM_ERR_MAX];
+      int status = pvm_external_start(executor, &tickets[i], why);
+      CHECK(status == PVM_OK || (status == PVM_E_BREAKER && strlen(why) > 0));
+      pvm_outcome outcome = next_random(&seed) % 2 ? PVM_DONE : PVM_CRASHED;
+      if (status != PVM_OK) outcome = PVM_REJECTED;
+      atomic_fetch_add(&accepted, 1);
+      CHECK(pvm_external_end(executor, &tickets[i], outcome, 1, status == PVM_OK ? at : 0, 0, "data",
+                             4) == PVM_OK);
+      CHECK(pvm_external_end(executor, &tickets[i], outcome, 1, 0, 0, NULL, 0) == PVM_E_INVALID);
+    }
+  }
+  return NULL;
+}
+
 static void start_executor(void) {
   pvm_executor_config config;
   pvm_executor_config_init(&config);
@@ -238,7 +273,7 @@ static void start_executor(void) {
 
 static void run_executor(void) {
   static const char *const names[TASKS] = {"echo", "count", "fail", "log"};
-  pthread_t threads[SUBMITTERS + 3];
+  pthread_t threads[SUBMITTERS + 4];
   pvm_program *programs[TASKS], *work = load_program("work");
   start_executor();
   for (int i = 0; i < TASKS; i++) {
@@ -257,8 +292,10 @@ static void run_executor(void) {
   CHECK(pthread_create(&threads[SUBMITTERS], NULL, collect, NULL) == 0);
   CHECK(pthread_create(&threads[SUBMITTERS + 1], NULL, collect_logs, NULL) == 0);
   CHECK(pthread_create(&threads[SUBMITTERS + 2], NULL, replace, work) == 0);
+  CHECK(pthread_create(&threads[SUBMITTERS + 3], NULL, outside, NULL) == 0);
   for (int i = 0; i < SUBMITTERS; i++) pthread_join(threads[i], NULL);
   pthread_join(threads[SUBMITTERS + 2], NULL);
+  pthread_join(threads[SUBMITTERS + 3], NULL);
   CHECK(pvm_executor_stop(executor, 600000) == 0);
   atomic_store(&finished, 1);
   pthread_join(threads[SUBMITTERS], NULL);
