@@ -1,5 +1,5 @@
 /* isa.c - which instruction set's kernels this machine gets. */
-#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "kernels.h"
@@ -44,17 +44,19 @@ static const pvt_kernels *const all[] = {
 #endif
     &portable_kernels};
 
-static const pvt_kernels *chosen;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+/* Whoever comes first chooses; two that come at once choose the same. */
+static const pvt_kernels *_Atomic chosen;
 
-static void choose(void) {
-  for (size_t i = 0; chosen == NULL; i++)
-    if (has(all[i]->isa)) chosen = all[i];
+static const pvt_kernels *choose(void) {
+  size_t i = 0;
+  while (!has(all[i]->isa)) i++;
+  atomic_store_explicit(&chosen, all[i], memory_order_relaxed);
+  return all[i];
 }
 
 const pvt_kernels *pvt_kernels_get(void) {
-  pthread_once(&once, choose);
-  return chosen;
+  const pvt_kernels *kernels = atomic_load_explicit(&chosen, memory_order_relaxed);
+  return kernels != NULL ? kernels : choose();
 }
 
 const char *pvt_isa(void) {
@@ -62,10 +64,9 @@ const char *pvt_isa(void) {
 }
 
 int pvt_isa_use(const char *name) {
-  pthread_once(&once, choose);
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (strcmp(all[i]->isa, name) == 0 && has(name)) {
-      chosen = all[i];
+      atomic_store_explicit(&chosen, all[i], memory_order_relaxed);
       return PVT_OK;
     }
   return pvt_fail(PVT_E_VALUE, "this machine has no kernels named \"%s\"", name);

@@ -1,4 +1,59 @@
-/* elementwise.c - one element in, one out. */
-#include "kernels.h"
+/* elementwise.c - the table of elementwise kernels. */
+#include "elementwise.h"
 
-const pvt_elementwise PVT_KERNEL(pvt_elementwise) = {0};
+#define UNARY_ROWS(X)                                                                              \
+  X(NEGATIVE, negative)                                                                            \
+  X(POSITIVE, positive)                                                                            \
+  X(ABSOLUTE, absolute)                                                                            \
+  X(SIGN, sign)                                                                                    \
+  X(SQUARE, square)                                                                                \
+  X(SQRT, sqrt)                                                                                    \
+  X(RECIPROCAL, reciprocal)                                                                        \
+  X(ISNAN, isnan)                                                                                  \
+  X(ISINF, isinf)                                                                                  \
+  X(ISFINITE, isfinite)                                                                            \
+  X(SIGNBIT, signbit)                                                                              \
+  X(LOGICAL_NOT, logical_not)                                                                      \
+  X(INVERT, invert)                                                                                \
+  X(CONJ, conjugate)                                                                               \
+  X(REAL, real)                                                                                    \
+  X(IMAG, imag)
+
+#define BINARY_ROWS(X)                                                                             \
+  X(ADD, add)                                                                                      \
+  X(SUBTRACT, subtract)                                                                            \
+  X(MULTIPLY, multiply)                                                                            \
+  X(DIVIDE, divide)                                                                                \
+  X(MAXIMUM, maximum)                                                                              \
+  X(MINIMUM, minimum)                                                                              \
+  X(FMAX, fmax)                                                                                    \
+  X(FMIN, fmin)                                                                                    \
+  X(EQUAL, equal)                                                                                  \
+  X(NOT_EQUAL, not_equal)                                                                          \
+  X(LESS, less)                                                                                    \
+  X(LESS_EQUAL, less_equal)                                                                        \
+  X(GREATER, greater)                                                                              \
+  X(GREATER_EQUAL, greater_equal)                                                                  \
+  X(LOGICAL_AND, logical_and)                                                                      \
+  X(LOGICAL_OR, logical_or)                                                                        \
+  X(LOGICAL_XOR, logical_xor)                                                                      \
+  X(BITWISE_AND, bitwise_and)                                                                      \
+  X(BITWISE_OR, bitwise_or)                                                                        \
+  X(BITWISE_XOR, bitwise_xor)                                                                      \
+  X(LEFT_SHIFT, left_shift)                                                                        \
+  X(RIGHT_SHIFT, right_shift)
+
+#define DECLARE(op, name) extern PVT_ROW(name);
+UNARY_ROWS(DECLARE)
+BINARY_ROWS(DECLARE)
+extern PVT_ROW(clip);
+extern pvt_kernel *const PVT_KERNEL(pvt_mixed)[6], *const PVT_KERNEL(pvt_where)[5];
+
+#define ENTRY(op, name) [PVT_##op] = PVT_ROW_NAME(name),
+const pvt_elementwise PVT_KERNEL(pvt_elementwise) = {
+    .unary = {UNARY_ROWS(ENTRY)},
+    .binary = {BINARY_ROWS(ENTRY)},
+    .mixed = PVT_KERNEL(pvt_mixed),
+    .where = PVT_KERNEL(pvt_where),
+    .clip = PVT_ROW_NAME(clip),
+};

@@ -15,11 +15,14 @@
 #define PVT_KERNEL(name) PVT_JOIN(name, PVT_ISA)
 
 /* Inputs and result are of the operator's loop type, but for predicates and comparisons, whose
-** result is bool, and for absolute, real, imag, angle of complex, whose result is real. */
+** result is bool, and for absolute, real, imag, angle of complex, whose result is real. Operators
+** have rows of kernels by loop type; a row may be NULL, too. */
 typedef struct pvt_elementwise {
-  pvt_kernel *unary[PVT_UNARY_OPS][PVT_DTYPES];
-  pvt_kernel *binary[PVT_BINARY_OPS][PVT_DTYPES];
-  pvt_kernel *where[17]; /* by itemsize: condition, a, b, out */
+  pvt_kernel *const *unary[PVT_UNARY_OPS];
+  pvt_kernel *const *binary[PVT_BINARY_OPS];
+  pvt_kernel *const *mixed; /* the six comparisons, from PVT_EQUAL on, of int64 with uint64 */
+  pvt_kernel *const *where; /* by the logarithm of the size (0 to 4): condition, a, b, out */
+  pvt_kernel *const *clip;  /* by type: x, low, high, out */
 } pvt_elementwise;
 
 /* One row of n elements reduced into one, on top of what *out has already. */
