@@ -304,16 +304,19 @@ PVT_API int pvt_scan(pvt_scan_op op, const pvt_array *x, int axis, pvt_array *ou
 
 /* ---- Sorting and searching ---------------------------------------------- */
 
-/* Along the axis; NaNs last, complex by real then imaginary part. Stable in both directions (equal
-** elements stay in their order). out has x's shape and type, for argsort int64. */
+/* Along the axis, stable in both directions: equal elements stay in their order, -0 and 0 being
+** equal, and all NaNs. NaNs come last in both directions. Complex elements are ordered by real, then
+** imaginary part, those with NaNs last as NumPy orders them. out has x's shape and type, for argsort
+** int64; it may be x itself. Scratch memory: up to 48 bytes an element of one line. */
 PVT_API int pvt_sort(const pvt_array *x, int axis, bool descending, pvt_array *out);
 PVT_API int pvt_argsort(const pvt_array *x, int axis, bool descending, pvt_array *out);
-/* out such that element k of the axis is where it would be if sorted, smaller before, larger
-** after; out may be an index array (int64), as argsort's. */
+/* out such that element k of the axis is where it would be if sorted, smaller or equal ones before,
+** larger or equal ones after. A negative k counts from the end. For argpartition out is int64. */
 PVT_API int pvt_partition(const pvt_array *x, int axis, int64_t k, pvt_array *out);
 PVT_API int pvt_argpartition(const pvt_array *x, int axis, int64_t k, pvt_array *out);
 /* Positions (int64, of values' shape) at which values would keep `sorted` (1-d) in order; left:
-** before equal ones. Both of one type. sorter: int64 permutation that sorts `sorted`, or NULL. */
+** before equal ones. Both of one type. sorter: int64 permutation that sorts `sorted`, or NULL; an
+** index in it that is out of bounds is PVT_E_INDEX. */
 PVT_API int pvt_searchsorted(const pvt_array *sorted, const pvt_array *values, bool left,
                              const pvt_array *sorter, pvt_array *out);
 
@@ -352,7 +355,10 @@ PVT_API int pvt_bincount(const pvt_array *x, const pvt_array *weights, pvt_array
 /* ---- Matrix products ---------------------------------------------------- */
 
 /* The standard's matmul on at least 2-d arrays (callers insert dimensions for vectors): the last
-** two dimensions are multiplied, the others broadcast. a, b and out are of one type. */
+** two dimensions are multiplied, the others broadcast. a, b and out are of one type; out may
+** overlap a or b, which takes a copy. Integers wrap, booleans are or-ed, float16 and bfloat16 are
+** added up in float32. Floats are added up in an order that depends on shapes, instruction set
+** and library; NaNs and infinities come through. See linalg.h for OpenBLAS. */
 PVT_API int pvt_matmul(const pvt_array *a, const pvt_array *b, pvt_array *out);
 
 /* ---- What there is ------------------------------------------------------ */

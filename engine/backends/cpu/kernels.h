@@ -61,12 +61,17 @@ typedef struct pvt_movers {
   void (*gather[5])(int64_t n, const char *x, const int64_t *index, char *out);
 } pvt_movers;
 
-/* c[i][j] += sum over k of a[i][k] * b[k][j]: row strides lda, ldb, ldc in elements. */
+/* Products c = a b, or c += a b with `add`: m x k times k x n. Strides of a and b are any, in
+** elements; c's columns lie side by side. They poll, and take scratch memory as they need it:
+** PVT_OK or a negative status, c then being half done. Integers wrap; booleans are or-ed. */
+typedef int pvt_gemm(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row,
+                     int64_t a_column, const void *b, int64_t b_row, int64_t b_column, void *c,
+                     int64_t c_row, bool add);
 typedef struct pvt_products {
-  int (*gemm_f32)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
-                  const float *b, int64_t b_row, int64_t b_column, float *c, int64_t ldc);
-  int (*gemm_f64)(int64_t m, int64_t n, int64_t k, const double *a, int64_t a_row, int64_t a_column,
-                  const double *b, int64_t b_row, int64_t b_column, double *c, int64_t ldc);
+  pvt_gemm *f32;
+  pvt_gemm *f64;
+  pvt_gemm *integer[4]; /* by the logarithm of the size, for both signs */
+  pvt_gemm *boolean;
 } pvt_products;
 
 typedef struct pvt_kernels {
