@@ -1,4 +1,4 @@
-"""Elementwise operators give what NumPy gives: types, values, in every layout and instruction set."""
+"""Elementwise operators give what NumPy gives: types, values, in every layout and kernel."""
 
 from __future__ import annotations
 
