@@ -127,6 +127,7 @@ class Program:
 PROGRAM_LIST = (
     Program("ring_test", ("ring",), ("300000",)),
     Program("park_test", ("park", "ring"), ("100000",)),
+    Program("packed_test", ("packed",), ("1000000",)),
     Program("breaker_test", ("breaker",), ("1000000",)),
     Program("confine_test", ("confine", "policy"), ("1",)),
     Program("journal_test", ("journal", "checksum", "crash", "confine", "policy"), ("200000",)),

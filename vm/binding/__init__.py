@@ -4,6 +4,7 @@ Everything here is a thin, typed layer over `vm/include/vm.h`, which states the 
 Payloads and results are MessagePack bytes. Calls that wait release the host's GIL.
 """
 
+from .batch import Array, Batch, Completion, Outcome
 from .errors import (
     BreakerOpen,
     BytecodeError,
@@ -19,11 +20,9 @@ from .errors import (
 )
 from .executor import (
     AddOptions,
-    Completion,
     Executor,
     Lane,
     Limits,
-    Outcome,
     SubmitOptions,
     TaskStats,
     ThreadStats,
@@ -37,6 +36,8 @@ from .program import Module, Program
 
 __all__ = [
     "AddOptions",
+    "Array",
+    "Batch",
     "BreakerOpen",
     "BytecodeError",
     "Completion",

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import enum
 import os
-import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
+from .batch import Array, Batch, Completion, Outcome
+from .errors import QueueFull
 from .library import ERR_MAX, check, fail, ffi, lib, take
 from .program import Program
-
-
-class Outcome(enum.IntEnum):
-    """How an invocation ended."""
-
-    DONE = 0
-    FAILED = 1
-    TIMED_OUT = 2
-    OVER_QUOTA = 3
-    CRASHED = 4
-    CANCELLED = 5
-    REJECTED = 6
 
 
 class Lane(enum.IntEnum):
@@ -34,30 +24,6 @@ class Lane(enum.IntEnum):
     CORE = 0
     REGULAR = 1
     LOW = 2
-
-
-@dataclass(slots=True)
-class Completion:
-    """One ended invocation.
-
-    tag: the submitter's; task: the task's id; worker: index of the thread that ran it.
-    id: the invocation's, never the same again; attempt: 1, or more if an earlier process had
-    accepted it.
-    queued_ns: from acceptance to start. load_ns: of the start, making the VM ready (0
-    when warm). run_ns: the call, codec included.
-    data: MessagePack result (DONE), UTF-8 traceback (FAILED) or reason.
-    """
-
-    tag: int
-    task: int
-    outcome: Outcome
-    worker: int
-    queued_ns: int
-    load_ns: int
-    run_ns: int
-    data: bytes
-    id: int = 0
-    attempt: int = 1
 
 
 @dataclass(slots=True, frozen=True)
@@ -147,32 +113,11 @@ def raw_submit_options(options: SubmitOptions) -> Any:
     return ffi.new("pvm_submit_options *", options) if any(options.values()) else ffi.NULL
 
 
-_OUTCOMES = tuple(Outcome)
-_RECORD = struct.Struct("=QQqiIQQQQQ")  # pvm_record
-assert _RECORD.size == ffi.sizeof("pvm_record")
-
-
-def _completions(batch: Any, count: int) -> Iterator[Completion]:
-    if count == 0:
-        return
-    records = ffi.buffer(batch.records, count * _RECORD.size)
-    last: int = batch.records[count - 1].end
-    data: bytes = ffi.unpack(ffi.cast("char *", batch.data), last) if last else b""
-    start = 0
-    for id, tag, task, outcome, worker, queued, load, run, end, attempt in _RECORD.iter_unpack(
-        records
-    ):
-        yield Completion(
-            tag, task, _OUTCOMES[outcome], worker, queued, load, run, data[start:end], id, attempt
-        )
-        start = end
-
-
 def _completion(raw: Any) -> Completion:
     return Completion(
         raw.tag,
         raw.task,
-        _OUTCOMES[raw.outcome],
+        Outcome(raw.outcome),
         raw.worker,
         raw.queued_ns,
         raw.load_ns,
@@ -292,6 +237,7 @@ class Executor:
 
         Tags count up from first_tag. QueueFull if there is room for none.
         """
+        payloads = payloads[: self.max_pending]  # there is never room for more
         ends = ffi.new("size_t[]", list(accumulate(map(len, payloads))))
         return self.check_accepted(
             task,
@@ -300,14 +246,57 @@ class Executor:
             ),
         )
 
+    def submit_array(
+        self, task: int, packed: bytes, first_tag: int = 0, **options: Unpack[SubmitOptions]
+    ) -> Array:
+        """Accept every element of a MessagePack array as an invocation of its own, or none.
+
+        Each keeps a place in the lane's queue until all have ended; QueueFull if there is no room
+        for all of them now. Otherwise as `submit`, but what rate and breaker refuse ends as
+        REJECTED, in its place. They do not come to `collect`. ValueError: more elements than
+        max_pending, options that no array can have, or a task that runs in processes.
+        """
+        raw = raw_submit_options(options)
+        out = ffi.new("pvm_array **")
+        count = lib.pvm_array_submit(self._handle(), task, first_tag, packed, len(packed), raw, out)
+        if count == lib.PVM_E_INVALID:
+            raise ValueError(
+                f"task {task}: runs in processes, the array has more elements than max_pending, "
+                f"which is {self.max_pending}, or its options are out of range: {options}"
+            )
+        return Array(out[0], check(count))
+
+    def map(self, task: int, arrays: Iterable[bytes], *, ahead: int = 2) -> Iterator[Batch]:
+        """Run the task on every element of MessagePack arrays: a batch for each array, in order.
+
+        `ahead` arrays more than the one that is waited for are submitted, so that workers have
+        work while the caller handles results. While the queue is full it waits for its own; with
+        none of its own on their way, QueueFull.
+        """
+        waiting: deque[Array] = deque()
+        for packed in arrays:
+            while True:
+                try:
+                    waiting.append(self.submit_array(task, packed))
+                    break
+                except QueueFull:
+                    if not waiting:
+                        raise
+                yield waiting.popleft().result()
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
     def collect(self, max: int = 1024, timeout_ms: int = 100) -> list[Completion]:
         """Ended invocations, in the order in which they ended; waits for the first."""
-        batch = ffi.new("pvm_batch *")
-        count = check(lib.pvm_collect_batch(self._handle(), batch, max, timeout_ms))
-        try:
-            return list(_completions(batch, count))
-        finally:
-            lib.pvm_batch_free(batch)
+        return list(self.collect_batch(max, timeout_ms))
+
+    def collect_batch(self, max: int = 1024, timeout_ms: int = 100) -> Batch:
+        """The same, in columns."""
+        raw = ffi.new("pvm_batch *")
+        check(lib.pvm_collect_batch(self._handle(), raw, max, timeout_ms))
+        return Batch(raw)
 
     def invoke(self, task: int, payload: bytes, **options: Unpack[SubmitOptions]) -> Completion:
         """Submit and wait for the result."""

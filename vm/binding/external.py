@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+from .batch import Outcome
 from .executor import (
     AddOptions,
     Executor,
     Lane,
     Limits,
-    Outcome,
     SubmitOptions,
     raw_submit_options,
     raw_task_config,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from .executor import Outcome
+from .batch import Outcome
 from .library import ERR_MAX, check, fail, ffi, lib, take
 from .program import Program
 

@@ -441,6 +441,26 @@ typedef struct pvm_batch {
 PVM_API int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t max,
                               uint32_t timeout_ms);
 PVM_API void pvm_batch_free(pvm_batch *batch);
+/* Many inputs of one task: a MessagePack array goes in and one comes out, past the completion
+** queue. Each element is an invocation of its own, with its own limits and outcome, and all workers
+** share in them. Until all have ended each has a place in the lane's queue. */
+typedef struct pvm_array pvm_array;
+
+/* Accept all elements, or none; returns how many they are. The element i has the tag first_tag + i.
+** PVM_E_DECODE: `packed` is not an array and nothing else. PVM_E_INVALID: it has more than
+** max_pending elements. PVM_E_FULL: there is no room for all of them now. What rate, breaker or a
+** full journal refuses ends as PVM_REJECTED. options: without an id. */
+PVM_API int64_t pvm_array_submit(pvm_executor *executor, int64_t task, uint64_t first_tag,
+                                 const void *packed, size_t len, const pvm_submit_options *options,
+                                 pvm_array **array);
+/* 1 when all have ended, 0 on time-out. Any thread. */
+PVM_API int pvm_array_wait(pvm_array *array, uint32_t timeout_ms);
+/* Once, when all have ended (else PVM_E_STATE): records in the order of the elements, and data that
+** begins with the 5 bytes of an array's header, so that it is the MessagePack array of the results
+** if all are PVM_DONE. Returns how many are not. Release with pvm_batch_free. */
+PVM_API int pvm_array_take(pvm_array *array, pvm_batch *batch);
+/* At any time, once; what has not ended runs on. */
+PVM_API void pvm_array_free(pvm_array *array);
 /* Submit and wait for the result, past the completion queue. */
 PVM_API int pvm_invoke(pvm_executor *executor, int64_t task, const void *payload, size_t len,
                        const pvm_submit_options *options, pvm_completion *completion);

@@ -6,11 +6,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "executor.h"
 #include "runtime.h"
 
 static void deliver(pvm_executor *executor, pvm_invocation *invocation) {
-  if (invocation->waited_for) {
+  if (invocation->array != NULL) {
+    if (invocation->block != PVM_JOURNAL_NONE)
+      pvm_journal_finish(executor->journal, invocation->block);
+    pvm_array_note_end(invocation->array);
+  } else if (invocation->waited_for) {
     /* after the exchange the waiter may free the invocation; waking an address that has
     ** gone is harmless */
     if (atomic_exchange(&invocation->over, PVM_OVER) == PVM_OVER_ASLEEP)
@@ -19,22 +24,24 @@ static void deliver(pvm_executor *executor, pvm_invocation *invocation) {
     pvm_ring_push(&executor->completed, invocation, 0, 0);
     pvm_park_ring(&executor->collector);
   }
-  pvm_executor_count_down(executor, 1);
 }
 
-void pvm_executor_end(pvm_executor *executor, pvm_invocation *invocation) {
+void pvm_executor_end(pvm_executor *executor, pvm_invocation *invocation, pvm_share *share,
+                      _Atomic uint64_t *delivered) {
   pvm_task *task = invocation->task;
   const pvm_completion *end = &invocation->completion;
   pvm_breaker_note(task->breaker,
                    invocation->accepted_ns + end->queued_ns + end->load_ns + end->run_ns,
                    invocation->token, (pvm_outcome)end->outcome);
   if (end->outcome == PVM_CANCELLED) atomic_fetch_add(&executor->cancelled, 1);
-  if (end->outcome != PVM_DONE) atomic_fetch_add_explicit(&task->failed, 1, memory_order_relaxed);
-  atomic_fetch_sub_explicit(&task->running, 1, memory_order_relaxed);
-  atomic_fetch_add(&task->finished, 1);
+  if (end->outcome != PVM_DONE) atomic_fetch_add_explicit(&share->failed, 1, memory_order_relaxed);
+  atomic_fetch_sub_explicit(&share->running, 1, memory_order_relaxed);
+  atomic_fetch_add(&share->finished, 1);
   if (atomic_load_explicit(&task->withdrawn, memory_order_relaxed) && pvm_task_over(task))
     pvm_executor_settle(executor, task);
   deliver(executor, invocation);
+  atomic_fetch_add(delivered, 1);
+  if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) pvm_executor_tell_drained(executor);
 }
 
 /* With this much accepted and unfinished, completions come in streams: a collector then
@@ -47,7 +54,7 @@ void pvm_executor_end(pvm_executor *executor, pvm_invocation *invocation) {
 static void gather(pvm_executor *executor, uint32_t wanted) {
   struct timespec nap = {0, GATHER_FIRST_NS};
   while (nap.tv_nsec <= GATHER_MOST_NS && pvm_ring_count(&executor->completed) < wanted &&
-         atomic_load_explicit(&executor->unfinished, memory_order_relaxed) >= STREAM) {
+         pvm_executor_unfinished(executor) >= STREAM) {
     nanosleep(&nap, NULL);
     nap.tv_nsec *= 2;
   }
@@ -124,6 +131,19 @@ int pvm_collect(pvm_executor *executor, pvm_completion *completions, uint32_t ma
   return collect(executor, max, timeout_ms, take_completion, completions);
 }
 
+void pvm_record_write(pvm_record *record, const pvm_completion *completion, size_t end) {
+  *record = (pvm_record){.id = completion->id,
+                         .tag = completion->tag,
+                         .task = completion->task,
+                         .outcome = completion->outcome,
+                         .worker = completion->worker,
+                         .queued_ns = completion->queued_ns,
+                         .load_ns = completion->load_ns,
+                         .run_ns = completion->run_ns,
+                         .end = end,
+                         .attempt = completion->attempt};
+}
+
 /* A batch as it grows. Without memory for more data, an invocation keeps its outcome and
 ** loses its data: the count of completions must be right above all. */
 typedef struct growing {
@@ -148,16 +168,7 @@ static void take_record(void *to, uint32_t index, pvm_completion *completion) {
   }
   if (len != 0) memcpy(g->batch->data + g->len, completion->data.data, len);
   g->len += len;
-  g->batch->records[index] = (pvm_record){.id = completion->id,
-                                          .tag = completion->tag,
-                                          .task = completion->task,
-                                          .outcome = completion->outcome,
-                                          .worker = completion->worker,
-                                          .queued_ns = completion->queued_ns,
-                                          .load_ns = completion->load_ns,
-                                          .run_ns = completion->run_ns,
-                                          .end = g->len,
-                                          .attempt = completion->attempt};
+  pvm_record_write(&g->batch->records[index], completion, g->len);
   pvm_buffer_free(&completion->data);
 }
 

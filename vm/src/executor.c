@@ -233,7 +233,7 @@ int pvm_executor_stats_get(pvm_executor *executor, pvm_executor_stats *stats) {
   if (executor == NULL || stats == NULL) return PVM_E_INVALID;
   for (int lane = 0; lane < PVM_LANES; lane++)
     stats->pending[lane] = atomic_load(&executor->outstanding[lane]);
-  stats->unfinished = atomic_load(&executor->unfinished);
+  stats->unfinished = (uint32_t)pvm_executor_unfinished(executor);
   uint32_t count = atomic_load(&executor->group_count);
   stats->threads = executor->groups[count - 1]->first + executor->groups[count - 1]->count;
   stats->stuck = atomic_load(&executor->stuck);
@@ -248,10 +248,13 @@ int pvm_task_stats_get(pvm_executor *executor, int64_t id, pvm_task_stats *stats
   if (executor == NULL || stats == NULL) return PVM_E_INVALID;
   pvm_task *task = pvm_task_table_get(&executor->tasks, id);
   if (task == NULL) return PVM_E_UNKNOWN;
-  stats->finished = atomic_load(&task->finished); /* before accepted: never ahead of it */
-  stats->failed = atomic_load(&task->failed);
+  stats->finished = pvm_task_finished(task); /* before accepted: never ahead of it */
   stats->accepted = atomic_load(&task->accepted);
-  stats->running = atomic_load(&task->running);
+  stats->failed = stats->running = 0;
+  for (uint32_t i = 0; i < task->share_count; i++) {
+    stats->failed += atomic_load(&task->shares[i].failed);
+    stats->running += atomic_load(&task->shares[i].running);
+  }
   stats->vms = atomic_load(&task->vms);
   stats->bytes = atomic_load(&task->bytes);
   return PVM_OK;
@@ -304,6 +307,21 @@ void pvm_executor_note_position(pvm_executor *executor, uint64_t position) {
   pvm_journal_note_position(executor->journal, position);
 }
 
+/* ---- What is unfinished -------------------------------------------------- */
+
+uint64_t pvm_executor_unfinished(pvm_executor *executor) {
+  uint64_t delivered = atomic_load(&executor->delivered);
+  uint32_t count = atomic_load(&executor->group_count);
+  for (uint32_t g = 0; g < count; g++)
+    for (uint32_t i = 0; i < executor->groups[g]->count; i++)
+      delivered += atomic_load(&executor->groups[g]->workers[i].delivered);
+  return atomic_load(&executor->admitted) - delivered; /* read last: never less than 0 */
+}
+
+void pvm_executor_tell_drained(pvm_executor *executor) {
+  if (pvm_executor_unfinished(executor) == 0) pvm_park_ring_all(&executor->drained);
+}
+
 /* ---- Stop --------------------------------------------------------------- */
 
 static void drain(pvm_executor *executor, uint32_t drain_ms) {
@@ -311,7 +329,7 @@ static void drain(pvm_executor *executor, uint32_t drain_ms) {
   for (;;) {
     uint32_t ticket = pvm_park_ticket(&executor->drained);
     uint64_t now = pvm_now();
-    if (atomic_load(&executor->unfinished) == 0 || now >= deadline) {
+    if (pvm_executor_unfinished(executor) == 0 || now >= deadline) {
       pvm_park_leave(&executor->drained);
       return;
     }
@@ -359,7 +377,7 @@ int pvm_executor_stop(pvm_executor *executor, uint32_t drain_ms) {
   ** into a queue */
   do {
     for_each_worker(executor, pvm_worker_cancel_queue);
-  } while (atomic_load(&executor->unfinished) != 0 && sched_yield() == 0);
+  } while (pvm_executor_unfinished(executor) != 0 && sched_yield() == 0);
   atomic_store(&executor->state, PVM_EXECUTOR_STOPPED);
   return (int)(atomic_load(&executor->cancelled) - before);
 }

@@ -13,37 +13,45 @@ enum {
   PVM_EXECUTOR_STOPPED
 };
 
+/* Fields stand by who writes them, on cache lines of their own: what every run reads shares none
+** with what every run, or every submission, writes. */
 struct pvm_executor {
   pvm_executor_config config;
   _Atomic int state;
-  _Atomic uint32_t outstanding[PVM_LANES]; /* accepted and not yet collected: at most max_pending */
-  _Atomic uint32_t unfinished;             /* of these, not yet run */
-  _Atomic uint64_t withdrawals;            /* counts occasions on which VMs may have to retire */
-  _Atomic uint32_t cancelled;
-  _Atomic uint32_t returned; /* counts invocations that went from a thread back into a queue */
-  pvm_park drained;          /* rung when unfinished falls to 0 while draining */
+  uint32_t cores;               /* that its threads may use */
+  uint64_t wall_ns;             /* the wall clock when the monotonic one was 0 */
+  pvm_journal *journal;         /* NULL: none is kept */
+  _Atomic uint64_t withdrawals; /* counts occasions on which VMs may have to retire */
   pvm_task_table tasks;
+  pthread_mutex_t grouping; /* of starting a group, and of leaving the state RUNNING */
+  _Atomic uint32_t group_count;
+  pvm_group *groups[PVM_MAX_WORKERS]; /* those below group_count stay as they are */
+  /* Submitters': */
+  _Alignas(64) _Atomic uint32_t outstanding[PVM_LANES]; /* accepted and not yet collected: at most
+                                                           max_pending */
+  _Atomic uint64_t admitted;  /* what has not been delivered of these is unfinished */
+  _Atomic uint64_t delivered; /* by others than workers */
+  _Atomic uint64_t last;      /* count of invocations */
+  /* Between workers and collectors: */
   pvm_ring completed; /* of pvm_invocation; never full: see outstanding */
-  pvm_park collector;
-  pvm_journal *journal;    /* NULL: none is kept */
-  _Atomic uint64_t last;   /* count of invocations */
-  uint64_t wall_ns;        /* the wall clock when the monotonic one was 0 */
+  _Alignas(64) pvm_park collector;
   pthread_mutex_t handing; /* of what was handed out by the last collection */
   uint32_t *handed;        /* blocks of the journal: finished at the next */
   size_t handed_count;
   size_t handed_cap;
-  uint32_t cores;                   /* that its threads may use */
-  _Atomic uint32_t core_unfinished; /* of the core lane: while there are any, low ones pause */
+  /* Of the core and the low lane: */
+  _Alignas(64) _Atomic uint32_t core_unfinished; /* while there are any, low ones pause */
   _Atomic uint32_t low_running;
   _Atomic uint64_t pauses;
   pvm_park resumed; /* rung when core_unfinished falls to 0 */
-  pvm_ladder ladder;
+  /* Seldom written: */
+  _Alignas(64) pvm_ladder ladder;
+  pvm_park drained; /* rung when nothing is unfinished any more while draining */
+  _Atomic uint32_t cancelled;
+  _Atomic uint32_t returned; /* counts invocations that went from a thread back into a queue */
   pvm_park departures;       /* rung when a thread has ended, or was given up */
   _Atomic uint32_t stuck;    /* threads that were given up and have not come back */
   _Atomic uint32_t unserved; /* workers for which no new thread could be had */
-  pthread_mutex_t grouping;  /* of starting a group, and of leaving the state RUNNING */
-  _Atomic uint32_t group_count;
-  pvm_group *groups[PVM_MAX_WORKERS]; /* those below group_count stay as they are */
 };
 
 /* Does the configuration of a task keep to what vm.h says? */
@@ -55,15 +63,20 @@ int pvm_executor_accept(pvm_executor *executor, pvm_task *task, uint64_t tag, co
                         size_t len, const pvm_submit_options *options, pvm_invocation **invocation);
 /* Places in a lane are taken by submission, and free again when the completion was collected. */
 void pvm_executor_return_places(pvm_executor *executor, pvm_lane lane, uint32_t n);
-/* n invocations need not be waited for any more. */
-void pvm_executor_count_down(pvm_executor *executor, uint32_t n);
+/* How many were accepted and have not ended. */
+uint64_t pvm_executor_unfinished(pvm_executor *executor);
+/* Wake whoever waits for that to be 0, if it is. */
+void pvm_executor_tell_drained(pvm_executor *executor);
 /* A withdrawn task may have just run out of work: its VMs and its program can go. */
 void pvm_executor_settle(pvm_executor *executor, pvm_task *task);
 /* What the last collection handed out has been seen: the journal may forget it. */
 void pvm_executor_finish_handed(pvm_executor *executor);
 /* A running invocation has ended, as its completion says: count it, tell its task's breaker, and
-** hand it to whoever waits for it. */
-void pvm_executor_end(pvm_executor *executor, pvm_invocation *invocation);
+** hand it to whoever waits for it. share, delivered: of the worker that ran it. */
+void pvm_executor_end(pvm_executor *executor, pvm_invocation *invocation, pvm_share *share,
+                      _Atomic uint64_t *delivered);
+/* All of a completion but its data, which ends at `end` of a batch's. */
+void pvm_record_write(pvm_record *record, const pvm_completion *completion, size_t end);
 /* For workers: an invocation has ended; the next of its task's backlog goes to a worker. */
 void pvm_executor_dispatch_next(pvm_task *task);
 /* For a thread that was given up before it began what it had taken: others take it. */

@@ -45,7 +45,7 @@ int pvm_external_start(pvm_executor *executor, const pvm_ticket *ticket, char *w
     if (why != NULL) pvm_breaker_explain(task->breaker, pvm_now(), why, PVM_ERR_MAX);
     return PVM_E_BREAKER;
   }
-  atomic_fetch_add_explicit(&task->running, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&task->shares[0].running, 1, memory_order_relaxed);
   return PVM_OK;
 }
 
@@ -64,10 +64,10 @@ int pvm_external_end(pvm_executor *executor, pvm_ticket *ticket, pvm_outcome out
   if (outcome < PVM_DONE || outcome > PVM_REJECTED || (data == NULL && len != 0))
     return PVM_E_INVALID;
   pvm_invocation *invocation = ticket->invocation;
+  pvm_share *share = &invocation->task->shares[0];
   *ticket = (pvm_ticket){0};
   /* what never started is counted as if it had, as by pvm_worker_cancel_queue */
-  if (started_ns == 0)
-    atomic_fetch_add_explicit(&invocation->task->running, 1, memory_order_relaxed);
+  if (started_ns == 0) atomic_fetch_add_explicit(&share->running, 1, memory_order_relaxed);
   uint64_t now = pvm_now();
   uint64_t started = started_ns != 0 ? started_ns : now;
   uint64_t called = called_ns != 0 ? called_ns : now;
@@ -78,6 +78,6 @@ int pvm_external_end(pvm_executor *executor, pvm_ticket *ticket, pvm_outcome out
   completion->load_ns = called - started;
   completion->run_ns = now - called;
   copy(&completion->data, data, len);
-  pvm_executor_end(executor, invocation);
+  pvm_executor_end(executor, invocation, share, &executor->delivered);
   return PVM_OK;
 }

@@ -22,15 +22,20 @@ typedef struct pvm_invocation {
   struct pvm_invocation *next; /* in its task's backlog */
   int in_backlog;              /* it was taken from there, and so never dispatched */
   int waited_for;              /* pvm_invoke waits for it: it does not go to the queue */
+  pvm_array *array;            /* that it is part of: the same; NULL: none */
   _Atomic uint32_t over;       /* futex of who waits: PVM_OVER_NOT ... */
   _Atomic uint32_t references; /* 1; 2 while a thread that was given up may still read it */
   size_t len;
   unsigned char payload[];
 } pvm_invocation;
 
+/* See array.h. */
+void pvm_array_release(pvm_array *array);
+
 static inline void pvm_invocation_release(pvm_invocation *invocation) {
-  if (atomic_fetch_sub_explicit(&invocation->references, 1, memory_order_acq_rel) == 1)
-    free(invocation);
+  if (atomic_fetch_sub_explicit(&invocation->references, 1, memory_order_acq_rel) != 1) return;
+  if (invocation->array != NULL) pvm_array_release(invocation->array);
+  else free(invocation);
 }
 
 #endif

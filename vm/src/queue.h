@@ -6,9 +6,10 @@
 **
 **   (arrival / step - priority, deadline, arrival), smallest first
 **
-** Most invocations have priority 0 and no deadline: these go through a lock-free ring, in
-** the order of arrival. The others go through a heap under a lock of this queue alone.
-** Any thread may push and pop.
+** Invocations of one kind, that is of one priority and one span from arrival to deadline, come in
+** the order in which they are to run. So a lock-free ring takes one kind, in the order of arrival;
+** it takes another once it is empty. The others go through a heap under a lock of this queue
+** alone. Any thread may push and pop; of two that push at the same moment either may be first.
 */
 #ifndef PVM_QUEUE_H
 #define PVM_QUEUE_H
@@ -18,10 +19,19 @@
 #include "invocation.h"
 #include "ring.h"
 
+/* With its key, so that finding a place reads no other memory. */
+typedef struct pvm_queue_entry {
+  int64_t level;
+  uint64_t deadline_ns;
+  uint64_t accepted_ns;
+  pvm_invocation *invocation;
+} pvm_queue_entry;
+
 typedef struct pvm_queue {
-  pvm_ring plain;
-  pthread_mutex_t lock; /* of the heap */
-  pvm_invocation **heap;
+  pvm_ring ring;
+  _Atomic uint64_t kind; /* of the ring's */
+  pthread_mutex_t lock;  /* of the heap */
+  pvm_queue_entry *heap;
   size_t cap;
   _Atomic size_t count; /* in the heap */
 } pvm_queue;

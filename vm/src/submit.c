@@ -5,7 +5,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "executor.h"
+#include "packed.h"
 #include "runtime.h"
 
 /* Take places in the lane for up to `wanted` invocations; returns how many there were. */
@@ -24,22 +26,22 @@ void pvm_executor_return_places(pvm_executor *executor, pvm_lane lane, uint32_t 
   atomic_fetch_sub(&executor->outstanding[lane], n);
 }
 
-void pvm_executor_count_down(pvm_executor *executor, uint32_t n) {
-  if (atomic_fetch_sub(&executor->unfinished, n) == n) pvm_park_ring_all(&executor->drained);
+/* n that were admitted are refused after all. */
+static void take_back(pvm_executor *executor, pvm_task *task, uint32_t n) {
+  atomic_fetch_sub(&task->accepted, n);
+  atomic_fetch_sub(&executor->admitted, n);
+  pvm_executor_tell_drained(executor);
+  if (pvm_task_over(task)) pvm_executor_settle(executor, task);
 }
 
 /* Count n invocations as accepted, unless the task or the executor takes no more. */
 static int admit(pvm_executor *executor, pvm_task *task, uint32_t n) {
-  atomic_fetch_add(&executor->unfinished, n);
+  atomic_fetch_add(&executor->admitted, n);
   atomic_fetch_add(&task->accepted, n);
   int status = PVM_OK;
   if (atomic_load(&task->withdrawn)) status = PVM_E_UNKNOWN;
   if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) status = PVM_E_STATE;
-  if (status != PVM_OK) {
-    atomic_fetch_sub(&task->accepted, n);
-    pvm_executor_count_down(executor, n);
-    if (status == PVM_E_UNKNOWN && pvm_task_over(task)) pvm_executor_settle(executor, task);
-  }
+  if (status != PVM_OK) take_back(executor, task, n);
   return status;
 }
 
@@ -49,8 +51,9 @@ static uint64_t deadline_of(const pvm_task *task, const pvm_submit_options *opti
   return span == 0 || span > PVM_NEVER - now ? PVM_NEVER : now + span;
 }
 
-static uint64_t new_id(pvm_executor *executor) {
-  uint64_t count = atomic_fetch_add_explicit(&executor->last, 1, memory_order_relaxed) + 1;
+/* The first of n ids. */
+static uint64_t new_ids(pvm_executor *executor, uint32_t n) {
+  uint64_t count = atomic_fetch_add_explicit(&executor->last, n, memory_order_relaxed) + 1;
   return executor->config.epoch << 40 | count;
 }
 
@@ -70,41 +73,50 @@ static int write_down(pvm_executor *executor, pvm_invocation *invocation) {
   return pvm_journal_accept(executor->journal, &record, &invocation->block);
 }
 
-/* An invocation that rate and breaker let in, and that is in the journal. */
-static int make(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
-                size_t len, const pvm_submit_options *options, pvm_invocation **out) {
-  uint64_t now = pvm_now();
-  if (!pvm_task_rate_admits(task, now)) return PVM_E_RATE;
-  uint64_t token = pvm_breaker_admit(task->breaker, now);
+/* What the invocations of one submission have in common. */
+typedef struct intake {
+  pvm_executor *executor;
+  pvm_task *task;
+  const pvm_submit_options *options; /* NULL: none */
+  uint64_t now;
+} intake;
+
+/* Rate and breaker let the invocation in, whose payload is in place, and it is in the journal. */
+static int let_in(const intake *in, pvm_invocation *invocation, uint64_t tag, uint64_t id) {
+  pvm_task *task = in->task;
+  const pvm_submit_options *options = in->options;
+  if (!pvm_task_rate_admits(task, in->now)) return PVM_E_RATE;
+  uint64_t token = pvm_breaker_admit(task->breaker, in->now);
   if (token == PVM_BREAKER_NO_TOKEN) return PVM_E_BREAKER;
-  pvm_invocation *invocation = len > PTRDIFF_MAX / 2 ? NULL : malloc(sizeof *invocation + len);
-  if (invocation == NULL) {
-    pvm_breaker_note(task->breaker, now, token, PVM_REJECTED);
-    return PVM_E_NOMEM;
-  }
-  memset(invocation, 0, sizeof *invocation);
+  int again = options != NULL && options->id != 0;
   invocation->completion.tag = tag;
   invocation->completion.task = task->id;
+  invocation->completion.id = again ? options->id : id;
+  invocation->completion.attempt = again && options->attempt > 1 ? options->attempt : 1;
   invocation->task = task;
   invocation->token = token;
-  atomic_init(&invocation->references, 1);
-  invocation->accepted_ns = now;
-  invocation->deadline_ns = deadline_of(task, options, now);
+  invocation->accepted_ns = in->now;
+  invocation->deadline_ns = deadline_of(task, options, in->now);
   invocation->priority =
       options != NULL && options->priority != 0 ? options->priority : task->config.priority;
+  int status = write_down(in->executor, invocation);
+  if (status != PVM_OK) pvm_breaker_note(task->breaker, in->now, token, PVM_REJECTED);
+  return status;
+}
+
+/* An invocation by itself that is let in. */
+static int make(const intake *in, uint64_t tag, uint64_t id, const void *payload, size_t len,
+                pvm_invocation **out) {
+  pvm_invocation *invocation = len > PTRDIFF_MAX / 2 ? NULL : malloc(sizeof *invocation + len);
+  if (invocation == NULL) return PVM_E_NOMEM;
+  memset(invocation, 0, sizeof *invocation);
+  atomic_init(&invocation->references, 1);
   invocation->len = len;
   if (len != 0) memcpy(invocation->payload, payload, len);
-  int again = options != NULL && options->id != 0;
-  invocation->completion.id = again ? options->id : new_id(executor);
-  invocation->completion.attempt = again && options->attempt > 1 ? options->attempt : 1;
-  int status = write_down(executor, invocation);
-  if (status != PVM_OK) {
-    pvm_breaker_note(task->breaker, now, token, PVM_REJECTED);
-    free(invocation);
-    return status;
-  }
-  *out = invocation;
-  return PVM_OK;
+  int status = let_in(in, invocation, tag, id);
+  if (status != PVM_OK) free(invocation);
+  else *out = invocation;
+  return status;
 }
 
 /* Home first: there the task's VM is warm. When home is behind, whoever is shorter of
@@ -137,30 +149,38 @@ static int wake_one(pvm_group *group, uint32_t first) {
   return 0;
 }
 
-/* Wake the worker, or, if it is busy, one that may steal from it. */
-static void wake(pvm_worker *w) {
+/* So many were pushed. Wake the worker, and, if it is busy or has more than one to do, one that
+** may steal from it. */
+static void wake(pvm_worker *w, uint32_t pushed) {
   if (pvm_park_asleep(&w->park)) {
     pvm_park_ring(&w->park);
+    if (pushed == 1) return;
+  } else if (atomic_load(&w->looking) && pvm_queue_count(&w->queue) <= 1) {
     return;
   }
-  if (atomic_load(&w->looking) && pvm_queue_count(&w->queue) <= 1) return;
   if (wake_one(w->group, w->index + 1)) return;
   pvm_group *helpers = atomic_load(&w->group->beside[PVM_LANE_REGULAR]);
   if (helpers != NULL) wake_one(helpers, 0);
 }
 
-/* To a worker, or into the task's backlog. */
-static void dispatch(pvm_executor *executor, pvm_invocation *invocation) {
-  if (invocation->task->config.lane == PVM_LANE_CORE &&
-      atomic_fetch_add(&executor->core_unfinished, 1) == 0 &&
+/* Invocations of one task: to a worker, or into the task's backlog. */
+static void dispatch(pvm_executor *executor, pvm_task *task, pvm_invocation **block, uint32_t n) {
+  if (n == 0) return;
+  if (task->config.lane == PVM_LANE_CORE && atomic_fetch_add(&executor->core_unfinished, n) == 0 &&
       atomic_load(&executor->low_running) != 0)
     pvm_ladder_ring(&executor->ladder);
-  if (pvm_task_dispatch(invocation->task, invocation)) wake(enqueue(invocation));
+  uint32_t ready = 0;
+  for (uint32_t i = 0; i < n; i++)
+    if (pvm_task_dispatch(task, block[i])) block[ready++] = block[i];
+  if (ready == 0) return;
+  pvm_worker *w = choose(task);
+  for (uint32_t i = 0; i < ready; i++) pvm_queue_push(&w->queue, block[i]);
+  wake(w, ready);
 }
 
 void pvm_executor_dispatch_next(pvm_task *task) {
   pvm_worker *w = pvm_task_dispatch_next(task, enqueue);
-  if (w != NULL) wake(w);
+  if (w != NULL) wake(w, 1);
 }
 
 int pvm_executor_find(pvm_executor *executor, int64_t id, pvm_task **task) {
@@ -189,6 +209,14 @@ static int find_own(pvm_executor *executor, int64_t id, pvm_task **task) {
   return status;
 }
 
+/* Invocations of one submission go to workers in blocks, so that choosing and waking cost little;
+** in small ones at first, so that they begin at once. */
+#define BLOCK 16
+
+static uint32_t larger(uint32_t size) {
+  return size < BLOCK ? size * 2 : BLOCK;
+}
+
 /* As pvm_submit_many; *last: the id of the last that was accepted. */
 static int64_t submit(pvm_executor *executor, int64_t id, uint64_t first_tag, const void *payloads,
                       const size_t *ends, size_t count, const pvm_submit_options *options,
@@ -209,23 +237,26 @@ static int64_t submit(pvm_executor *executor, int64_t id, uint64_t first_tag, co
     pvm_executor_return_places(executor, lane, n);
     return status;
   }
-  size_t start = 0;
+  uint64_t first_id = new_ids(executor, n);
   uint32_t done = 0;
-  for (; done < n; done++) {
-    const unsigned char *payload = (const unsigned char *)payloads + start;
-    pvm_invocation *invocation;
-    status =
-        make(executor, task, first_tag + done, payload, ends[done] - start, options, &invocation);
-    if (status != PVM_OK) break;
-    start = ends[done];
-    *last = invocation->completion.id; /* it may be gone as soon as it is dispatched */
-    dispatch(executor, invocation);    /* each: workers sleep between two pushes */
+  for (uint32_t size = 1; done < n && status == PVM_OK; size = larger(size)) {
+    pvm_invocation *block[BLOCK];
+    uint32_t made = 0;
+    intake in = {executor, task, options, pvm_now()};
+    for (; made < size && done + made < n; made++) {
+      uint32_t i = done + made;
+      size_t start = i > 0 ? ends[i - 1] : 0;
+      status = make(&in, first_tag + i, first_id + i, (const unsigned char *)payloads + start,
+                    ends[i] - start, &block[made]);
+      if (status != PVM_OK) break;
+      *last = block[made]->completion.id; /* it may be gone as soon as it is dispatched */
+    }
+    dispatch(executor, task, block, made);
+    done += made;
   }
   if (done < n) { /* the rest is refused */
-    atomic_fetch_sub(&task->accepted, n - done);
-    pvm_executor_count_down(executor, n - done);
+    take_back(executor, task, n - done);
     pvm_executor_return_places(executor, lane, n - done);
-    if (pvm_task_over(task)) pvm_executor_settle(executor, task);
   }
   return done > 0 ? (int64_t)done : status;
 }
@@ -243,6 +274,76 @@ int64_t pvm_submit_many(pvm_executor *executor, int64_t id, uint64_t first_tag,
   uint64_t last;
   return submit(executor, id, first_tag, payloads, ends, count, options, &last);
 }
+
+/* ---- Arrays ------------------------------------------------------------- */
+
+/* Why it was not let in, as its own outcome. */
+static void reject(const intake *in, pvm_invocation *invocation, int status) {
+  char why[PVM_ERR_MAX];
+  if (status == PVM_E_BREAKER) pvm_breaker_explain(in->task->breaker, in->now, why, sizeof why);
+  invocation->block = PVM_JOURNAL_NONE;
+  invocation->completion.task = in->task->id;
+  invocation->completion.outcome = PVM_REJECTED;
+  pvm_buffer_text(&invocation->completion.data,
+                  status == PVM_E_BREAKER ? why : pvm_strerror(status));
+}
+
+static void submit_array(pvm_executor *executor, pvm_task *task, pvm_array *array, uint64_t tag,
+                         const pvm_submit_options *options) {
+  uint64_t id = new_ids(executor, array->count);
+  uint32_t size = 1, refused = 0;
+  for (uint32_t done = 0; done < array->count; size = larger(size)) {
+    pvm_invocation *block[BLOCK];
+    uint32_t made = 0, end = array->count - done < size ? array->count : done + size;
+    intake in = {executor, task, options, pvm_now()};
+    for (; done < end; done++) {
+      pvm_invocation *invocation = array->items[done];
+      int status = let_in(&in, invocation, tag + done, id + done);
+      if (status == PVM_OK) {
+        block[made++] = invocation;
+      } else {
+        reject(&in, invocation, status);
+        refused++;
+        pvm_array_note_end(array);
+      }
+    }
+    dispatch(executor, task, block, made);
+  }
+  if (refused > 0) take_back(executor, task, refused);
+}
+
+int64_t pvm_array_submit(pvm_executor *executor, int64_t id, uint64_t first_tag, const void *packed,
+                         size_t len, const pvm_submit_options *options, pvm_array **out) {
+  pvm_task *task;
+  int status = find_own(executor, id, &task);
+  if (status != PVM_OK) return status;
+  if (out == NULL || (packed == NULL && len != 0)) return PVM_E_INVALID;
+  if (!is_valid(options) || (options != NULL && options->id != 0)) return PVM_E_INVALID;
+  const unsigned char *end = (const unsigned char *)packed + len;
+  uint32_t count;
+  const unsigned char *first = pvm_packed_array(packed, end, &count);
+  if (first == NULL || count > len) return PVM_E_DECODE;
+  if (count > executor->config.max_pending) return PVM_E_INVALID;
+  pvm_array *array = pvm_array_new(first, end, count, &status);
+  if (array == NULL) return status;
+  array->executor = executor;
+  array->lane = task->config.lane;
+  if (count > 0) {
+    uint32_t places = take_places(executor, array->lane, count);
+    status = places == count ? admit(executor, task, count) : PVM_E_FULL;
+    if (status != PVM_OK) {
+      pvm_executor_return_places(executor, array->lane, places);
+      free(array);
+      return status;
+    }
+    submit_array(executor, task, array, first_tag, options);
+  }
+  *out = array;
+  pvm_array_note_end(array); /* the submitter's own */
+  return count;
+}
+
+/* ---- One, waited for ----------------------------------------------------- */
 
 static void wait_for(pvm_executor *executor, pvm_invocation *invocation) {
   uint64_t until = pvm_now() + executor->config.spin_us * 1000u;
@@ -265,11 +366,10 @@ int pvm_executor_accept(pvm_executor *executor, pvm_task *task, uint64_t tag, co
   if (!is_valid(options)) return PVM_E_INVALID;
   if (take_places(executor, task->config.lane, 1) == 0) return PVM_E_FULL;
   int status = admit(executor, task, 1);
-  if (status == PVM_OK &&
-      (status = make(executor, task, tag, payload, len, options, invocation)) != PVM_OK) {
-    atomic_fetch_sub(&task->accepted, 1);
-    pvm_executor_count_down(executor, 1);
-    if (pvm_task_over(task)) pvm_executor_settle(executor, task);
+  if (status == PVM_OK) {
+    intake in = {executor, task, options, pvm_now()};
+    status = make(&in, tag, new_ids(executor, 1), payload, len, invocation);
+    if (status != PVM_OK) take_back(executor, task, 1);
   }
   if (status != PVM_OK) pvm_executor_return_places(executor, task->config.lane, 1);
   return status;
@@ -285,7 +385,7 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
   status = pvm_executor_accept(executor, task, 0, payload, len, options, &invocation);
   if (status != PVM_OK) return status;
   invocation->waited_for = 1;
-  dispatch(executor, invocation);
+  dispatch(executor, task, &(pvm_invocation *){invocation}, 1);
   wait_for(executor, invocation);
   *completion = invocation->completion;
   if (invocation->block != PVM_JOURNAL_NONE)

@@ -23,7 +23,7 @@ pvm_task *pvm_task_table_get(pvm_task_table *table, int64_t id) {
 }
 
 pvm_seat *pvm_task_seat(pvm_task *task, uint32_t index, struct pvm_thread *thread) {
-  pvm_seat *seat = atomic_load_explicit(&task->seats[index], memory_order_acquire);
+  pvm_seat *seat = atomic_load_explicit(&task->shares[index].seat, memory_order_acquire);
   if (seat != NULL && seat->thread == thread) return seat;
   seat = calloc(1, sizeof *seat);
   if (seat == NULL) return NULL;
@@ -31,7 +31,7 @@ pvm_seat *pvm_task_seat(pvm_task *task, uint32_t index, struct pvm_thread *threa
   seat->thread = thread;
   seat->made_before = atomic_load(&task->made);
   while (!atomic_compare_exchange_weak(&task->made, &seat->made_before, seat)) continue;
-  atomic_store_explicit(&task->seats[index], seat, memory_order_release);
+  atomic_store_explicit(&task->shares[index].seat, seat, memory_order_release);
   return seat;
 }
 
@@ -51,6 +51,7 @@ int pvm_task_rate_admits(pvm_task *task, uint64_t now) {
   return 1;
 }
 
+/* Locked. */
 static void backlog_insert(pvm_task *task, pvm_invocation *invocation) {
   pvm_invocation **at = &task->backlog_first;
   if (*at != NULL && !pvm_invocation_before(invocation, task->backlog_last))
@@ -61,11 +62,31 @@ static void backlog_insert(pvm_task *task, pvm_invocation *invocation) {
   if (invocation->next == NULL) task->backlog_last = invocation;
 }
 
+/* Locked, and not empty. */
+static pvm_invocation *backlog_pop(pvm_task *task) {
+  pvm_invocation *next = task->backlog_first;
+  task->backlog_first = next->next;
+  atomic_fetch_sub(&task->backlog, 1);
+  return next;
+}
+
+static int take_turn(pvm_task *task) {
+  uint32_t now = atomic_load(&task->dispatched);
+  while (now < task->config.max_running)
+    if (atomic_compare_exchange_weak(&task->dispatched, &now, now + 1)) return 1;
+  return 0;
+}
+
+/* Nobody takes the lock while nothing waits. Whoever begins to wait says so in `backlog` before
+** it looks at `dispatched` once more, and whoever ends lowers `dispatched` before it looks at
+** `backlog`: one of the two sees the other. */
 int pvm_task_dispatch(pvm_task *task, pvm_invocation *invocation) {
   if (task->config.max_running == 0) return 1;
+  if (atomic_load(&task->backlog) == 0 && take_turn(task)) return 1;
   pthread_mutex_lock(&task->backlog_lock);
-  int now = task->dispatched < task->config.max_running;
-  if (now) task->dispatched++;
+  atomic_fetch_add(&task->backlog, 1);
+  int now = task->backlog_first == NULL && take_turn(task);
+  if (now) atomic_fetch_sub(&task->backlog, 1);
   else backlog_insert(task, invocation);
   pthread_mutex_unlock(&task->backlog_lock);
   return now;
@@ -75,14 +96,10 @@ struct pvm_worker *
 pvm_task_dispatch_next(pvm_task *task, struct pvm_worker *(*enqueue)(pvm_invocation *invocation)) {
   if (task->config.max_running == 0) return NULL;
   struct pvm_worker *worker = NULL;
+  atomic_fetch_sub(&task->dispatched, 1);
+  if (atomic_load(&task->backlog) == 0) return NULL;
   pthread_mutex_lock(&task->backlog_lock);
-  pvm_invocation *next = task->backlog_first;
-  if (next != NULL) {
-    task->backlog_first = next->next;
-    worker = enqueue(next);
-  } else {
-    task->dispatched--;
-  }
+  if (task->backlog_first != NULL && take_turn(task)) worker = enqueue(backlog_pop(task));
   pthread_mutex_unlock(&task->backlog_lock);
   return worker;
 }
@@ -97,6 +114,7 @@ pvm_invocation *pvm_task_backlog_take(pvm_task *task, uint64_t id) {
   if (found != NULL) {
     *(before != NULL ? &before->next : &task->backlog_first) = found->next;
     if (found->next == NULL) task->backlog_last = before;
+    atomic_fetch_sub(&task->backlog, 1);
     found->in_backlog = 1;
   }
   pthread_mutex_unlock(&task->backlog_lock);
@@ -150,15 +168,18 @@ static void destroy(pvm_task *task) {
   free(task);
 }
 
-static size_t seats_of(const pvm_executor_config *executor) {
-  return (size_t)executor->core_workers + executor->workers + executor->low_workers;
+static uint32_t shares_of(const pvm_executor_config *executor) {
+  return executor->core_workers + executor->workers + executor->low_workers;
 }
 
 static pvm_task *make(const char *name, pvm_program *program, const pvm_task_config *config,
                       pvm_group *group) {
-  size_t seats = group != NULL ? seats_of(&group->executor->config) : 0;
-  pvm_task *task = calloc(1, sizeof *task + seats * sizeof task->seats[0]);
-  if (task == NULL) return NULL;
+  uint32_t shares = group != NULL ? shares_of(&group->executor->config) : 1;
+  size_t size = sizeof(pvm_task) + shares * sizeof(pvm_share);
+  pvm_task *task = NULL;
+  if (posix_memalign((void **)&task, _Alignof(pvm_task), size) != 0) return NULL;
+  memset(task, 0, size);
+  task->share_count = shares;
   snprintf(task->name, sizeof task->name, "%s", name);
   if (program != NULL) task->program = pvm_program_retain(program);
   task->config = *config;
@@ -231,10 +252,16 @@ int pvm_task_failure_recall(pvm_task *task, uint64_t now, pvm_buffer *why) {
   return 1;
 }
 
+uint64_t pvm_task_finished(pvm_task *task) {
+  uint64_t finished = 0;
+  for (uint32_t i = 0; i < task->share_count; i++)
+    finished += atomic_load(&task->shares[i].finished);
+  return finished;
+}
+
 int pvm_task_over(pvm_task *task) {
   /* `withdrawn` first: once it is set no submitter keeps an acceptance it has counted. */
-  return atomic_load(&task->withdrawn) &&
-         atomic_load(&task->accepted) == atomic_load(&task->finished);
+  return atomic_load(&task->withdrawn) && atomic_load(&task->accepted) == pvm_task_finished(task);
 }
 
 void pvm_task_empty(pvm_task *task) {

@@ -27,6 +27,16 @@ typedef struct pvm_seat {
   struct pvm_seat *newer;
 } pvm_seat;
 
+/* One worker's part in a task, on a cache line that only this worker writes: what all workers
+** count into would go from core to core with every run. */
+typedef struct pvm_share {
+  _Alignas(64) _Atomic(pvm_seat *) seat; /* its present thread's */
+  _Atomic uint64_t finished;
+  _Atomic uint64_t failed;
+  _Atomic uint32_t running;
+} pvm_share;
+
+/* Read by everybody, and written seldom, up to `emptied`. */
 typedef struct pvm_task {
   int64_t id;
   char name[PVM_NAME_MAX + 1];
@@ -35,25 +45,27 @@ typedef struct pvm_task {
   pvm_breaker *breaker;    /* of all versions of its name */
   struct pvm_group *group; /* whose workers may run it */
   uint32_t home;           /* the worker of it whose queue gets the task's invocations first */
-  _Atomic uint32_t spread; /* turns through the other workers when home is behind */
+  uint32_t share_count;
+  _Atomic uint64_t failed_at; /* when it last could not be loaded; 0: never */
   _Atomic int withdrawn;
   _Atomic int emptied; /* the program is released: nobody can need it any more */
-  _Atomic uint64_t accepted;
-  _Atomic uint64_t finished;
-  _Atomic uint64_t failed;
-  _Atomic uint32_t running;
-  _Atomic uint32_t vms;
-  _Atomic size_t bytes;
-  _Atomic uint64_t failed_at; /* when it last could not be loaded; 0: never */
-  pthread_mutex_t failure_lock;
-  pvm_buffer failure;                   /* and why */
-  _Atomic uint64_t next_ns;             /* of the rate: when the next would be on time */
-  pthread_mutex_t backlog_lock;         /* of the three below; for tasks with max_running only */
-  uint32_t dispatched;                  /* queued at workers or running: at most max_running */
-  struct pvm_invocation *backlog_first; /* what waits for those, in the order of queues */
+  /* Submitters': */
+  _Alignas(64) _Atomic uint64_t accepted;
+  _Atomic uint64_t next_ns; /* of the rate: when the next would be on time */
+  _Atomic uint32_t spread;  /* turns through the other workers when home is behind */
+  /* For tasks with max_running only: */
+  _Alignas(64) _Atomic uint32_t dispatched; /* queued at workers or running: at most max_running */
+  _Atomic uint32_t backlog;                 /* how many wait for those */
+  pthread_mutex_t backlog_lock;             /* of the two below, and of growth of `backlog` */
+  struct pvm_invocation *backlog_first;     /* in the order of queues */
   struct pvm_invocation *backlog_last;
-  _Atomic(pvm_seat *) made;    /* the seat made last */
-  _Atomic(pvm_seat *) seats[]; /* by pvm_worker.seat, its present thread's */
+  /* Seldom written: */
+  _Alignas(64) _Atomic uint32_t vms;
+  _Atomic size_t bytes;
+  pthread_mutex_t failure_lock;
+  pvm_buffer failure;       /* why it could not be loaded */
+  _Atomic(pvm_seat *) made; /* the seat made last */
+  pvm_share shares[];       /* by pvm_worker.seat; one if no worker runs it */
 } pvm_task;
 
 #define PVM_TASKS_CHUNK 1024
@@ -100,6 +112,9 @@ void pvm_task_failure_note(pvm_task *task, uint64_t now, const pvm_buffer *why);
 /* 1, with a copy of the reason, while the task is not to be tried. */
 int pvm_task_failure_recall(pvm_task *task, uint64_t now, pvm_buffer *why);
 
+/* How many have ended, in whatever outcome. Sequentially consistent with the ends that it counts:
+** of several threads that note an end and then look, the last sees all. */
+uint64_t pvm_task_finished(pvm_task *task);
 /* Withdrawn, and nothing of it is accepted but unfinished? */
 int pvm_task_over(pvm_task *task);
 /* Release the program of a task that is over once no VM holds it. */

@@ -128,6 +128,7 @@ static void seat_append(pvm_thread *t, pvm_seat *seat) {
 
 /* Pass on what the VM's memory has changed by since the last time. */
 static void seat_account(pvm_seat *seat, size_t bytes) {
+  if (bytes == seat->bytes) return;
   atomic_fetch_add_explicit(&seat->task->bytes, bytes - seat->bytes, memory_order_relaxed);
   seat->bytes = bytes;
 }
@@ -274,7 +275,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
     t->run.waiting = NULL;
     if (!kept) return 0; /* the ladder has given the invocation to others */
   }
-  atomic_fetch_add_explicit(&task->running, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&task->shares[w->seat].running, 1, memory_order_relaxed);
   invocation->completion.worker = pvm_worker_number(w);
   invocation->completion.queued_ns = started - invocation->accepted_ns;
   pvm_buffer data = {NULL, 0}; /* of this thread alone until the run has ended */

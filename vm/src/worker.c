@@ -12,7 +12,7 @@ void pvm_worker_settle(pvm_worker *worker, pvm_invocation *invocation) {
   pvm_executor *executor = worker->executor;
   pvm_task *task = invocation->task;
   int core = task->config.lane == PVM_LANE_CORE, dispatched = !invocation->in_backlog;
-  pvm_executor_end(executor, invocation);
+  pvm_executor_end(executor, invocation, &task->shares[worker->seat], &worker->delivered);
   if (core && atomic_fetch_sub(&executor->core_unfinished, 1) == 1)
     pvm_park_ring_all(&executor->resumed);
   if (dispatched)
@@ -20,7 +20,8 @@ void pvm_worker_settle(pvm_worker *worker, pvm_invocation *invocation) {
 }
 
 void pvm_worker_settle_queued(pvm_worker *worker, pvm_invocation *invocation, const char *why) {
-  atomic_fetch_add_explicit(&invocation->task->running, 1, memory_order_relaxed);
+  atomic_fetch_add_explicit(&invocation->task->shares[worker->seat].running, 1,
+                            memory_order_relaxed);
   invocation->completion.outcome = PVM_CANCELLED;
   invocation->completion.worker = pvm_worker_number(worker);
   invocation->completion.queued_ns = pvm_now() - invocation->accepted_ns;

@@ -18,9 +18,11 @@ typedef struct pvm_worker {
   pvm_park park;
   _Atomic int looking; /* its thread is awake and without work: it takes the next at once */
   _Atomic(pvm_thread *) thread;
+  /* Its own: */
+  _Alignas(64) _Atomic uint64_t delivered; /* invocations that ended here, so far */
   /* For whoever looks for an invocation: the id of the one that its thread has taken out of a
   ** queue and that has not ended; 0; or PVM_TAKING while it looks into a queue. */
-  _Alignas(64) _Atomic uint64_t holding;
+  _Atomic uint64_t holding;
 } pvm_worker;
 
 #define PVM_TAKING UINT64_MAX

@@ -143,6 +143,25 @@ static int64_t tasks[TASKS];
 static _Atomic long accepted, collected;
 static _Atomic int finished;
 
+/* An array that is waited for, or dropped on its way. Returns as pvm_array_submit does. */
+static int64_t submit_array(int64_t task, uint32_t choice) {
+  static const unsigned char packed[] = "\x95\x01\xa2hi\xc0\x93\x01\x02\x03\x02";
+  pvm_array *array;
+  pvm_batch batch;
+  int64_t count = pvm_array_submit(executor, task, 5, packed, sizeof packed - 1, NULL, &array);
+  if (count < 0) return count;
+  CHECK(count == 5);
+  if (choice % 3 > 0) {
+    while (pvm_array_wait(array, 1000) == 0) continue;
+    int not_done = pvm_array_take(array, &batch);
+    CHECK(not_done >= 0 && not_done <= 5 && batch.count == 5 && batch.data[0] == 0xdd);
+    CHECK(batch.records[4].tag == 9 && pvm_array_take(array, &batch) == PVM_E_STATE);
+    pvm_batch_free(&batch);
+  }
+  pvm_array_free(array);
+  return count;
+}
+
 static void *submit(void *argument) {
   uint32_t seed = (uint32_t)(uintptr_t)argument + 7;
   for (long n = 0; n < rounds * 200; n++) {
@@ -151,7 +170,7 @@ static void *submit(void *argument) {
     size_t ends[3] = {1, 1, 2};
     pvm_completion ended;
     int64_t got = 1;
-    switch (next_random(&seed) % 8) {
+    switch (next_random(&seed) % 9) {
       case 0:
         got = pvm_invoke(executor, task, payload, sizeof payload, NULL, &ended);
         if (got == PVM_OK) {
@@ -161,6 +180,10 @@ static void *submit(void *argument) {
         got = got < 0 ? got : 0;
         break;
       case 1: got = pvm_submit_many(executor, task, (uint64_t)n, "\x01\x02", ends, 3, NULL); break;
+      case 2:
+        got = submit_array(task, next_random(&seed));
+        got = got < 0 ? got : 0;
+        break;
       default:
         got = pvm_submit(executor, task, (uint64_t)n, payload, sizeof payload, NULL);
         got = got < 0 ? got : 1;
@@ -310,10 +333,15 @@ static void run_executor(void) {
 }
 
 /* Submitters that race with a stop that does not wait. */
-static void *submit_until_refused(void *unused) {
-  (void)unused;
+static void *submit_until_refused(void *arrays) {
   pvm_completion ended;
   int status;
+  if (arrays != NULL) {
+    int64_t got;
+    for (uint32_t n = 0; (got = submit_array(tasks[0], n)) != PVM_E_STATE; n++)
+      CHECK(got > 0 || got == PVM_E_FULL);
+    return NULL;
+  }
   while ((status = pvm_invoke(executor, tasks[0], "\x01", 1, NULL, &ended)) == PVM_OK)
     pvm_buffer_free(&ended.data);
   CHECK(status == PVM_E_STATE);
@@ -334,8 +362,8 @@ static void stop_executor(void) {
     CHECK(pvm_submit(executor, endless, 1, "\x01", 1, NULL) > 0);
     do CHECK(pvm_task_stats_get(executor, endless, &stats) == PVM_OK);
     while (stats.running == 0);
-    for (int i = 0; i < 2; i++)
-      CHECK(pthread_create(&threads[i], NULL, submit_until_refused, NULL) == 0);
+    for (uintptr_t i = 0; i < 2; i++)
+      CHECK(pthread_create(&threads[i], NULL, submit_until_refused, (void *)i) == 0);
     int cancelled = pvm_executor_stop(executor, 0);
     CHECK(cancelled >= 1);
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);

@@ -1,0 +1,180 @@
+"""Many completions in columns: nothing is decoded or copied before somebody asks for it."""
+
+from __future__ import annotations
+
+import enum
+import struct
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, overload
+
+from .library import check, ffi, lib
+
+
+class Outcome(enum.IntEnum):
+    """How an invocation ended."""
+
+    DONE = 0
+    FAILED = 1
+    TIMED_OUT = 2
+    OVER_QUOTA = 3
+    CRASHED = 4
+    CANCELLED = 5
+    REJECTED = 6
+
+
+@dataclass(slots=True)
+class Completion:
+    """One ended invocation.
+
+    tag: the submitter's; task: the task's id; worker: index of the thread that ran it.
+    id: the invocation's, never the same again; attempt: 1, or more if an earlier process had
+    accepted it.
+    queued_ns: from acceptance to start. load_ns: of the start, making the VM ready (0
+    when warm). run_ns: the call, codec included.
+    data: MessagePack result (DONE), UTF-8 traceback (FAILED) or reason.
+    """
+
+    tag: int
+    task: int
+    outcome: Outcome
+    worker: int
+    queued_ns: int
+    load_ns: int
+    run_ns: int
+    data: bytes
+    id: int = 0
+    attempt: int = 1
+
+
+_OUTCOMES = tuple(Outcome)
+_RECORD = struct.Struct("=QQqiIQQQQQ")  # pvm_record
+assert _RECORD.size == ffi.sizeof("pvm_record")
+_HEAD = 5  # bytes of the header before an array's results
+_NIL = b"\xc0"
+
+
+class Batch(Sequence[Completion]):
+    """Completions of one collection, or of one array; made by Executor and Array."""
+
+    __slots__ = ("_data", "_first", "_records", "not_done")
+
+    def __init__(self, raw: Any, not_done: int | None = None) -> None:
+        """Take over a pvm_batch. not_done: of an array, how many are not DONE."""
+        try:
+            count = raw.count
+            self._records: bytes = ffi.buffer(raw.records, count * _RECORD.size)[:]
+            self._first = _HEAD if not_done is not None else 0
+            size = raw.records[count - 1].end if count else self._first
+            self._data: bytes = ffi.unpack(ffi.cast("char *", raw.data), size) if size else b""
+            self.not_done = not_done
+        finally:
+            lib.pvm_batch_free(raw)
+
+    def __len__(self) -> int:
+        return len(self._records) // _RECORD.size
+
+    def __iter__(self) -> Iterator[Completion]:
+        data, start = self._data, self._first
+        for id, tag, task, outcome, worker, queued, load, run, end, attempt in _RECORD.iter_unpack(
+            self._records
+        ):
+            yield Completion(
+                tag,
+                task,
+                _OUTCOMES[outcome],
+                worker,
+                queued,
+                load,
+                run,
+                data[start:end],
+                id,
+                attempt,
+            )
+            start = end
+
+    @overload
+    def __getitem__(self, index: int) -> Completion: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Completion]: ...
+    def __getitem__(self, index: int | slice) -> Completion | list[Completion]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError("there are not so many completions")
+        at = index * _RECORD.size
+        id, tag, task, outcome, worker, queued, load, run, end, attempt = _RECORD.unpack_from(
+            self._records, at
+        )
+        start = self._end(index - 1) if index else self._first
+        data = self._data[start:end]
+        return Completion(
+            tag, task, _OUTCOMES[outcome], worker, queued, load, run, data, id, attempt
+        )
+
+    def _end(self, index: int) -> int:
+        end: int = _RECORD.unpack_from(self._records, index * _RECORD.size)[8]
+        return end
+
+    def _column(self, number: int, kind: Literal["i", "Q"]) -> memoryview[int]:
+        column = memoryview(self._records).cast(kind)
+        return column[number :: _RECORD.size // column.itemsize]
+
+    @property
+    def outcomes(self) -> Sequence[int]:
+        """Of each, as Outcome counts them."""
+        return self._column(6, "i")
+
+    @property
+    def queued_ns(self) -> Sequence[int]:
+        """Of each, from acceptance to start."""
+        return self._column(4, "Q")
+
+    @property
+    def run_ns(self) -> Sequence[int]:
+        """Of each, the call, codec included."""
+        return self._column(6, "Q")
+
+    @property
+    def packed(self) -> bytes:
+        """Of an array: the MessagePack array of the results in order; nil where there is none."""
+        if self.not_done is None:
+            raise ValueError("only what was submitted as an array comes back as one")
+        if self.not_done == 0:
+            return self._data
+        pieces = [self._data[:_HEAD]]
+        pieces += [each.data if each.outcome is Outcome.DONE else _NIL for each in self]
+        return b"".join(pieces)
+
+
+class Array:
+    """Invocations that were submitted together; made by Executor.submit_array. For any thread.
+
+    One that is dropped before its end runs on, and nobody learns how it ended.
+    """
+
+    def __init__(self, raw: Any, count: int) -> None:
+        self._raw = ffi.gc(raw, lib.pvm_array_free)
+        self._count = count
+        self._lock = threading.Lock()
+        self._batch: Batch | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def wait(self, timeout_ms: int = 100) -> bool:
+        """Whether all have ended, for which it waits so long at most."""
+        return bool(check(lib.pvm_array_wait(self._raw, timeout_ms)))
+
+    def result(self) -> Batch:
+        """How each ended, in the order of the elements; waits for all of them."""
+        while not self.wait():  # again and again, so that signals are seen
+            pass
+        with self._lock:
+            if self._batch is None:
+                raw = ffi.new("pvm_batch *")
+                self._batch = Batch(raw, check(lib.pvm_array_take(self._raw, raw)))
+            return self._batch
