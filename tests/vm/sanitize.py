@@ -2,7 +2,7 @@
 
     python tests/vm/sanitize.py [--sdk SDK] [--rounds N] [--cases N] [--quick] [NAME ...]
 
-`--quick` runs ring and park only, which need no Python. Everything else is built from
+`--quick` runs what needs no Python. Everything else is built from
 vm/src and engine/ with the sanitizer in and linked with the SDK's CPython, which has none: what
 CPython itself does with memory is seen through its allocator's calls only.
 """
@@ -122,6 +122,12 @@ class Program:
     name: str
     sources: tuple[str, ...]  # of vm/src; empty: all of them, and CPython
     arguments: tuple[str, ...]
+    engine: tuple[str, ...] = ()  # parts of engine/, whole
+
+    @property
+    def needs_python(self) -> bool:
+        """Whether it is linked from all there is."""
+        return not self.sources and not self.engine
 
 
 PROGRAM_LIST = (
@@ -131,6 +137,7 @@ PROGRAM_LIST = (
     Program("breaker_test", ("breaker",), ("1000000",)),
     Program("confine_test", ("confine", "policy"), ("1",)),
     Program("journal_test", ("journal", "checksum", "crash", "confine", "policy"), ("200000",)),
+    Program("stream_test", (), ("100000",), ("stream",)),
     Program("runtime_test", (), ()),
     Program("cancel_test", (), ()),
 )
@@ -165,13 +172,14 @@ def build(program: Program, sanitizer: str, sdk: Path | None, out: Path, jobs: i
     flags = [*COMMON, *SANITIZERS[sanitizer], f"-I{SOURCES}", f"-I{ROOT / 'vm' / 'include'}"]
     flags += [f"-I{ENGINE / 'include'}"]
     sources = [SOURCES / f"{name}.c" for name in program.sources]
-    if not sources:
+    if program.needs_python:
         sources = sorted(SOURCES.glob("*.c"))
-        sources += [source for part in ENGINE_PARTS for source in (ENGINE / part).glob("*.c")]
+    parts = ENGINE_PARTS if program.needs_python else program.engine
+    sources += [source for part in parts for source in sorted((ENGINE / part).glob("*.c"))]
     rest: list[str] = []
     if program is FUZZ and sdk is not None:
         flags += python_flags(sdk)
-    if not program.sources:
+    if program.needs_python:
         if sdk is None:
             raise Failure("no SDK: run `make build` first, or name one with --sdk")
         described = json.loads((sdk / "sdk.json").read_text())
@@ -264,7 +272,7 @@ def main() -> int:
     for program in (*PROGRAM_LIST, FUZZ):
         if options.names and program.name not in options.names:
             continue
-        if options.quick and (program is FUZZ or not program.sources):
+        if options.quick and (program is FUZZ or program.needs_python):
             continue
         for sanitizer in SANITIZERS:
             if program is FUZZ and sanitizer == "thread":
@@ -274,7 +282,7 @@ def main() -> int:
             try:
                 executable = build(program, sanitizer, options.sdk, BUILD / sanitizer, options.jobs)
                 arguments = list(program.arguments)
-                if not program.sources:
+                if program.needs_python:
                     arguments = [str(write_tasks(BUILD / "tasks")), str(options.rounds), str(seed)]
                 if program is FUZZ:
                     corpus = write_corpus(BUILD / "corpus")

@@ -1,4 +1,4 @@
-"""The queue and the parking place under the sanitizers, briefly; `make sanitize` does all."""
+"""What needs no Python under the sanitizers, briefly; `make sanitize` does all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.vm import sanitize
 if TYPE_CHECKING:
     from pathlib import Path
 
-QUICK = [program for program in sanitize.PROGRAM_LIST if program.sources]
+QUICK = [program for program in sanitize.PROGRAM_LIST if not program.needs_python]
 
 
 def supported(sanitizer: str, tmp_path: Path) -> bool:

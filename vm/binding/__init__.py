@@ -33,6 +33,7 @@ from .logs import LogRecord, collect_logs
 from .machine import Vm, VmStats
 from .memory import Memory, protect_process, wipe
 from .program import Module, Program
+from .triggers import EventBatch, Fired, TriggerMode, Triggers, TriggersStats, TriggerStats
 
 __all__ = [
     "AddOptions",
@@ -43,8 +44,10 @@ __all__ = [
     "Completion",
     "DecodeError",
     "EntryError",
+    "EventBatch",
     "Executor",
     "ExternalTasks",
+    "Fired",
     "ForkedError",
     "Info",
     "Lane",
@@ -61,6 +64,10 @@ __all__ = [
     "TaskStats",
     "ThreadStats",
     "Ticket",
+    "TriggerMode",
+    "TriggerStats",
+    "Triggers",
+    "TriggersStats",
     "UnknownTask",
     "Vm",
     "VmError",

@@ -16,6 +16,7 @@ from .batch import Array, Batch, Completion, Outcome
 from .errors import QueueFull
 from .library import ERR_MAX, check, fail, ffi, lib, take
 from .program import Program
+from .triggers import Triggers
 
 
 class Lane(enum.IntEnum):
@@ -189,6 +190,7 @@ class Executor:
         check(lib.pvm_executor_start(config, out, err), err)
         self._executor: Any = out[0]
         self._stopped = False
+        self.triggers = Triggers(self._handle)
 
     def add(
         self,

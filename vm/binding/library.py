@@ -72,8 +72,13 @@ _ERRORS: dict[int, type[errors.VmError]] = {
 
 def fail(status: int, message: str = "", traceback: str = "") -> NoReturn:
     """Raise the exception of a negative status, with its own sentence if there is no better."""
+    raise refusal(status, message, traceback)
+
+
+def refusal(status: int, message: str = "", traceback: str = "") -> errors.VmError:
+    """Make the exception that `fail` raises."""
     kind = _ERRORS.get(status, errors.VmError)
-    raise kind(status, message or text(lib.pvm_strerror(status)), traceback)
+    return kind(status, message or text(lib.pvm_strerror(status)), traceback)
 
 
 def text(pointer: Any) -> str:

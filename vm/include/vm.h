@@ -512,6 +512,113 @@ PVM_API int pvm_external_end(pvm_executor *executor, pvm_ticket *ticket, pvm_out
 /* How much of its input the host has submitted, in a unit of its own; kept in the journal. */
 PVM_API void pvm_executor_note_position(pvm_executor *executor, uint64_t position);
 
+/* ---- Triggers ----------------------------------------------------------- */
+
+/* A trigger submits an invocation of its task when a sequence of events has come: pvm_event and
+** pvm_events match in C and submit as pvm_submit does. engine/include/stream.h says what a
+** condition is, how events match, and what is kept: partial matches end with the process, and are
+** bounded. The invocation's payload is a map
+**
+**   {"trigger": its name, "key": text, "event": the event that completed it, "events": [all that
+**    matched, in order]}
+**
+** Any thread may call any of these at any time. */
+typedef enum pvm_trigger_mode {
+  PVM_TRIGGER_OFF = 0,
+  PVM_TRIGGER_SUBMIT = 1,
+  PVM_TRIGGER_HAND_OUT = 2 /* its invocations are not submitted, but come back to the caller */
+} pvm_trigger_mode;
+
+enum { PVM_TRIGGER_HANDED_OUT = 1 }; /* a status of pvm_fired */
+
+/* Field names are 1 to 8 names with commas between; the first that an event has counts. */
+typedef struct pvm_trigger_config {
+  const char *type;      /* "event,type" */
+  const char *page;      /* "page,page_id,pageId" */
+  const char *id;        /* "id,click_id,clickId" */
+  const char *key;       /* "key,session_id,user_id": where a condition names no other field */
+  const char *time;      /* "time,ts,timestamp"; without any, an event counts when it arrives */
+  uint64_t time_unit_ns; /* of these times, which count from the epoch; 1 to 1000000000 (seconds) */
+  uint64_t max_bytes;    /* of events that partial matches hold */
+  uint64_t ttl_ns;       /* a key that rests so long loses its partial matches */
+  uint32_t max_keys;     /* with partial matches; the least recently used go first */
+  uint32_t max_pending;  /* partial matches of one key; the oldest go first */
+} pvm_trigger_config;
+
+PVM_API void pvm_trigger_config_init(pvm_trigger_config *config);
+/* Before the executor's first trigger and event, else PVM_E_STATE. */
+PVM_API int pvm_triggers_configure(pvm_executor *executor, const pvm_trigger_config *config,
+                                   char *err);
+/* Add a trigger for a task; returns its id (> 0) or a negative status. condition: the MessagePack
+** map of stream.h; PVM_E_INVALID with a sentence if it is not one. task: 0 is for what others run;
+** its mode is OFF or HAND_OUT. replaces: 0, or a trigger with whose partial matches this one goes on
+** if steps and key are the same; the caller removes that one. */
+PVM_API int64_t pvm_trigger_add(pvm_executor *executor, int64_t task, const char *name,
+                                const void *condition, size_t len, pvm_trigger_mode mode,
+                                int64_t replaces, char *err);
+/* No event that comes later fires it. A task that is withdrawn keeps its triggers until then; what
+** they submit is refused. */
+PVM_API int pvm_trigger_remove(pvm_executor *executor, int64_t trigger);
+/* From PVM_TRIGGER_OFF it begins anew. */
+PVM_API int pvm_trigger_set_mode(pvm_executor *executor, int64_t trigger, pvm_trigger_mode mode);
+
+typedef struct pvm_trigger_stats {
+  uint64_t fired;      /* matches; the others add up to it, or a little less while it fires */
+  uint64_t accepted;   /* as invocations */
+  uint64_t handed_out;
+  uint64_t full;       /* refused: no place in the lane */
+  uint64_t rate;       /* refused: over the task's rate */
+  uint64_t breaker;    /* refused: the task's circuit breaker */
+  uint64_t other;      /* refused: withdrawn, stopped, no memory */
+} pvm_trigger_stats;
+
+PVM_API int pvm_trigger_stats_get(pvm_executor *executor, int64_t trigger,
+                                  pvm_trigger_stats *stats);
+
+typedef struct pvm_triggers_stats {
+  uint64_t events;   /* so far */
+  uint64_t matched;  /* of these, those that began, continued or completed a match */
+  uint64_t fired;    /* matches completed */
+  uint64_t dropped;  /* partial matches given up: a bound was reached, or their key rested */
+  uint64_t evicted;  /* keys given up */
+  uint64_t pending;  /* partial matches now */
+  uint64_t keys;     /* keys that are known now */
+  uint64_t bytes;    /* of events held now */
+  uint64_t triggers; /* now */
+  uint64_t nodes;    /* of the trie, now */
+} pvm_triggers_stats;
+
+PVM_API int pvm_triggers_stats_get(pvm_executor *executor, pvm_triggers_stats *stats);
+
+/* What a trigger's match came to. */
+typedef struct pvm_fired {
+  int64_t trigger;
+  int64_t task;
+  uint64_t tag;    /* of the event, and of the invocation */
+  uint64_t end;    /* of the payload in the batch's data; it starts at the end before. There is one
+                   ** only if status is not PVM_OK */
+  int32_t status;  /* PVM_OK: accepted; PVM_TRIGGER_HANDED_OUT; or why it was refused */
+} pvm_fired;
+
+typedef struct pvm_fired_batch {
+  uint32_t count;
+  uint32_t lost;    /* matches that are counted but not told, for want of memory */
+  uint64_t matched; /* events that began, continued or completed a match */
+  pvm_fired *fired;
+  unsigned char *data;
+} pvm_fired_batch;
+
+/* Hand in one event, a MessagePack map; other values are seen by no trigger. batch receives what
+** fired, to be released with pvm_fired_free; NULL: it is counted only. PVM_E_DECODE. */
+PVM_API int pvm_event(pvm_executor *executor, uint64_t tag, const void *event, size_t len,
+                      pvm_fired_batch *batch);
+/* The same for `count` events back to back, ends[i] the offset after event i, tags first_tag + i.
+** Returns how many were taken in, up to the first that is no MessagePack; a negative status if
+** none. */
+PVM_API int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *events,
+                           const size_t *ends, size_t count, pvm_fired_batch *batch);
+PVM_API void pvm_fired_free(pvm_fired_batch *batch);
+
 /* ---- Crashes ------------------------------------------------------------ */
 
 /* A fault on a thread that runs VMs is reported before it ends the process: which task, where,

@@ -51,6 +51,7 @@ static void release(pvm_executor *executor) {
     pvm_invocation_release(rest);
   }
   if (executor->journal != NULL) pvm_journal_close(executor->journal, is_all_collected(executor));
+  pvm_trigger_set_free(atomic_load(&executor->triggers));
   free(executor->handed);
   pthread_mutex_destroy(&executor->handing);
   for (uint32_t i = 0; i < executor->group_count; i++) pvm_group_free(executor->groups[i]);

@@ -1,0 +1,137 @@
+/* stream.h - the stream store: what to do when events come in, in C without Python.
+**
+** So far it holds triggers: conditions on sequences of events, matched as events are appended.
+** Limits first:
+**
+** - Everything is in memory and ends with the process: partial matches are not kept.
+** - An event is one MessagePack map. A condition has 1 to STREAM_STEPS_MAX steps.
+** - Partial matches are bounded: see stream_config. What goes over a bound is dropped, the least
+**   recently used first, and counted.
+** - Any thread may append, add and remove at any time. Appends to different keys run side by
+**   side; adding and removing stop all of them for about a microsecond.
+**
+** Matching. Each condition is matched for each key on its own, in the order of arrival. Events that
+** do not fit are passed over. An event that fits the first step begins a match, and replaces one
+** that has come no further than that; a match goes on with the next event that fits its next step,
+** and is used up by it. So the latest beginning counts, one event completes a condition at most
+* once,
+** and matches may overlap: an event may end one and begin another.
+**
+** Time. A match must end `within` its condition's span after its first event. The clock of a
+** key does not go back: an event that comes late counts at the latest time of its key. A condition
+** sees nothing of what came before it was added, or switched on again.
+*/
+#ifndef STREAM_H
+#define STREAM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define STREAM_STEPS_MAX 16  /* of a condition */
+#define STREAM_IDS_MAX 256   /* of a step; also values of an `in` */
+#define STREAM_WHERE_MAX 16  /* predicates of a step */
+#define STREAM_TEXT_MAX 256  /* bytes of a type, page, id or field name in a condition */
+#define STREAM_SPACES_MAX 16 /* different key fields that conditions may name, over time */
+#define STREAM_ERR_MAX 512   /* bytes that an `err` text needs, with the final 0 */
+
+typedef enum stream_status {
+  STREAM_OK = 0,
+  STREAM_E_NOMEM = -1,
+  STREAM_E_INVALID = -2, /* the condition or the configuration is not as stated; `err` says how */
+  STREAM_E_DECODE = -3   /* the event is no MessagePack */
+} stream_status;
+
+/* Bytes of somebody else; not ended by a 0. */
+typedef struct stream_text {
+  const char *data;
+  size_t len;
+} stream_text;
+
+/* A condition that has come true. All of it is valid during the call of `fire` only. */
+typedef struct stream_match {
+  void *user;                /* of the condition */
+  int mode;                  /* of the condition, at that moment */
+  stream_text key;           /* empty: the event has none */
+  uint32_t count;            /* 1 to STREAM_STEPS_MAX */
+  const stream_text *events; /* the map of each event that matched, in order */
+} stream_match;
+
+/* Field names are lists with commas between; the first field that an event has counts. Types,
+** pages, ids and keys are text or integers, which count as their decimal digits. */
+typedef struct stream_config {
+  const char *type;      /* "event,type" */
+  const char *page;      /* "page,page_id,pageId" */
+  const char *id;        /* "id,click_id,clickId" */
+  const char *key;       /* "key,session_id,user_id": where a condition names no other field */
+  const char *time;      /* "time,ts,timestamp": a number of time units since the epoch */
+  uint64_t time_unit_ns; /* 1000000000: times are seconds; 1 to that */
+  uint32_t shards;       /* 64: parts of the keys that are locked one by one; 1 to 1024 */
+  uint32_t max_keys;     /* 100000: keys with partial matches, about; at least 1 */
+  uint32_t max_pending;  /* 1024: partial matches of one key; at least 1 */
+  uint64_t max_bytes;    /* 64 MiB: events that partial matches hold */
+  uint64_t ttl_ns;       /* an hour: partial matches of a key that rests so long are dropped */
+  /* Called once for an event that completes conditions, with all of them, in the thread that
+  ** appends, with no lock held. `context` is what was given to stream_append. */
+  void (*fire)(void *context, const stream_match *matches, size_t count);
+  /* The condition that had this `user` is gone, and no `fire` that has it goes on. NULL: nothing
+  ** is to be done. */
+  void (*forget)(void *user);
+} stream_config;
+
+typedef struct stream_stats {
+  uint64_t events;     /* appended */
+  uint64_t matched;    /* of these, those that began, continued or completed a match */
+  uint64_t fired;      /* matches that were handed to `fire` */
+  uint64_t dropped;    /* partial matches given up, as a bound was reached or their key rested */
+  uint64_t evicted;    /* keys given up for the same reasons */
+  uint64_t pending;    /* partial matches now, some of them maybe past their span */
+  uint64_t keys;       /* keys that have any, now */
+  uint64_t bytes;      /* of the events that they hold, now */
+  uint64_t conditions; /* now */
+  uint64_t nodes;      /* of the trie, now */
+} stream_stats;
+
+typedef struct stream_triggers stream_triggers;
+typedef struct stream_condition stream_condition;
+
+/* The values named above; fire and forget are NULL. */
+void stream_config_init(stream_config *config);
+/* NULL with a sentence in `err`. Names are copied. fire must not be NULL. */
+stream_triggers *stream_triggers_new(const stream_config *config, char *err);
+/* When nobody uses it any more. Forgets all conditions. */
+void stream_triggers_free(stream_triggers *triggers);
+
+/* Add a condition, a MessagePack map:
+**
+**   "steps"      array of maps: "type" text; optional "page" text, "ids" array of texts, any one of
+**                which it is to be, and "where", array of [field, op, value]: all must hold
+**   "within_ns"  integer; 0 or absent: no limit but the key's ttl
+**   "key"        text: the field that is the key; empty or absent: the configuration's
+**
+** A field of `where` is a name, or names of nested maps with dots between. op is one of
+** "==" "!=" "<" "<=" ">" ">=" "in" "exists"; value is nil, a bool, a number or text; for "in" an
+** array of these, for "exists" a bool. Numbers compare as numbers, text by bytes; nil and bools are
+** equal or not, and in no order, and so are different kinds. A field that is missing, or holds a
+* container, satisfies nothing but
+** "exists".
+**
+** mode: 0 is off; any other comes back in matches. replaces, if not NULL, is a condition of this
+** set: if it has the same steps and key, the new one goes on with its partial matches. The caller
+** removes it.
+*/
+int stream_triggers_add(stream_triggers *triggers, const void *condition, size_t len, int mode,
+                        void *user, const stream_condition *replaces, stream_condition **out,
+                        char *err);
+void stream_triggers_remove(stream_triggers *triggers, stream_condition *condition);
+/* From 0 to another mode it begins anew. */
+void stream_triggers_set(stream_triggers *triggers, stream_condition *condition, int mode);
+
+/* Append one event. wall_ns: since the epoch, for events without a time; now_ns: of a monotonic
+** clock. Returns 1 if any condition began, went on or completed, 0 if not, also for a value that
+** is no map, or a status. With STREAM_E_NOMEM the event may have been seen in part. */
+int stream_append(stream_triggers *triggers, const void *event, size_t len, uint64_t wall_ns,
+                  uint64_t now_ns, void *context);
+
+void stream_triggers_stats(stream_triggers *triggers, stream_stats *stats);
+
+#endif

@@ -1,0 +1,177 @@
+"""Triggers of an executor: events in, matched and submitted in C."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from .library import ERR_MAX, check, ffi, lib, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .errors import VmError
+
+
+class TriggerMode(IntEnum):
+    """What becomes of a trigger's matches."""
+
+    OFF = lib.PVM_TRIGGER_OFF
+    SUBMIT = lib.PVM_TRIGGER_SUBMIT
+    HAND_OUT = lib.PVM_TRIGGER_HAND_OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A match. ``payload`` is there unless its invocation was accepted.
+
+    error: why that was refused; None for one that was accepted, or is only handed out.
+    """
+
+    trigger: int
+    task: int
+    tag: int
+    payload: bytes | None
+    error: VmError | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """What became of some events."""
+
+    taken: int  # events, up to the first that is no MessagePack
+    matched: int  # of these, those that began, continued or completed a match
+    fired: list[Fired]
+    lost: int  # matches that could not be told, for want of memory
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerStats:
+    """One trigger's matches, and what became of them."""
+
+    fired: int
+    accepted: int
+    handed_out: int
+    full: int
+    rate: int
+    breaker: int
+    other: int
+
+
+@dataclass(frozen=True, slots=True)
+class TriggersStats:
+    """All triggers of an executor: counts so far, and what there is now."""
+
+    events: int
+    matched: int
+    fired: int
+    dropped: int
+    evicted: int
+    pending: int
+    keys: int
+    bytes: int
+    triggers: int
+    nodes: int
+
+
+_STATS = tuple(TriggerStats.__dataclass_fields__)
+_ALL_STATS = tuple(TriggersStats.__dataclass_fields__)
+
+
+class Triggers:
+    """The triggers of one executor. Every method is for any thread."""
+
+    def __init__(self, handle: Callable[[], Any]) -> None:
+        self._handle = handle
+
+    def configure(self, **fields: str | int) -> None:
+        """Set fields of pvm_trigger_config, before the first trigger and event."""
+        config = ffi.new("pvm_trigger_config *")
+        lib.pvm_trigger_config_init(config)
+        kept = []
+        for name, value in fields.items():
+            if isinstance(value, str):
+                kept.append(ffi.new("char[]", value.encode()))
+                setattr(config, name, kept[-1])
+            else:
+                setattr(config, name, value)
+        err = ffi.new("char[]", ERR_MAX)
+        check(lib.pvm_triggers_configure(self._handle(), config, err), err)
+
+    def add(
+        self,
+        task: int,
+        name: str,
+        condition: bytes,
+        *,
+        mode: TriggerMode = TriggerMode.SUBMIT,
+        replaces: int = 0,
+    ) -> int:
+        """Add a trigger, and return its id.
+
+        condition: the MessagePack of engine/include/stream.h; task 0 only with HAND_OUT or OFF.
+        replaces: a trigger whose partial matches it goes on with, if steps and key are the same.
+        """
+        err = ffi.new("char[]", ERR_MAX)
+        status = lib.pvm_trigger_add(
+            self._handle(), task, name.encode(), condition, len(condition), mode, replaces, err
+        )
+        return check(status, err)
+
+    def remove(self, trigger: int) -> None:
+        """Take a trigger out; no later event fires it."""
+        check(lib.pvm_trigger_remove(self._handle(), trigger))
+
+    def set_mode(self, trigger: int, mode: TriggerMode) -> None:
+        """Switch a trigger; from OFF it begins anew."""
+        check(lib.pvm_trigger_set_mode(self._handle(), trigger, mode))
+
+    def event(self, event: bytes, tag: int = 0) -> EventBatch:
+        """Hand in one event. DecodeError if it is no MessagePack."""
+        batch = ffi.new("pvm_fired_batch *")
+        try:
+            check(lib.pvm_event(self._handle(), tag, event, len(event), batch))
+            return _batch(1, batch)
+        finally:
+            lib.pvm_fired_free(batch)
+
+    def events(self, events: Sequence[bytes], first_tag: int = 0) -> EventBatch:
+        """Hand in events, with tags that count up. DecodeError if the first is no MessagePack."""
+        batch = ffi.new("pvm_fired_batch *")
+        ends = ffi.new("size_t[]", list(accumulate(map(len, events))))
+        try:
+            taken = check(
+                lib.pvm_events(
+                    self._handle(), first_tag, b"".join(events), ends, len(events), batch
+                )
+            )
+            return _batch(taken, batch)
+        finally:
+            lib.pvm_fired_free(batch)
+
+    def stats(self, trigger: int) -> TriggerStats:
+        """Count what one trigger has done."""
+        raw = ffi.new("pvm_trigger_stats *")
+        check(lib.pvm_trigger_stats_get(self._handle(), trigger, raw))
+        return TriggerStats(*(getattr(raw, name) for name in _STATS))
+
+    def all_stats(self) -> TriggersStats:
+        """Count what all of them have done, and hold."""
+        raw = ffi.new("pvm_triggers_stats *")
+        check(lib.pvm_triggers_stats_get(self._handle(), raw))
+        return TriggersStats(*(getattr(raw, name) for name in _ALL_STATS))
+
+
+def _batch(taken: int, batch: Any) -> EventBatch:
+    fired, start = [], 0
+    for i in range(batch.count):
+        one = batch.fired[i]
+        payload = None
+        if one.status != lib.PVM_OK:
+            payload = bytes(ffi.buffer(batch.data + start, one.end - start))
+        start = one.end
+        error = refusal(one.status) if one.status < 0 else None
+        fired.append(Fired(one.trigger, one.task, one.tag, payload, error))
+    return EventBatch(taken, batch.matched, fired, batch.lost)

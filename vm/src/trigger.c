@@ -1,0 +1,433 @@
+/* trigger.c - triggers: events come in, the stream store matches them, invocations go out. */
+#include "trigger.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "executor.h"
+#include "runtime.h"
+#include "stream.h"
+
+typedef struct pvm_trigger {
+  int64_t id;
+  int64_t task;
+  stream_condition *condition;
+  _Atomic uint64_t fired;
+  _Atomic uint64_t accepted;
+  _Atomic uint64_t handed_out;
+  _Atomic uint64_t full;
+  _Atomic uint64_t rate;
+  _Atomic uint64_t breaker;
+  _Atomic uint64_t other;
+  char name[PVM_NAME_MAX + 1];
+} pvm_trigger;
+
+/* A place in the table. An id is generation << 32 | place + 1, so that one is not used twice. */
+typedef struct slot {
+  pvm_trigger *trigger; /* NULL: free */
+  uint32_t generation;
+  uint32_t next; /* free place + 1 */
+} slot;
+
+struct pvm_trigger_set {
+  stream_triggers *stream;
+  pthread_mutex_t lock; /* of the table: adding, removing, setting, figures; never of an event */
+  slot *slots;
+  uint32_t count, capacity, free;
+};
+
+/* What one call gathers. */
+typedef struct firing {
+  pvm_executor *executor;
+  uint64_t tag;
+  pvm_fired_batch *batch; /* NULL: nothing is handed out */
+  size_t fired_capacity;
+  size_t data_len, data_capacity;
+  unsigned char *payload; /* room for one, kept between events */
+  size_t payload_capacity;
+} firing;
+
+/* ---- Payloads ----------------------------------------------------------- */
+
+static size_t put_head(unsigned char *out, unsigned char head, uint64_t number, size_t bytes) {
+  out[0] = head;
+  for (size_t i = 0; i < bytes; i++) out[1 + i] = (unsigned char)(number >> 8 * (bytes - 1 - i));
+  return 1 + bytes;
+}
+
+static size_t put_text(unsigned char *out, const char *text, size_t len) {
+  size_t head = len < 32    ? put_head(out, (unsigned char)(0xa0 | len), 0, 0)
+                : len < 256 ? put_head(out, 0xd9, len, 1)
+                            : put_head(out, 0xdb, len, 4);
+  if (len != 0) memcpy(out + head, text, len);
+  return head + len;
+}
+
+static size_t put_raw(unsigned char *out, stream_text value) {
+  memcpy(out, value.data, value.len);
+  return value.len;
+}
+
+/* {"trigger": name, "key": text, "event": the last, "events": [all]}. Its length; 0 without
+** memory, or if the events are too much for one payload. */
+static size_t write_payload(firing *f, const char *name, const stream_match *match) {
+  size_t most = 64 + strlen(name) + match->key.len + match->events[match->count - 1].len;
+  for (uint32_t i = 0; i < match->count; i++) most += match->events[i].len;
+  if (match->key.len > UINT32_MAX) return 0;
+  if (most > f->payload_capacity) {
+    unsigned char *more = realloc(f->payload, most);
+    if (more == NULL) return 0;
+    f->payload = more;
+    f->payload_capacity = most;
+  }
+  unsigned char *at = f->payload;
+  at += put_head(at, 0x84, 0, 0);
+  at += put_text(at, "trigger", 7);
+  at += put_text(at, name, strlen(name));
+  at += put_text(at, "key", 3);
+  at += put_text(at, match->key.data, match->key.len);
+  at += put_text(at, "event", 5);
+  at += put_raw(at, match->events[match->count - 1]);
+  at += put_text(at, "events", 6);
+  at += put_head(at, 0xdc, match->count, 2);
+  for (uint32_t i = 0; i < match->count; i++) at += put_raw(at, match->events[i]);
+  return (size_t)(at - f->payload);
+}
+
+/* ---- Firing ------------------------------------------------------------- */
+
+static void count_end(pvm_trigger *trigger, int status) {
+  _Atomic uint64_t *counter = status == PVM_OK                   ? &trigger->accepted
+                              : status == PVM_TRIGGER_HANDED_OUT ? &trigger->handed_out
+                              : status == PVM_E_FULL             ? &trigger->full
+                              : status == PVM_E_RATE             ? &trigger->rate
+                              : status == PVM_E_BREAKER          ? &trigger->breaker
+                                                                 : &trigger->other;
+  atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static void *reserve(void *block, size_t *capacity, size_t wanted, size_t size) {
+  if (wanted <= *capacity) return block;
+  size_t more = *capacity * 2 > wanted ? *capacity * 2 : wanted;
+  void *grown = realloc(block, more * size);
+  if (grown != NULL) *capacity = more;
+  return grown;
+}
+
+/* Tell the caller, with the payload if it was not accepted. Without memory it is only counted. */
+static void tell(firing *f, const pvm_trigger *trigger, int status, size_t len) {
+  pvm_fired_batch *batch = f->batch;
+  if (batch == NULL) return;
+  size_t kept = status == PVM_OK ? 0 : len;
+  pvm_fired *fired = reserve(batch->fired, &f->fired_capacity, batch->count + 1u, sizeof *fired);
+  if (fired != NULL) batch->fired = fired;
+  unsigned char *data = reserve(batch->data, &f->data_capacity, f->data_len + kept, 1);
+  if (data != NULL) batch->data = data;
+  if (fired == NULL || (data == NULL && kept != 0)) {
+    batch->lost++;
+    return;
+  }
+  if (kept != 0) memcpy(data + f->data_len, f->payload, kept);
+  f->data_len += kept;
+  fired[batch->count++] = (pvm_fired){.trigger = trigger->id,
+                                      .task = trigger->task,
+                                      .tag = f->tag,
+                                      .end = f->data_len,
+                                      .status = status};
+}
+
+static void fire(void *context, const stream_match *matches, size_t count) {
+  firing *f = context;
+  for (size_t i = 0; i < count; i++) {
+    pvm_trigger *trigger = matches[i].user;
+    atomic_fetch_add_explicit(&trigger->fired, 1, memory_order_relaxed);
+    size_t len = write_payload(f, trigger->name, &matches[i]);
+    int status = PVM_E_NOMEM;
+    if (len != 0)
+      status = matches[i].mode == PVM_TRIGGER_HAND_OUT
+                   ? PVM_TRIGGER_HANDED_OUT
+                   : pvm_submit(f->executor, trigger->task, f->tag, f->payload, len, NULL);
+    count_end(trigger, status);
+    tell(f, trigger, status, len);
+  }
+}
+
+/* ---- The set ------------------------------------------------------------ */
+
+void pvm_trigger_config_init(pvm_trigger_config *config) {
+  stream_config defaults;
+  stream_config_init(&defaults);
+  *config = (pvm_trigger_config){.type = defaults.type,
+                                 .page = defaults.page,
+                                 .id = defaults.id,
+                                 .key = defaults.key,
+                                 .time = defaults.time,
+                                 .time_unit_ns = defaults.time_unit_ns,
+                                 .max_bytes = defaults.max_bytes,
+                                 .ttl_ns = defaults.ttl_ns,
+                                 .max_keys = defaults.max_keys,
+                                 .max_pending = defaults.max_pending};
+}
+
+/* With the executor's lock of grouping. */
+static int make_set(pvm_executor *executor, const pvm_trigger_config *config, char *err) {
+  struct pvm_trigger_set *set = calloc(1, sizeof *set);
+  if (set == NULL) return PVM_E_NOMEM;
+  stream_config stream;
+  stream_config_init(&stream);
+  stream.type = config->type;
+  stream.page = config->page;
+  stream.id = config->id;
+  stream.key = config->key;
+  stream.time = config->time;
+  stream.time_unit_ns = config->time_unit_ns;
+  stream.max_bytes = config->max_bytes;
+  stream.ttl_ns = config->ttl_ns;
+  stream.max_keys = config->max_keys;
+  stream.max_pending = config->max_pending;
+  stream.fire = fire;
+  stream.forget = free;
+  set->stream = stream_triggers_new(&stream, err);
+  if (set->stream == NULL) {
+    free(set);
+    return PVM_E_INVALID;
+  }
+  pthread_mutex_init(&set->lock, NULL);
+  atomic_store(&executor->triggers, set);
+  return PVM_OK;
+}
+
+void pvm_trigger_set_free(struct pvm_trigger_set *set) {
+  if (set == NULL) return;
+  stream_triggers_free(set->stream); /* and the triggers, by forget */
+  pthread_mutex_destroy(&set->lock);
+  free(set->slots);
+  free(set);
+}
+
+int pvm_triggers_configure(pvm_executor *executor, const pvm_trigger_config *config, char *err) {
+  int status = pvm_runtime_check();
+  if (status != PVM_OK) return status;
+  if (executor == NULL || config == NULL) return PVM_E_INVALID;
+  pthread_mutex_lock(&executor->grouping);
+  status = atomic_load(&executor->triggers) == NULL ? make_set(executor, config, err) : PVM_E_STATE;
+  pthread_mutex_unlock(&executor->grouping);
+  return status;
+}
+
+/* The executor's set, made with the defaults if there is none. */
+static int set_of(pvm_executor *executor, struct pvm_trigger_set **set, char *err) {
+  int status = pvm_runtime_check();
+  if (status != PVM_OK) return status;
+  if (executor == NULL) return PVM_E_INVALID;
+  *set = atomic_load_explicit(&executor->triggers, memory_order_acquire);
+  if (*set != NULL) return PVM_OK;
+  pvm_trigger_config config;
+  pvm_trigger_config_init(&config);
+  status = pvm_triggers_configure(executor, &config, err);
+  *set = atomic_load_explicit(&executor->triggers, memory_order_acquire);
+  return *set != NULL ? PVM_OK : status;
+}
+
+/* ---- Triggers ----------------------------------------------------------- */
+
+/* With the set's lock. NULL: there is none. */
+static slot *find(struct pvm_trigger_set *set, int64_t id) {
+  uint32_t place = (uint32_t)id;
+  if (id <= 0 || place == 0 || place > set->count) return NULL;
+  slot *found = &set->slots[place - 1];
+  return found->trigger != NULL && found->trigger->id == id ? found : NULL;
+}
+
+static slot *take_slot(struct pvm_trigger_set *set) {
+  if (set->free != 0) {
+    slot *taken = &set->slots[set->free - 1];
+    set->free = taken->next;
+    return taken;
+  }
+  if (set->count == set->capacity) {
+    uint32_t capacity = set->capacity != 0 ? set->capacity * 2 : 64;
+    slot *more = realloc(set->slots, capacity * sizeof *more);
+    if (more == NULL) return NULL;
+    set->slots = more;
+    set->capacity = capacity;
+  }
+  slot *taken = &set->slots[set->count++];
+  *taken = (slot){0};
+  return taken;
+}
+
+static int valid_mode(int mode) {
+  return mode >= PVM_TRIGGER_OFF && mode <= PVM_TRIGGER_HAND_OUT;
+}
+
+static int status_of(int stream_status) {
+  return stream_status == STREAM_E_NOMEM    ? PVM_E_NOMEM
+         : stream_status == STREAM_E_DECODE ? PVM_E_DECODE
+                                            : PVM_E_INVALID;
+}
+
+/* With the set's lock; the trigger is in its place when its first event may come. */
+static int64_t add(struct pvm_trigger_set *set, pvm_trigger *trigger, const void *condition,
+                   size_t len, int mode, int64_t replaces, char *err) {
+  slot *former = replaces != 0 ? find(set, replaces) : NULL;
+  const stream_condition *before = former != NULL ? former->trigger->condition : NULL;
+  slot *place = take_slot(set);
+  if (place == NULL) return PVM_E_NOMEM;
+  trigger->id = (int64_t)place->generation << 32 | (place - set->slots + 1);
+  int status = stream_triggers_add(set->stream, condition, len, mode, trigger, before,
+                                   &trigger->condition, err);
+  if (status == STREAM_OK) {
+    place->trigger = trigger;
+    return trigger->id;
+  }
+  place->next = set->free;
+  set->free = (uint32_t)(place - set->slots) + 1;
+  return status_of(status);
+}
+
+int64_t pvm_trigger_add(pvm_executor *executor, int64_t task, const char *name,
+                        const void *condition, size_t len, pvm_trigger_mode mode, int64_t replaces,
+                        char *err) {
+  struct pvm_trigger_set *set;
+  int status = set_of(executor, &set, err);
+  if (status != PVM_OK) return status;
+  if (name == NULL || strlen(name) > PVM_NAME_MAX || !valid_mode(mode)) return PVM_E_INVALID;
+  if (task != 0 && pvm_task_table_get(&executor->tasks, task) == NULL) return PVM_E_UNKNOWN;
+  if (task == 0 && mode == PVM_TRIGGER_SUBMIT) return PVM_E_INVALID;
+  pvm_trigger *trigger = calloc(1, sizeof *trigger);
+  if (trigger == NULL) return PVM_E_NOMEM;
+  trigger->task = task;
+  snprintf(trigger->name, sizeof trigger->name, "%s", name);
+  pthread_mutex_lock(&set->lock);
+  int64_t id = add(set, trigger, condition, len, mode, replaces, err);
+  pthread_mutex_unlock(&set->lock);
+  if (id < 0) free(trigger);
+  return id;
+}
+
+int pvm_trigger_remove(pvm_executor *executor, int64_t id) {
+  struct pvm_trigger_set *set;
+  int status = set_of(executor, &set, NULL);
+  if (status != PVM_OK) return status;
+  pthread_mutex_lock(&set->lock);
+  slot *found = find(set, id);
+  if (found != NULL) {
+    stream_condition *condition = found->trigger->condition;
+    found->trigger = NULL;
+    found->generation = (found->generation + 1) & INT32_MAX;
+    found->next = set->free;
+    set->free = (uint32_t)(found - set->slots) + 1;
+    stream_triggers_remove(set->stream, condition);
+  }
+  pthread_mutex_unlock(&set->lock);
+  return found != NULL ? PVM_OK : PVM_E_UNKNOWN;
+}
+
+int pvm_trigger_set_mode(pvm_executor *executor, int64_t id, pvm_trigger_mode mode) {
+  struct pvm_trigger_set *set;
+  int status = set_of(executor, &set, NULL);
+  if (status != PVM_OK) return status;
+  if (!valid_mode(mode)) return PVM_E_INVALID;
+  pthread_mutex_lock(&set->lock);
+  slot *found = find(set, id);
+  if (found == NULL) status = PVM_E_UNKNOWN;
+  else if (found->trigger->task == 0 && mode == PVM_TRIGGER_SUBMIT) status = PVM_E_INVALID;
+  else stream_triggers_set(set->stream, found->trigger->condition, mode);
+  pthread_mutex_unlock(&set->lock);
+  return status;
+}
+
+int pvm_trigger_stats_get(pvm_executor *executor, int64_t id, pvm_trigger_stats *stats) {
+  struct pvm_trigger_set *set;
+  int status = set_of(executor, &set, NULL);
+  if (status != PVM_OK) return status;
+  if (stats == NULL) return PVM_E_INVALID;
+  pthread_mutex_lock(&set->lock);
+  slot *found = find(set, id);
+  if (found != NULL) {
+    pvm_trigger *trigger = found->trigger;
+    *stats = (pvm_trigger_stats){.accepted = atomic_load(&trigger->accepted),
+                                 .handed_out = atomic_load(&trigger->handed_out),
+                                 .full = atomic_load(&trigger->full),
+                                 .rate = atomic_load(&trigger->rate),
+                                 .breaker = atomic_load(&trigger->breaker),
+                                 .other = atomic_load(&trigger->other)};
+    stats->fired = atomic_load(&trigger->fired); /* last: never behind the others */
+  }
+  pthread_mutex_unlock(&set->lock);
+  return found != NULL ? PVM_OK : PVM_E_UNKNOWN;
+}
+
+int pvm_triggers_stats_get(pvm_executor *executor, pvm_triggers_stats *stats) {
+  int status = pvm_runtime_check();
+  if (status != PVM_OK) return status;
+  if (executor == NULL || stats == NULL) return PVM_E_INVALID;
+  memset(stats, 0, sizeof *stats);
+  struct pvm_trigger_set *set = atomic_load_explicit(&executor->triggers, memory_order_acquire);
+  if (set == NULL) return PVM_OK;
+  stream_stats seen;
+  stream_triggers_stats(set->stream, &seen);
+  *stats = (pvm_triggers_stats){.events = seen.events,
+                                .matched = seen.matched,
+                                .fired = seen.fired,
+                                .dropped = seen.dropped,
+                                .evicted = seen.evicted,
+                                .pending = seen.pending,
+                                .keys = seen.keys,
+                                .bytes = seen.bytes,
+                                .triggers = seen.conditions,
+                                .nodes = seen.nodes};
+  return PVM_OK;
+}
+
+/* ---- Events ------------------------------------------------------------- */
+
+static uint64_t wall_now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *events,
+                   const size_t *ends, size_t count, pvm_fired_batch *batch) {
+  int status = pvm_runtime_check();
+  if (batch != NULL) memset(batch, 0, sizeof *batch);
+  if (status != PVM_OK) return status;
+  if (executor == NULL) return PVM_E_INVALID;
+  if (count == 0) return 0;
+  if (ends == NULL || (events == NULL && ends[count - 1] != 0)) return PVM_E_INVALID;
+  for (size_t i = 1; i < count; i++)
+    if (ends[i] < ends[i - 1]) return PVM_E_INVALID;
+  struct pvm_trigger_set *set;
+  status = set_of(executor, &set, NULL);
+  if (status != PVM_OK) return status;
+  firing f = {.executor = executor, .batch = batch};
+  uint64_t wall = wall_now(), now = pvm_now();
+  size_t done = 0, start = 0;
+  for (; done < count; done++) {
+    f.tag = first_tag + done;
+    status =
+        stream_append(set->stream, (const char *)events + start, ends[done] - start, wall, now, &f);
+    if (status < 0) break;
+    if (batch != NULL) batch->matched += (uint64_t)status;
+    start = ends[done];
+  }
+  free(f.payload);
+  return done > 0 ? (int64_t)done : status_of(status);
+}
+
+int pvm_event(pvm_executor *executor, uint64_t tag, const void *event, size_t len,
+              pvm_fired_batch *batch) {
+  int64_t taken = pvm_events(executor, tag, event, &len, 1, batch);
+  return taken < 0 ? (int)taken : PVM_OK;
+}
+
+void pvm_fired_free(pvm_fired_batch *batch) {
+  free(batch->fired);
+  free(batch->data);
+  memset(batch, 0, sizeof *batch);
+}
