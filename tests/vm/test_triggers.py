@@ -44,6 +44,7 @@ def test_a_sequence_runs_its_task() -> None:
         assert (fired.payload, fired.error) == (None, None)
         (ended,) = collect(executor, 1)
         assert (ended.task, ended.tag, ended.outcome) == (task, 2, Outcome.DONE)
+        assert ended.id == fired.id
         assert unpack(ended.data) == {
             "trigger": "purchase",
             "key": "7",

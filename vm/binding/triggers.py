@@ -25,7 +25,7 @@ class TriggerMode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A match. ``payload`` is there unless its invocation was accepted.
+    """A match. ``payload`` is there unless its invocation was accepted; then ``id`` is its id.
 
     error: why that was refused; None for one that was accepted, or is only handed out.
     """
@@ -33,6 +33,7 @@ class Fired:
     trigger: int
     task: int
     tag: int
+    id: int
     payload: bytes | None
     error: VmError | None
 
@@ -173,5 +174,5 @@ def _batch(taken: int, batch: Any) -> EventBatch:
             payload = bytes(ffi.buffer(batch.data + start, one.end - start))
         start = one.end
         error = refusal(one.status) if one.status < 0 else None
-        fired.append(Fired(one.trigger, one.task, one.tag, payload, error))
+        fired.append(Fired(one.trigger, one.task, one.tag, one.id, payload, error))
     return EventBatch(taken, batch.matched, fired, batch.lost)

@@ -595,6 +595,7 @@ typedef struct pvm_fired {
   int64_t trigger;
   int64_t task;
   uint64_t tag;    /* of the event, and of the invocation */
+  uint64_t id;     /* of the invocation; 0 unless it was accepted */
   uint64_t end;    /* of the payload in the batch's data; it starts at the end before. There is one
                    ** only if status is not PVM_OK */
   int32_t status;  /* PVM_OK: accepted; PVM_TRIGGER_HANDED_OUT; or why it was refused */

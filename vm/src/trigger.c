@@ -118,7 +118,7 @@ static void *reserve(void *block, size_t *capacity, size_t wanted, size_t size) 
 }
 
 /* Tell the caller, with the payload if it was not accepted. Without memory it is only counted. */
-static void tell(firing *f, const pvm_trigger *trigger, int status, size_t len) {
+static void tell(firing *f, const pvm_trigger *trigger, int status, uint64_t id, size_t len) {
   pvm_fired_batch *batch = f->batch;
   if (batch == NULL) return;
   size_t kept = status == PVM_OK ? 0 : len;
@@ -135,6 +135,7 @@ static void tell(firing *f, const pvm_trigger *trigger, int status, size_t len) 
   fired[batch->count++] = (pvm_fired){.trigger = trigger->id,
                                       .task = trigger->task,
                                       .tag = f->tag,
+                                      .id = id,
                                       .end = f->data_len,
                                       .status = status};
 }
@@ -145,13 +146,14 @@ static void fire(void *context, const stream_match *matches, size_t count) {
     pvm_trigger *trigger = matches[i].user;
     atomic_fetch_add_explicit(&trigger->fired, 1, memory_order_relaxed);
     size_t len = write_payload(f, trigger->name, &matches[i]);
-    int status = PVM_E_NOMEM;
+    int64_t id = PVM_E_NOMEM;
     if (len != 0)
-      status = matches[i].mode == PVM_TRIGGER_HAND_OUT
-                   ? PVM_TRIGGER_HANDED_OUT
-                   : pvm_submit(f->executor, trigger->task, f->tag, f->payload, len, NULL);
+      id = matches[i].mode == PVM_TRIGGER_HAND_OUT
+               ? 0
+               : pvm_submit(f->executor, trigger->task, f->tag, f->payload, len, NULL);
+    int status = id < 0 ? (int)id : id > 0 ? PVM_OK : PVM_TRIGGER_HANDED_OUT;
     count_end(trigger, status);
-    tell(f, trigger, status, len);
+    tell(f, trigger, status, id > 0 ? (uint64_t)id : 0, len);
   }
 }
 
