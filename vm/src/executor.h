@@ -24,6 +24,7 @@ struct pvm_executor {
   pvm_journal *journal;         /* NULL: none is kept */
   _Atomic uint64_t withdrawals; /* counts occasions on which VMs may have to retire */
   pvm_task_table tasks;
+  _Atomic(struct pvm_trigger_set *) triggers; /* NULL: there were none yet */
   pthread_mutex_t grouping; /* of starting a group, and of leaving the state RUNNING */
   _Atomic uint32_t group_count;
   pvm_group *groups[PVM_MAX_WORKERS]; /* those below group_count stay as they are */
@@ -53,10 +54,6 @@ struct pvm_executor {
   pvm_park departures;       /* rung when a thread has ended, or was given up */
   _Atomic uint32_t stuck;    /* threads that were given up and have not come back */
   _Atomic uint32_t unserved; /* workers for which no new thread could be had */
-  _Atomic(struct pvm_trigger_set *) triggers; /* NULL: there were none yet */
-  pthread_mutex_t grouping; /* of starting a group, and of leaving the state RUNNING */
-  _Atomic uint32_t group_count;
-  pvm_group *groups[PVM_MAX_WORKERS]; /* those below group_count stay as they are */
 };
 
 /* Does the configuration of a task keep to what vm.h says? */
