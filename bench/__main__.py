@@ -73,6 +73,7 @@ def run(options: argparse.Namespace, console: Console) -> dict[str, Any]:
             cpus=machine.cpus(),
             stock=options.stock,
             modern=options.modern,
+            ray_python=options.ray,
             progress=progress,
         )
         for name, reason in setup.missing.items():
@@ -110,6 +111,8 @@ def _contenders(setup: Setup) -> dict[str, str]:
         "VM": f"{setup.release}, build {setup.build}",
         "stock": told(setup.stock, stock),
         "sdk": told(setup.sdk, "the SDK's own Python"),
+        "host": told(setup.host, "the host's Python"),
+        "Ray": told(setup.ray, "Ray"),
         MODERN: told(setup.modern, f"stock CPython {MODERN}"),
     }
 
@@ -145,6 +148,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--modern", metavar="PYTHON", help=f"stock CPython {MODERN}, for interpreters"
     )
+    parser.add_argument("--ray", metavar="PYTHON", help="a Python that has Ray installed")
     parser.add_argument(
         "--show",
         type=Path,

@@ -99,23 +99,23 @@ def _scaling(axes: Any, data: dict[str, Any]) -> None:
 
 
 def _dispatch(axes: Any, data: dict[str, Any]) -> None:
-    found = data["found"]
-    names = list(found)
-    trips = [median(found[name]["p50"]) / 1000 for name in names]
+    found = {name: told for name, told in data["found"].items() if "p50" in told}
+    trips = [median(told["p50"]) / 1000 for told in found.values()]
     bars = axes.barh(
-        ["PolyVM" if name == "vm" else name for name in names],
+        ["PolyVM" if name == "vm" else name for name in found],
         trips,
-        color=[OURS if name == "vm" else OTHERS[0] for name in names],
+        color=[OURS if name == "vm" else OTHERS[0] for name in found],
     )
     axes.bar_label(
         bars,
         [
-            f" {trip:.1f} µs, {median(found[name]['per_second']):,.0f}/s"
-            for name, trip in zip(names, trips, strict=True)
+            f" {trip:.3g} µs, {median(told['per_second']):,.0f}/s"
+            for trip, told in zip(trips, found.values(), strict=True)
         ],
         fontsize=8,
     )
-    axes.set_xlim(right=max(trips) * 1.45)
+    axes.set_xscale("log")
+    axes.set_xlim(left=1, right=max(trips) * 30)
     axes.invert_yaxis()
     axes.set_title("No-op: round trip in µs, invocations a second")
 

@@ -51,6 +51,11 @@ class Contender:
         return cls(name, [str(python.executable)], "bench.contenders.stock", cpus)
 
     @classmethod
+    def ray(cls, name: str, python: Python, cpus: list[int] | None = None) -> Self:
+        """Ray, hosted by the Python of its own environment."""
+        return cls(name, [str(python.executable)], "bench.contenders.ray_actors", cpus)
+
+    @classmethod
     def vm(cls, name: str = "vm", cpus: list[int] | None = None) -> Self:
         """PolyVM, hosted by the Python that runs the benchmark."""
         return cls(name, [sys.executable], "bench.contenders.vm", cpus)

@@ -1,11 +1,12 @@
 """What a run measures with: peers, CPUs, how long."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.contender import Contender
-from bench.peers import debian, sdk
+from bench.peers import debian, ray, sdk
 from bench.peers.python import PeerError, Python, probe
 
 MODERN = "3.14"
@@ -24,6 +25,8 @@ class Setup:
     stock: Python | None = None
     sdk: Python | None = None
     modern: Python | None = None
+    host: Python | None = None
+    ray: Python | None = None
     missing: dict[str, str] = field(default_factory=dict)
     progress: Callable[[str], None] = lambda _: None
 
@@ -51,9 +54,13 @@ def prepare(
     cpus: list[int],
     stock: str | None,
     modern: str | None,
+    ray_python: str | None,
     progress: Callable[[str], None],
 ) -> Setup:
-    """Ask the library what it is, then find its peers; `stock` and `modern` name executables."""
+    """Ask the library what it is, then find its peers.
+
+    `stock`, `modern` and `ray_python` name executables, to be taken instead of what is found.
+    """
     with Contender.vm("vm-hello") as contender:
         told = contender.ask("hello")
     setup = Setup(
@@ -82,6 +89,11 @@ def prepare(
     setup.modern = found(
         f"stock CPython {MODERN}", lambda: _named(modern) if modern else debian.obtain(MODERN)
     )
+    setup.host = found(
+        "the host's Python",
+        lambda: probe(Path(sys.executable), "which runs the benchmark and hosts the VMs"),
+    )
+    setup.ray = found("Ray", lambda: ray.named(Path(ray_python)) if ray_python else ray.obtain())
     return setup
 
 

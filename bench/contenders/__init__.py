@@ -1,6 +1,7 @@
 """The processes that are measured: each serves requests, one JSON object a line.
 
 `stock`  runs on any CPython from 3.11 on, with the standard library alone
+`ray_actors`  runs on a Python that has Ray
 `vm`     runs on the host's Python and drives libpolyvm
 `host`   loads bundles as PolyVM's host does
 `serve`  the loop that all share

@@ -51,3 +51,14 @@ def pin(cpus: list[int]) -> list[int]:
 def percentile(sorted_values: list[int], share: float) -> int:
     """The value below which `share` of the sorted values lie."""
     return sorted_values[min(len(sorted_values) - 1, int(share * len(sorted_values)))]
+
+
+def percentiles(times: list[int]) -> dict[str, int]:
+    """What a section shows of many durations."""
+    times = sorted(times)
+    return {
+        "p50": percentile(times, 0.5),
+        "p99": percentile(times, 0.99),
+        "p999": percentile(times, 0.999),
+        "count": len(times),
+    }

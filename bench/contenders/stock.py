@@ -6,7 +6,7 @@ import time
 from concurrent import futures
 from typing import Any
 
-from bench.contenders.serve import digest, percentile, pin, resident_bytes, serve
+from bench.contenders.serve import digest, percentiles, pin, resident_bytes, serve
 from bench.inside.timing import timed
 from bench.workloads import CLASSES, runs_of
 
@@ -102,8 +102,7 @@ def latency(kind: str, count: int) -> dict[str, Any]:
         start = time.perf_counter_ns()
         executor.submit(work, payload).result()
         times.append(time.perf_counter_ns() - start)
-    times.sort()
-    return {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99), "count": count}
+    return percentiles(times)
 
 
 def close_pool() -> None:

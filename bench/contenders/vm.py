@@ -2,12 +2,13 @@
 
 import os
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from bench.contenders.serve import digest, percentile, pin, resident_bytes, serve
+from bench.contenders.serve import digest, percentiles, pin, resident_bytes, serve
 from bench.workloads import CLASSES, runs_of
 from polyvm import vm
 from polyvm.vm import toolchain
@@ -16,6 +17,8 @@ BENCH = Path(__file__).resolve().parent.parent
 HEADER = 16
 """Bytes before the marshalled code in a .pyc."""
 MAX_PENDING = 1 << 16
+ARRAY = 1024
+"""Invocations submitted together, at most."""
 
 encode = msgspec.msgpack.encode
 decode = msgspec.msgpack.decode
@@ -115,25 +118,37 @@ def opened() -> vm.Executor:
 
 
 def run_batch(runs: list[tuple[str, list[Any]]]) -> list[Any]:
-    """Submit all payloads, in order, and collect every result, in the same order."""
+    """Submit all payloads in arrays, in order; every result, in the same order.
+
+    As a user would who has them all: what has ended is decoded while the rest runs.
+    """
     pool = opened()
-    results: list[Any] = [None] * sum(len(payloads) for _, payloads in runs)
-    tag = 0
-    missing = len(results)
+    results: list[Any] = []
+    waiting: deque[vm.Array] = deque()
     for name, payloads in runs:
-        packed = [encode(payload) for payload in payloads]
-        while packed:
-            try:
-                accepted = pool.submit_many(tasks[name], packed, tag)
-            except vm.QueueFull:
-                accepted = 0
-            tag += accepted
-            packed = packed[accepted:]
-            if packed:
-                missing -= settle(pool.collect(4096, 1000), results)
-    while missing:
-        missing -= settle(pool.collect(4096, 1000), results)
+        for start in range(0, len(payloads), ARRAY):
+            packed = encode(payloads[start : start + ARRAY])
+            while True:
+                try:
+                    waiting.append(pool.submit_array(tasks[name], packed))
+                    break
+                except vm.QueueFull:
+                    results += values_of(waiting.popleft())
+            while waiting and waiting[0].wait(0):
+                results += values_of(waiting.popleft())
+    for array in waiting:
+        results += values_of(array)
     return results
+
+
+def values_of(array: vm.Array) -> list[Any]:
+    """The results of one array, all of which must be there."""
+    done = array.result()
+    if done.not_done:
+        for each in done:
+            value_of(each.outcome, each.data)
+    values: list[Any] = decode(done.packed)
+    return values
 
 
 def settle(completions: list[vm.Completion], results: list[Any]) -> int:
@@ -187,8 +202,7 @@ def latency(kind: str, count: int) -> dict[str, Any]:
         done = pool.invoke(task, encode(payload))
         value_of(done.outcome, done.data)
         times.append(time.perf_counter_ns() - start)
-    times.sort()
-    return {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99), "count": count}
+    return percentiles(times)
 
 
 def close_pool() -> None:
@@ -256,11 +270,7 @@ def saturated(preempt: bool, count: int, work: int) -> dict[str, Any]:
             time.sleep(0.002)
         pauses = pool.threads().pauses
         pool.stop(0)
-    times.sort()
-    return {
-        "p50": percentile(times, 0.5),
-        "p99": percentile(times, 0.99),
-        "p999": percentile(times, 0.999),
+    return percentiles(times) | {
         "pauses": pauses,
     }
 

@@ -2,5 +2,6 @@
 
 `debian`   a distribution's own optimised build, unpacked beside the system, never installed
 `sdk`      the Python that our SDK build makes: same source and options as a VM
+`ray`      Ray, installed into an environment of its own
 `python`   what both are to the rest of the harness: a command that starts an interpreter
 """
