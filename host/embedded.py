@@ -10,14 +10,17 @@ go where structlog is told to put them.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
 from polyvm.host import durations
+from polyvm.host.invocations import NotDone
 from polyvm.host.service import Options, Service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from polyvm.host.invocations import Invocation
@@ -52,17 +55,29 @@ class Host:
         return self._service.switches
 
     def submit(
-        self, task: str, value: Any, *, deadline: str | None = None, priority: int = 0
+        self,
+        task: str,
+        value: Any,
+        *,
+        deadline: str | None = None,
+        priority: int = 0,
+        on_complete: Callable[[Any], object] | None = None,
+        on_error: Callable[[NotDone], object] | None = None,
     ) -> Invocation:
         """Run the task's live version on a value that MessagePack can hold.
 
         deadline: such as "500ms", from now to its end; priority: -100 to 100. By default they are
-        the task's own. Raises as `Invocations.submit` does, and then nothing was accepted.
+        the task's own. on_complete gets the task's value when it is done, on_error what `result`
+        would raise; both are called as `Invocation.add_done_callback` says.
+        Raises as `Invocations.submit` does, and then nothing was accepted.
         """
         deadline_ns = durations.parse(deadline) if deadline is not None else 0
-        return self._service.invocations.submit(
+        invocation = self._service.invocations.submit(
             task, value, deadline_ns=deadline_ns, priority=priority
         )
+        if on_complete is not None or on_error is not None:
+            invocation.add_done_callback(partial(_call_back, on_complete, on_error))
+        return invocation
 
     def close(self, *, cancel: bool = False) -> None:
         """Finish what was accepted, or cancel it, and end. Raises what ended the host early."""
@@ -86,3 +101,18 @@ class Host:
         traceback: TracebackType | None,
     ) -> None:
         self.close(cancel=kind is not None)
+
+
+def _call_back(
+    on_complete: Callable[[Any], object] | None,
+    on_error: Callable[[NotDone], object] | None,
+    invocation: Invocation,
+) -> None:
+    try:
+        value = invocation.result(0)
+    except NotDone as error:
+        if on_error is not None:
+            on_error(error)
+    else:
+        if on_complete is not None:
+            on_complete(value)

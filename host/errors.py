@@ -18,7 +18,9 @@ class ExitCode(enum.IntEnum):
     GAVE_UP = 70  # `run --supervise`: the host died too often
     CANNOT_WRITE = 74  # results, a bundle, a key or the state cannot be written
     RESTART = 75  # a supervised host asks to be started again
+    TRY_AGAIN = 75  # `call`: the host takes none of it for the moment
     UNTRUSTED = 77  # a signature, a key or a rule of trust says no
+    TIMED_OUT = 124  # `call`: the task was stopped at its deadline (timeout's number)
     INTERRUPTED = 130  # stopped by a second SIGINT or SIGTERM, work was cancelled
 
 

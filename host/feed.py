@@ -87,7 +87,7 @@ class Feed:
     def _submit(self, name: str, payload: bytes) -> None:
         while not self._cancel.is_set():
             try:
-                # False means that the task was withdrawn a moment ago: then the line is not its.
+                # 0 means that the task was withdrawn a moment ago: then the line is not its.
                 self._registry.submit(name, payload, self.lines)
             except QueueFull:
                 self._registry.wait_for_room(_ROOM_CHECK)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
-from polyvm.host import results
+from polyvm.host import log, results
 from polyvm.host.errors import PolyvmError
 from polyvm.host.switches import Disabled, Paused
 from polyvm.vm import BreakerOpen, QueueFull, RateLimited
@@ -58,13 +58,18 @@ class Ended:
 
 
 class Invocation:
-    """One that was accepted. Every method is for any thread; `await` gives what `result` does."""
+    """One that was accepted. Every method is for any thread.
 
-    def __init__(self, number: int, task: str) -> None:
+    `await` gives what `result` does; cancelling who awaits it so cancels the invocation.
+    """
+
+    def __init__(self, number: int, task: str, cancel: Callable[[int], bool]) -> None:
         self.id = number
         self.task = task
+        self.run_id = 0  # in results, logs and journals; 0 until it is accepted
+        self._cancel = cancel
         self._future: concurrent.futures.Future[Ended] = concurrent.futures.Future()
-        self._future.set_running_or_notify_cancel()  # what was accepted cannot be taken back
+        self._future.set_running_or_notify_cancel()  # it ends by its completion alone
 
     def done(self) -> bool:
         """Whether it has ended, in whatever outcome."""
@@ -78,21 +83,39 @@ class Invocation:
         """Wait likewise; return the task's value, or raise NotDone."""
         return _value(self.ended(timeout))
 
+    def cancel(self) -> bool:
+        """Have it ended as `cancelled`; False if it has ended already.
+
+        What is queued never runs. What runs is interrupted, as at a deadline, and may yet end by
+        itself before that reaches it: `result` tells.
+        """
+        return self._cancel(self.run_id) if self.run_id and not self.done() else False
+
     def add_done_callback(self, function: Callable[[Invocation], object]) -> None:
         """Call it at the end, in the thread that collects results, or now if that is over.
 
-        It must be quick: other results wait behind it.
+        It must be quick: other results wait behind it. What it raises is logged.
         """
-        self._future.add_done_callback(lambda _: function(self))
+        self._future.add_done_callback(lambda _: self._call(function))
+
+    def _call(self, function: Callable[[Invocation], object]) -> None:
+        try:
+            function(self)
+        except BaseException as error:  # noqa: BLE001 - results of others come after it
+            log.get().error("callback failed", task=self.task, id=self.id, error=repr(error))
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._awaited().__await__()
 
     async def _awaited(self) -> Any:
-        return _value(await self.wait())
+        try:
+            return _value(await self.wait())
+        except asyncio.CancelledError:
+            self.cancel()
+            raise
 
     async def wait(self) -> Ended:
-        """Await the end. Giving up the wait leaves the invocation as it is."""
+        """Await the end. Giving up this wait leaves the invocation as it is, unlike `await`."""
         return await asyncio.wrap_future(self._future)
 
     def settle(self, ended: Ended) -> None:
@@ -140,17 +163,17 @@ class Invocations:
         """
         if self._stopping():
             raise Stopping("the host is stopping and takes no more work")
-        invocation = Invocation(next(self._ids), name)
+        invocation = Invocation(next(self._ids), name, self._registry.cancel)
         with self._lock:
             self._pending[invocation.id] = invocation  # it may end before submit returns
         try:
-            accepted = self._registry.submit(name, payload, invocation.id, **options)
+            invocation.run_id = self._registry.submit(name, payload, invocation.id, **options)
         except BaseException as error:
             self._forget(invocation)
             with self._lock:
                 self._rejections[name, _reason(error)] += 1
             raise
-        if not accepted:
+        if not invocation.run_id:
             self._forget(invocation)  # uncounted: callers can think of names without end
             raise NoSuchTask(f"no task {name!r} is live here")
         return invocation

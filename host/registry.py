@@ -162,8 +162,8 @@ class Registry:
         with self._lock:
             self._routes.clear()
 
-    def submit(self, name: str, payload: bytes, tag: int, **options: Unpack[SubmitOptions]) -> bool:
-        """Give one invocation to the task's live version; False if it has none.
+    def submit(self, name: str, payload: bytes, tag: int, **options: Unpack[SubmitOptions]) -> int:
+        """Give one invocation to the task's live version; its id, or 0 if none is live.
 
         Raises polyvm.vm.VmError, such as QueueFull, or Paused or Disabled, and then nothing was
         accepted.
@@ -171,13 +171,20 @@ class Registry:
         with self._lock:
             deployment = self._live.get(name)
             if deployment is None:
-                return False
+                return 0
             self._switches.check(name, deployment.manifest.lane)
             # Its completion may be collected before submit returns, but not settled: see the lock.
-            self._runner.submit(deployment.id, payload, tag, **options)
+            number = self._runner.submit(deployment.id, payload, tag, **options)
             deployment.submitted += 1
             self._pending += 1
-            return True
+            return number
+
+    def cancel(self, number: int) -> bool:
+        """End the invocation with this id, as cancelled; False if it is over.
+
+        One that runs is interrupted, and may yet end by itself before that reaches it.
+        """
+        return self._runner.cancel(number)
 
     def note_crash(self, name: str) -> None:
         """Tell the task's circuit breaker that it took an earlier process down."""

@@ -90,6 +90,14 @@ def of_accepted(invocation: Invocation) -> web.Response:
     return response
 
 
+def of_unknown(number: str) -> web.Response:
+    """Answer that there is no such invocation, as far as the host remembers."""
+    return of_error(
+        HTTPStatus.NOT_FOUND,
+        f"no invocation {number[:40]!r} is known; ended ones are remembered for a while",
+    )
+
+
 def of_end(
     invocation: Invocation, ended: Ended, breaker: Callable[[], Snapshot | None]
 ) -> web.Response:

@@ -1,10 +1,11 @@
 """The API's addresses and what they do.
 
-    POST /v1/tasks/NAME:run                          payload: JSON; deadline, priority, wait
+    POST /v1/tasks/NAME:run                          payload: JSON; deadline, priority, wait, hangup
     POST /v1/tasks/NAME:enable|disable|pause|resume  also /v1/lanes/NAME:...
     POST /v1/tasks/NAME:breaker-open|breaker-close|breaker-auto
     GET  /v1/tasks, /v1/tasks/NAME, /v1/tasks/NAME:breaker, /v1/breakers
     GET  /v1/lanes, /v1/invocations/ID
+    DELETE /v1/invocations/ID                        cancel it
     GET  /healthz, /readyz, /metrics
 
 Every answer but that of /metrics is JSON; one that is no success has the field `error`.
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from polyvm.host.api.access import Access
     from polyvm.host.api.backend import Backend
+    from polyvm.host.invocations import Invocation
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -60,6 +62,7 @@ def make(access: Access, backend: Backend) -> web.Application:
             web.get("/v1/tasks/{name:[^/:]+}", api.task),
             web.get("/v1/lanes", api.lanes),
             web.get("/v1/invocations/{id}", api.invocation),
+            web.delete("/v1/invocations/{id}", api.cancel),
             web.get("/healthz", api.health),
             web.get("/readyz", api.readiness),
             web.get("/metrics", api.metrics),
@@ -142,7 +145,13 @@ class _Api:
                 return answers.of_refusal(error, breaker)
             if not options.wait:
                 return answers.of_accepted(invocation)
-            return answers.of_end(invocation, await invocation.wait(), breaker)
+            try:
+                ended = await invocation.wait()
+            except asyncio.CancelledError:  # the client hung up
+                if options.cancel:
+                    invocation.cancel()
+                raise
+            return answers.of_end(invocation, ended, breaker)
 
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -205,15 +214,25 @@ class _Api:
             for lane, setting in settings
         ]
 
+    def _find(self, text: str) -> Invocation | None:
+        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 20 else -1
+        return self._host.invocations.find(number)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        text = request.match_info["id"]
+        found = self._find(text)
+        if found is None:
+            return answers.of_unknown(text)
+        # It looks through all queues, which may be long.
+        if not await asyncio.to_thread(found.cancel):
+            return answers.of_error(HTTPStatus.CONFLICT, f"invocation {found.id} has ended already")
+        return answers.of_accepted(found)
+
     async def invocation(self, request: web.Request) -> web.Response:
         text = request.match_info["id"]
-        number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 20 else -1
-        found = self._host.invocations.find(number)
+        found = self._find(text)
         if found is None:
-            return answers.of_error(
-                HTTPStatus.NOT_FOUND,
-                f"no invocation {text[:40]!r} is known; ended ones are remembered for a while",
-            )
+            return answers.of_unknown(text)
         if not found.done():
             return answers.of_accepted(found)
         breaker = partial(self._host.registry.breaker, found.task)

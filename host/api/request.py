@@ -11,22 +11,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_PRIORITY = 100  # PVM_PRIORITY_MAX of vm.h, on either side of 0
-_FIELDS = ("deadline", "priority", "wait")
+_FIELDS = ("deadline", "priority", "wait", "hangup")
 _HEADER = "PolyVM-"
 _TRUTH = {"true": True, "false": False}
+_HANGUP = {"finish": False, "cancel": True}
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """How to run: 0 leaves the task's own deadline and priority."""
+    """How to run: 0 leaves the task's own deadline and priority.
+
+    cancel: when the client hangs up before the answer, the invocation is cancelled.
+    """
 
     deadline_ns: int = 0
     priority: int = 0
     wait: bool = True
+    cancel: bool = False
 
 
 def run_options(query: Mapping[str, str], headers: Mapping[str, str]) -> RunOptions:
-    """Read ``deadline``, ``priority`` and ``wait``, or headers such as ``PolyVM-Deadline``.
+    """Read ``deadline``, ``priority``, ``wait`` and ``hangup``, or headers: ``PolyVM-Deadline``.
 
     The query goes first. Raises ValueError with a sentence.
     """
@@ -34,11 +39,12 @@ def run_options(query: Mapping[str, str], headers: Mapping[str, str]) -> RunOpti
         if name not in _FIELDS:
             raise ValueError(f"unknown parameter {name[:100]!r}; there are {', '.join(_FIELDS)}")
     given = {name: query.get(name, headers.get(_HEADER + name)) for name in _FIELDS}
-    deadline, priority, wait = (given[name] for name in _FIELDS)
+    deadline, priority, wait, hangup = (given[name] for name in _FIELDS)
     return RunOptions(
         deadline_ns=_deadline(deadline) if deadline is not None else 0,
         priority=_priority(priority) if priority is not None else 0,
         wait=_wait(wait) if wait is not None else True,
+        cancel=_hangup(hangup) if hangup is not None else False,
     )
 
 
@@ -68,3 +74,9 @@ def _wait(text: str) -> bool:
     if text not in _TRUTH:
         raise ValueError(f"wait {text[:40]!r} is neither true nor false")
     return _TRUTH[text]
+
+
+def _hangup(text: str) -> bool:
+    if text not in _HANGUP:
+        raise ValueError(f"hangup {text[:40]!r} is neither finish nor cancel")
+    return _HANGUP[text]

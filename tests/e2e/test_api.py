@@ -236,6 +236,56 @@ def test_breakers_by_command(cli: Cli, start: Callable[..., Host]) -> None:
     )
 
 
+def test_call_and_cancel(cli: Cli, host: Host) -> None:
+    for where in (["--socket", str(host.socket)], ["--url", f"http://127.0.0.1:{host.port}"]):
+        done = cli("call", "echo", '{"a": "grüße"}', *where)
+        assert (done.code, json.loads(done.out), done.err) == (0, {"a": "grüße"}, "")
+        assert cli("call", "echo", *where).out == "null\n"
+        assert cli("call", "echo", "-", *where, "--priority", "5", stdin="[1]").out == "[1]\n"
+        done = cli("call", "fail", '"why"', *where)
+        assert done.code == ExitCode.FAILED
+        assert done.err.startswith("failed: Traceback")
+        assert done.err.endswith("ValueError: why\n")
+        done = cli("call", "spin", "1", *where, "--deadline", "20ms")
+        assert (done.code, done.out) == (ExitCode.TIMED_OUT, "")
+        assert done.err.startswith("timed_out: stopped at its deadline")
+        done = cli("call", "nope", "1", *where)
+        assert (done.code, done.err) == (69, "polyvm: no task 'nope' is live here\n")
+        number = host.ask("POST", "/v1/tasks/spin:run?wait=false", b"1").body["id"]
+        wait_for(lambda: tasks_running(host) == ["spin"], "the task to begin")
+        done = cli("cancel", number, *where)
+        assert (done.code, done.out) == (0, f"invocation {number} of task spin is cancelled\n")
+        wait_for(lambda n=number: host.ask("GET", f"/v1/invocations/{n}").status == 503, "its end")
+        done = cli("cancel", number, *where)
+        assert done.code == ExitCode.UNAVAILABLE
+        assert done.err.endswith(f": invocation {number} has ended already\n")
+    cli("switch", "task", "echo", "pause", "--socket", host.socket)
+    assert cli("call", "echo", "1", "--socket", host.socket).code == ExitCode.TRY_AGAIN
+    for wrong in ("127.0.0.1:80", "https://127.0.0.1:80", "http://a", "http://a:b", "http://[::1"):
+        done = cli("call", "echo", "1", "--url", wrong)
+        assert (done.code, "not http://ADDRESS:PORT" in done.err) == (ExitCode.USAGE, True)
+    done = cli("call", "echo", "1", "--url", "http://127.0.0.1:1")
+    assert (done.code, "no host answers" in done.err) == (ExitCode.UNAVAILABLE, True)
+    done = cli("call", "echo", "1", "--socket", host.socket, "--priority", "200")
+    assert (done.code, "-100 to 100" in done.err) == (ExitCode.USAGE, True)
+
+
+def tasks_running(host: Host) -> list[str]:
+    tasks = host.ask("GET", "/v1/tasks").body["tasks"]
+    return [task["name"] for task in tasks if task["running"]]
+
+
+def test_an_interrupted_call_is_cancelled(cli: Cli, host: Host) -> None:
+    calling = cli.start("call", "spin", "1", "--socket", host.socket)
+    wait_for(lambda: tasks_running(host) == ["spin"], "the task to begin")
+    calling.send_signal(signal.SIGINT)
+    calling.communicate(timeout=PATIENCE)
+    assert calling.returncode == ExitCode.INTERRUPTED
+    wait_for(lambda: tasks_running(host) == [], "the task to end")
+    metrics = host.ask("GET", "/metrics").body
+    assert 'polyvm_invocations_total{lane="regular",outcome="cancelled",task="spin"} 1.0' in metrics
+
+
 def test_top(cli: Cli, host: Host) -> None:
     host.ask("POST", "/v1/tasks/echo:run", b"1")
     host.ask("POST", "/v1/tasks/fail:run", b"1")

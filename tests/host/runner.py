@@ -44,6 +44,8 @@ class ManualRunner(Runners):
         self.room = room
         self.accepted = 0
         self.pending: deque[tuple[int, int, bytes]] = deque()
+        self.ids: deque[int] = deque()  # of what is pending
+        self.cancelled: set[int] = set()
         self.withdrawn: set[int] = set()
         self.programs: list[Program | Sources] = []
         self.breakers: dict[int, Snapshot] = {}
@@ -74,9 +76,18 @@ class ManualRunner(Runners):
                 raise VmError(-12, "no such task")
             if len(self.pending) >= self.room:
                 raise QueueFull(-11, "the queue is full")
-            self.pending.append((task_id, tag, payload))
             self.accepted += 1
+            self.pending.append((task_id, tag, payload))
+            self.ids.append(self.accepted)
             return self.accepted
+
+    def cancel(self, number: int) -> bool:
+        """What is pending ends at the next `finish`, as cancelled."""
+        with self._lock:
+            if number not in self.ids:
+                return False
+            self.cancelled.add(number)
+            return True
 
     def note_crash(self, task_id: int) -> None:
         del task_id
@@ -96,16 +107,18 @@ class ManualRunner(Runners):
         with self._lock:
             while self.pending and len(ended) < count:
                 task, tag, payload = self.pending.popleft()
+                number = self.ids.popleft()
                 ended.append(
                     Completion(
                         tag=tag,
                         task=task,
-                        outcome=outcome,
+                        outcome=Outcome.CANCELLED if number in self.cancelled else outcome,
                         worker=0,
                         queued_ns=0,
                         load_ns=0,
                         run_ns=1000,
                         data=payload,
+                        id=number,
                     )
                 )
         return ended

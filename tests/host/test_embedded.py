@@ -10,7 +10,7 @@ import pytest
 from polyvm.host.admission import Policy
 from polyvm.host.embedded import Host, Options
 from polyvm.host.errors import MissingError, WriteError
-from polyvm.host.invocations import NoSuchTask, NotDone, Stopping
+from polyvm.host.invocations import Invocation, NoSuchTask, NotDone, Stopping
 from polyvm.host.switches import Disabled, Verb
 
 if TYPE_CHECKING:
@@ -58,6 +58,50 @@ def test_await(options: Options) -> None:
 
     with Host(options) as host:
         assert asyncio.run(ask(host)) == list(range(20))
+
+
+def test_cancel(options: Options) -> None:
+    with Host(options) as host:
+        endless, queued = host.submit("spin", None), host.submit("echo", 1)
+        assert queued.cancel()
+        with pytest.raises(NotDone, match=r"cancelled before it ran|stopped: it was cancelled"):
+            queued.result()
+        assert endless.cancel()
+        with pytest.raises(NotDone) as caught:
+            endless.result()
+        assert caught.value.outcome == "cancelled"
+        assert not endless.cancel()
+        assert host.submit("echo", 2).result() == 2
+
+
+def test_a_task_group_that_fails_cancels_the_others(options: Options) -> None:
+    async def ask(host: Host) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(wait(host.submit("fail", "why")))
+            group.create_task(wait(host.submit("spin", None)))
+
+    async def wait(invocation: Invocation) -> None:
+        await invocation
+
+    with Host(options) as host:
+        with pytest.raises(ExceptionGroup) as caught:
+            asyncio.run(ask(host))
+        assert [type(each) for each in caught.value.exceptions] == [NotDone]
+        assert host.submit("echo", 1).result() == 1  # the only worker is free again
+
+
+def test_callbacks(options: Options) -> None:
+    values: list[object] = []
+    errors: list[str] = []
+    with Host(options) as host:
+        for number in range(5):
+            host.submit("echo", number, on_complete=values.append)
+        host.submit("fail", "why", on_error=lambda error: errors.append(error.outcome))
+        host.submit("spin", 0, deadline="5ms", on_error=lambda error: errors.append(error.outcome))
+        host.submit("fail", "nobody listens", on_complete=values.append)
+        host.submit("echo", 5, on_complete=lambda value: value // 0)
+    assert sorted(values) == list(range(5))
+    assert sorted(errors) == ["failed", "timed_out"]
 
 
 def test_close_finishes_or_cancels(options: Options) -> None:

@@ -73,12 +73,69 @@ def test_giving_up_the_wait_leaves_the_invocation() -> None:
 
     async def give_up() -> None:
         async with asyncio.timeout(0):
-            await invocation
+            await invocation.wait()
 
     with pytest.raises(TimeoutError):
         asyncio.run(give_up())
     site.finish()
     assert invocation.result() == 7
+
+
+def test_cancelling_who_awaits_it_cancels_it() -> None:
+    site = Site()
+    invocation, other = (site.invocations.submit("a", number) for number in range(2))
+
+    async def give_up() -> None:
+        async with asyncio.timeout(0):
+            await invocation
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(give_up())
+    site.finish()
+    with pytest.raises(NotDone) as caught:
+        invocation.result()
+    assert caught.value.outcome == "cancelled"
+    assert other.result() == 1
+
+
+def test_cancel() -> None:
+    site = Site()
+    invocation = site.invocations.submit("a", 7)
+    assert invocation.cancel()
+    assert invocation.cancel()  # it has not ended yet
+    assert not invocation.done()
+    site.finish()
+    assert not invocation.cancel()
+    with pytest.raises(NotDone) as caught:
+        invocation.result()
+    assert caught.value.outcome == "cancelled"
+    done = site.invocations.submit("a", 8)
+    site.finish()
+    assert not done.cancel()
+    assert done.result() == 8
+
+
+@pytest.mark.parametrize("error", [ValueError("why"), SystemExit(3)])
+def test_a_callback_that_raises_hurts_nobody(
+    error: BaseException, capfd: pytest.CaptureFixture[str]
+) -> None:
+    site = Site()
+    first, second = (site.invocations.submit("a", number) for number in range(2))
+    called: list[Invocation] = []
+
+    def bad(invocation: Invocation) -> None:
+        del invocation
+        raise error
+
+    first.add_done_callback(bad)
+    first.add_done_callback(called.append)
+    second.add_done_callback(called.append)
+    site.finish()
+    assert called == [first, second]
+    assert (first.result(), second.result()) == (0, 1)
+    out = capfd.readouterr().out
+    assert f"id={first.id}" in out
+    assert repr(error) in out
 
 
 def test_completions_of_others_are_left() -> None:

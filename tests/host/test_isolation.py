@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -786,3 +787,50 @@ threading.Event().wait()
         for handle in handles:
             assert select.select([handle], [], [], PATIENCE)[0], "it outlives its host"
             os.close(handle)
+
+
+def test_what_runs_is_cancelled_with_its_process(bench: Bench) -> None:
+    task = bench.add(
+        """
+import os
+def run(path):
+    with open(path, "w") as file:
+        print(os.getpid(), file=file)
+    os.rename(path, path + ".whole")
+    while True: pass
+"""
+    )
+    other = bench.add(ECHO)
+    with tempfile.TemporaryDirectory() as folder:
+        number = bench.submit(task, f"{folder}/pid", 1)
+        told = Path(folder) / "pid.whole"
+        wait_until(told.exists, "the task to begin")
+        pid = int(told.read_text())
+        assert bench.runner.cancel(number)
+        assert bench.runner.cancel(number) in (True, False)  # twice is no more than once
+        (ended,) = bench.wait(1)
+    assert (ended.id, ended.outcome) == (number, Outcome.CANCELLED)
+    assert ended.data == b"stopped: it was cancelled"
+    assert not bench.runner.cancel(number)
+    wait_until(lambda: gone(pid), "the process to end")
+    assert bench.value(other, 1) == 1
+    stats = bench.runner.stats(task)
+    assert (stats.running, stats.finished, stats.failed) == (0, 1, 1)
+
+
+def test_what_waits_is_cancelled_at_once(bench: Bench) -> None:
+    task = bench.add("def run(x):\n    while x == 0: pass\n    return x\n")
+    ids = [bench.submit(task, number, number) for number in range(5)]
+    for tag in (3, 1):
+        assert bench.runner.cancel(ids[tag])
+        (ended,) = bench.wait(tag)
+        assert (ended.outcome, ended.run_ns) == (Outcome.CANCELLED, 0)
+        assert ended.data == b"cancelled before it ran"
+        assert not bench.runner.cancel(ids[tag])
+    assert bench.runner.cancel(ids[0])
+    assert [each.outcome for each in bench.wait(0, 2, 4)] == [
+        Outcome.CANCELLED,
+        Outcome.DONE,
+        Outcome.DONE,
+    ]
+    assert not bench.runner.cancel(12345)

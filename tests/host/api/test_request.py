@@ -15,6 +15,8 @@ def test_query_goes_before_headers() -> None:
     assert run_options({"deadline": "500ms", "wait": "true"}, headers) == RunOptions(
         5 * 10**8, -7, wait=True
     )
+    assert run_options({"hangup": "cancel"}, {"PolyVM-hangup": "finish"}).cancel
+    assert run_options({}, {"PolyVM-hangup": "cancel"}).cancel
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,7 @@ def test_query_goes_before_headers() -> None:
         ({"priority": "101"}, "-100 to 100"),
         ({"priority": "high"}, "-100 to 100"),
         ({"wait": "yes"}, "neither true nor false"),
+        ({"hangup": "yes"}, "neither finish nor cancel"),
         ({"deadlin": "1s"}, "unknown parameter 'deadlin'"),
     ],
 )

@@ -105,9 +105,10 @@ def test_deadline_and_priority_reach_the_executor(
 ) -> None:
     seen: list[dict[str, int]] = []
 
-    def note(*arguments: object, **options: int) -> None:
+    def note(*arguments: object, **options: int) -> int:
         del arguments
         seen.append(options)
+        return len(seen)
 
     monkeypatch.setattr(served.site.runner, "submit", note)
     target = "/v1/tasks/a:run?wait=false&deadline=1.5s&priority=-3"
@@ -188,6 +189,34 @@ def test_who_hangs_up_waits_no_more(served: Served, monkeypatch: pytest.MonkeyPa
     while served.ask("POST", target, b"2").status != HTTPStatus.ACCEPTED:
         pass  # the server is told of it in its own time
     assert len(served.site.runner.pending) == 2  # what was accepted goes on
+
+
+def test_who_hangs_up_may_cancel(served: Served) -> None:
+    gone = served.tcp()
+    gone.request("POST", "/v1/tasks/a:run?hangup=cancel", b"1")
+    served.wait_for_pending(1)
+    assert served.ask("POST", "/v1/tasks/a:run?wait=false", b"2").status == HTTPStatus.ACCEPTED
+    gone.close()
+    while not served.site.runner.cancelled:
+        pass  # the server is told of it in its own time
+    assert served.site.runner.cancelled == {1}
+
+
+def test_cancelling(served: Served) -> None:
+    numbers = [served.ask("POST", "/v1/tasks/a:run?wait=false", b"7").body["id"] for _ in range(2)]
+    where = f"/v1/invocations/{numbers[0]}"
+    answer = served.ask("DELETE", where)
+    assert (answer.status, answer.body["outcome"]) == (HTTPStatus.ACCEPTED, None)
+    assert answer.headers["Location"] == where
+    served.site.finish()
+    answer = served.ask("GET", where)
+    assert (answer.status, answer.body["outcome"]) == (503, "cancelled")
+    assert served.ask("GET", f"/v1/invocations/{numbers[1]}").body["result"] == 7
+    answer = served.ask("DELETE", where)
+    assert answer.status == HTTPStatus.CONFLICT
+    assert answer.body["error"] == f"invocation {numbers[0]} has ended already"
+    for unknown in ("0", "x", "9" * 30, "%00"):
+        assert served.ask("DELETE", f"/v1/invocations/{unknown}").status == HTTPStatus.NOT_FOUND
 
 
 def test_what_is_no_http_disturbs_nobody(
