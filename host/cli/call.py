@@ -125,9 +125,7 @@ def _invoke(bundle: Bundle, payload: bytes, how: RunOptions) -> Completion:
     collect_records = processes.collect_logs if in_process else collect_logs
     task = runners.add(bundle.program, lane, limits)
     try:
-        runners.submit(
-            task, payload, deadline_ns=how.deadline_ns, priority=how.priority
-        )
+        runners.submit(task, payload, deadline_ns=how.deadline_ns, priority=how.priority)
         # Not invoke(): it would wait in C, where no signal reaches Python.
         completions: list[Completion] = []
         while not completions:
