@@ -38,8 +38,11 @@ WARNINGS += ["-Wno-missing-field-initializers", "-Wno-psabi"]
 LINK = ["-shared", "-Wl,--gc-sections", "-Wl,-Bsymbolic", "-Wl,-z,defs", "-Wl,-z,relro"]
 LINK += ["-Wl,-z,noexecstack", "-Wl,-S", f"-Wl,--version-script={ENGINE / 'exports.map'}"]
 
+LIBRARIES = ["-lm", "-lpthread", "-ldl"]
+
 ISAS: dict[str, list[str]] = {"portable": []}
 if platform.machine() == "x86_64":
+    LIBRARIES.insert(0, "-lmvec")  # glibc's vector functions, for AVX2 and AVX-512
     ISAS["avx2"] = ["-mavx2", "-mfma", "-mf16c", "-mbmi", "-mbmi2", "-mlzcnt", "-mpopcnt"]
     ISAS["avx512"] = [*ISAS["avx2"], "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"]
     ISAS["avx512"] += ["-mavx512cd", "-mprefer-vector-width=512"]
@@ -109,7 +112,7 @@ def link(objects: list[Path], output: Path, *options: str) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.name + ".new")
     command = ["gcc", *LINK, *options, "-o", str(temporary), *map(str, objects)]
-    run([*command, "-lm", "-lpthread", "-ldl"], f"linking {output.name}")
+    run([*command, *LIBRARIES], f"linking {output.name}")
     os.replace(temporary, output)
 
 

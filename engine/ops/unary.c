@@ -72,6 +72,8 @@ int pvt_unary_types(pvt_unary_op op, pvt_dtype x, pvt_dtype *loop, pvt_dtype *re
 }
 
 int pvt_unary(pvt_unary_op op, const pvt_array *x, pvt_array *out) {
+  if (op >= PVT_FLOOR && op <= PVT_TRUNC && pvt_dtype_kind((pvt_dtype)x->dtype) <= PVT_KIND_UINT)
+    op = PVT_REAL; /* integers are whole: a copy */
   pvt_kernel *const *row = pvt_kernels_get()->elementwise->unary[op];
   pvt_dtype type = (pvt_dtype)x->dtype, loop, result;
   pvt_kernel *kernel = row != NULL ? row[type] : NULL;

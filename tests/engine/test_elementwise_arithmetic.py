@@ -117,10 +117,13 @@ BASIC = [
     *(np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal),
     *(np.logical_and, np.logical_or, np.logical_xor, np.bitwise_and, np.bitwise_or),
     *(np.bitwise_xor, np.left_shift, np.right_shift),
+    *(np.floor_divide, np.remainder, np.fmod, np.gcd, np.lcm),
+    *(np.copysign, np.nextafter, np.heaviside),
 ]
 BASIC_UNARY = [
     *(np.negative, np.positive, np.absolute, np.sign, np.square, np.sqrt, np.reciprocal),
     *(np.isnan, np.isinf, np.isfinite, np.signbit, np.logical_not, np.invert, np.conjugate),
+    *(np.floor, np.ceil, np.trunc, np.rint, np.deg2rad, np.rad2deg),
 ]
 
 

@@ -1,5 +1,4 @@
 /* complex.c - arithmetic of complex numbers where it is not done part by part. */
-#include <complex.h>
 #include <math.h>
 #include <string.h>
 
@@ -56,7 +55,6 @@ DECLARE(absolute);
 DECLARE(sign);
 DECLARE(square);
 DECLARE(reciprocal);
-DECLARE(sqrt);
 
 /* ---- Products ----------------------------------------------------------- */
 
@@ -240,15 +238,3 @@ SIGN(float, hypotf, copysignf)
 SIGN(double, hypot, copysign)
 COMPLEX_UNARY(pvt_sign_c64, float, sign_float(a, b, &re, &im))
 COMPLEX_UNARY(pvt_sign_c128, double, sign_double(a, b, &re, &im))
-
-/* ---- Functions from the C library --------------------------------------- */
-
-#define FUNCTION(T, f)                                                                             \
-  complex T z = f(CMPLX_OF_##T(a, b));                                                             \
-  re = (T)creal(z);                                                                                \
-  im = (T)cimag(z)
-#define CMPLX_OF_float CMPLXF
-#define CMPLX_OF_double CMPLX
-
-COMPLEX_UNARY(pvt_sqrt_c64, float, FUNCTION(float, csqrtf))
-COMPLEX_UNARY(pvt_sqrt_c128, double, FUNCTION(double, csqrt))

@@ -8,7 +8,33 @@
   X(SIGN, sign)                                                                                    \
   X(SQUARE, square)                                                                                \
   X(SQRT, sqrt)                                                                                    \
+  X(CBRT, cbrt)                                                                                    \
   X(RECIPROCAL, reciprocal)                                                                        \
+  X(EXP, exp)                                                                                      \
+  X(EXP2, exp2)                                                                                    \
+  X(EXPM1, expm1)                                                                                  \
+  X(LOG, log)                                                                                      \
+  X(LOG2, log2)                                                                                    \
+  X(LOG10, log10)                                                                                  \
+  X(LOG1P, log1p)                                                                                  \
+  X(SIN, sin)                                                                                      \
+  X(COS, cos)                                                                                      \
+  X(TAN, tan)                                                                                      \
+  X(ASIN, arcsin)                                                                                  \
+  X(ACOS, arccos)                                                                                  \
+  X(ATAN, arctan)                                                                                  \
+  X(SINH, sinh)                                                                                    \
+  X(COSH, cosh)                                                                                    \
+  X(TANH, tanh)                                                                                    \
+  X(ASINH, arcsinh)                                                                                \
+  X(ACOSH, arccosh)                                                                                \
+  X(ATANH, arctanh)                                                                                \
+  X(ERF, erf)                                                                                      \
+  X(SIGMOID, sigmoid)                                                                              \
+  X(FLOOR, floor)                                                                                  \
+  X(CEIL, ceil)                                                                                    \
+  X(TRUNC, trunc)                                                                                  \
+  X(RINT, rint)                                                                                    \
   X(ISNAN, isnan)                                                                                  \
   X(ISINF, isinf)                                                                                  \
   X(ISFINITE, isfinite)                                                                            \
@@ -17,17 +43,33 @@
   X(INVERT, invert)                                                                                \
   X(CONJ, conjugate)                                                                               \
   X(REAL, real)                                                                                    \
-  X(IMAG, imag)
+  X(IMAG, imag)                                                                                    \
+  X(ANGLE, angle)                                                                                  \
+  X(DEG2RAD, deg2rad)                                                                              \
+  X(RAD2DEG, rad2deg)
 
 #define BINARY_ROWS(X)                                                                             \
   X(ADD, add)                                                                                      \
   X(SUBTRACT, subtract)                                                                            \
   X(MULTIPLY, multiply)                                                                            \
   X(DIVIDE, divide)                                                                                \
+  X(FLOOR_DIVIDE, floor_divide)                                                                    \
+  X(REMAINDER, remainder)                                                                          \
+  X(FMOD, fmod)                                                                                    \
+  X(POWER, power)                                                                                  \
   X(MAXIMUM, maximum)                                                                              \
   X(MINIMUM, minimum)                                                                              \
   X(FMAX, fmax)                                                                                    \
   X(FMIN, fmin)                                                                                    \
+  X(ATAN2, arctan2)                                                                                \
+  X(HYPOT, hypot)                                                                                  \
+  X(LOGADDEXP, logaddexp)                                                                          \
+  X(LOGADDEXP2, logaddexp2)                                                                        \
+  X(COPYSIGN, copysign)                                                                            \
+  X(NEXTAFTER, nextafter)                                                                          \
+  X(HEAVISIDE, heaviside)                                                                          \
+  X(GCD, gcd)                                                                                      \
+  X(LCM, lcm)                                                                                      \
   X(EQUAL, equal)                                                                                  \
   X(NOT_EQUAL, not_equal)                                                                          \
   X(LESS, less)                                                                                    \
