@@ -111,7 +111,24 @@ FUNCTION(tanh, tanh)
 FUNCTION(arcsinh, asinh)
 FUNCTION(arccosh, acosh)
 FUNCTION(arctanh, atanh)
+#if defined(__AVX512F__)
+/* The vector of 16 errs by up to 4 units in the last place, that of 8 by less than 2. */
+typedef float half_floats __attribute__((vector_size(32)));
+extern half_floats _ZGVdN8v_erff(half_floats);
+static inline floats erf_of_halves(floats x) {
+  half_floats half[2];
+  memcpy(half, &x, sizeof x);
+  half[0] = _ZGVdN8v_erff(half[0]);
+  half[1] = _ZGVdN8v_erff(half[1]);
+  memcpy(&x, half, sizeof x);
+  return x;
+}
+extern doubles VECTOR_F64(v, erf)(doubles);
+EACH_UNARY(erf_f32, float, floats, erf_of_halves(x))
+EACH_UNARY(erf_f64, double, doubles, VECTOR_F64(v, erf)(x))
+#else
 FUNCTION(erf, erf)
+#endif
 FUNCTION_2(arctan2, atan2)
 FUNCTION_2(hypot, hypot)
 FUNCTION_2(raised, pow)
