@@ -28,6 +28,8 @@ typedef struct pvm_thread {
   _Atomic int dismissed; /* end at once: nothing was ever asked of it */
   _Atomic int ended;     /* it may be joined and freed */
   pvm_run run;
+  uint64_t cpu_read;         /* its processor clock when last read, */
+  uint64_t cpu_read_at;      /* and when that was; 0: never */
   pvm_journal_thread *doing; /* what it does, for whoever looks after a crash; maybe `own` */
   pvm_journal_thread own;
   int helping;   /* it runs the low lane's work for a regular worker, and counts as doing so */
