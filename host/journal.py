@@ -33,7 +33,7 @@ _FIXED = struct.Struct("=8sIIQQQIIIII")  # the header, without its checksum
 _CHANGING = struct.Struct("=I4xQ")
 _THREAD = struct.Struct("=IIQQQIIq16x160s160s")
 _BLOCK = struct.Struct("=QII")
-_FIELDS = struct.Struct("=QQQQQIII12x")
+_FIELDS = struct.Struct("=QQQQQIII4xQ")
 _DOING = (None, "load", "call", "unload")
 _NAME = re.compile(r"journal-(\d{6,18})")
 _REPORT = re.compile(r"crash-(\d{6,18})\.txt")
@@ -49,7 +49,8 @@ class Unfinished:
     payload: bytes
     tag: int
     attempt: int  # the one that was begun or waited for: 1 at first
-    flags: int
+    ids: int  # how many it had, from `id` on: more than 1 if it started a chain
+    crashed: int  # bit i: its invocation id + i took an earlier process down
     accepted_ns: int  # since the epoch, as all times here
     deadline_ns: int | None
 
@@ -179,7 +180,7 @@ class _Reader:
         at = self._first_block + head * self._block_size
         _, _, checksum = _BLOCK.unpack_from(self._data, at)
         fields = _FIELDS.unpack_from(self._data, at + _BLOCK.size)
-        number, tag, accepted, deadline, size, attempt, flags, name_size = fields
+        number, tag, accepted, deadline, size, attempt, ids, name_size, crashed = fields
         payload_at = _FIELDS.size + _filled(name_size)
         whole = payload_at + _filled(size)
         if whole > self._blocks * self._block_size:
@@ -193,7 +194,8 @@ class _Reader:
             payload=data[payload_at : payload_at + size],
             tag=tag,
             attempt=attempt,
-            flags=flags,
+            ids=ids,
+            crashed=crashed,
             accepted_ns=accepted,
             deadline_ns=deadline or None,
         )

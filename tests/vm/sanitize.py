@@ -139,6 +139,7 @@ PROGRAM_LIST = (
     Program("journal_test", ("journal", "checksum", "crash", "confine", "policy"), ("200000",)),
     Program("stream_test", (), ("100000",), ("stream",)),
     Program("runtime_test", (), ()),
+    Program("chains_test", (), ()),
     Program("cancel_test", (), ()),
 )
 
@@ -202,7 +203,7 @@ def build(program: Program, sanitizer: str, sdk: Path | None, out: Path, jobs: i
 
 
 def write_tasks(folder: Path) -> Path:
-    """The marshalled code that runtime_test runs."""
+    """The marshalled code that runtime_test and chains_test run."""
     from polyvm.vm import toolchain
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -94,7 +94,7 @@ def test_no_accepted_record_is_lost_or_torn_by_a_kill(
         assert record.payload == payload(number)
         assert record.tag == 2**64 - 1 - number
         assert (record.accepted_ns, record.deadline_ns) == (number + 1, number + 2)
-        assert (record.attempt, record.flags) == (number % 3 + 1, number % 5)
+        assert (record.attempt, record.ids) == (number % 3 + 1, number % 5)
         assert record.task == f"task-{number % 7}"
     if stages:
         assert life.position in {*stages, 0}

@@ -5,6 +5,7 @@ Payloads and results are MessagePack bytes. Calls that wait release the host's G
 """
 
 from .batch import Array, Batch, Completion, Outcome
+from .chain import AfterFailure, ChainNode
 from .errors import (
     BreakerOpen,
     BytecodeError,
@@ -37,10 +38,12 @@ from .triggers import EventBatch, Fired, TriggerMode, Triggers, TriggersStats, T
 
 __all__ = [
     "AddOptions",
+    "AfterFailure",
     "Array",
     "Batch",
     "BreakerOpen",
     "BytecodeError",
+    "ChainNode",
     "Completion",
     "DecodeError",
     "EntryError",

@@ -30,7 +30,7 @@ class Completion:
 
     tag: the submitter's; task: the task's id; worker: index of the thread that ran it.
     id: the invocation's, never the same again; attempt: 1, or more if an earlier process had
-    accepted it.
+    accepted it. trigger: of a chain, the id of its first invocation; else 0.
     queued_ns: from acceptance to start. load_ns: of the start, making the VM ready (0
     when warm). run_ns: the call, codec included.
     data: MessagePack result (DONE), UTF-8 traceback (FAILED) or reason.
@@ -46,10 +46,11 @@ class Completion:
     data: bytes
     id: int = 0
     attempt: int = 1
+    trigger: int = 0
 
 
 _OUTCOMES = tuple(Outcome)
-_RECORD = struct.Struct("=QQqiIQQQQQ")  # pvm_record
+_RECORD = struct.Struct("=QQqiIQQQQQQ")  # pvm_record
 assert _RECORD.size == ffi.sizeof("pvm_record")
 _HEAD = 5  # bytes of the header before an array's results
 _NIL = b"\xc0"
@@ -77,9 +78,8 @@ class Batch(Sequence[Completion]):
 
     def __iter__(self) -> Iterator[Completion]:
         data, start = self._data, self._first
-        for id, tag, task, outcome, worker, queued, load, run, end, attempt in _RECORD.iter_unpack(
-            self._records
-        ):
+        for record in _RECORD.iter_unpack(self._records):
+            id, tag, task, outcome, worker, queued, load, run, end, attempt, trigger = record
             yield Completion(
                 tag,
                 task,
@@ -91,6 +91,7 @@ class Batch(Sequence[Completion]):
                 data[start:end],
                 id,
                 attempt,
+                trigger,
             )
             start = end
 
@@ -106,13 +107,12 @@ class Batch(Sequence[Completion]):
         if not 0 <= index < len(self):
             raise IndexError("there are not so many completions")
         at = index * _RECORD.size
-        id, tag, task, outcome, worker, queued, load, run, end, attempt = _RECORD.unpack_from(
-            self._records, at
-        )
+        record = _RECORD.unpack_from(self._records, at)
+        id, tag, task, outcome, worker, queued, load, run, end, attempt, trigger = record
         start = self._end(index - 1) if index else self._first
         data = self._data[start:end]
         return Completion(
-            tag, task, _OUTCOMES[outcome], worker, queued, load, run, data, id, attempt
+            tag, task, _OUTCOMES[outcome], worker, queued, load, run, data, id, attempt, trigger
         )
 
     def _end(self, index: int) -> int:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
 
 from .batch import Array, Batch, Completion, Outcome
+from .chain import ChainNode
 from .errors import QueueFull
 from .library import ERR_MAX, check, fail, ffi, lib, take
 from .program import Program
@@ -86,13 +87,16 @@ class SubmitOptions(TypedDict, total=False):
     """What one submission wants otherwise than its task; 0 leaves the task's own.
 
     deadline_ns: from now to its end; priority: -100 to 100.
-    id, attempt: of an invocation that an earlier process had accepted.
+    id, attempt: of an invocation that an earlier process had accepted. ids: how many it had with
+    its chain. crashed: bit i says that invocation id + i of it took that process down.
     """
 
     deadline_ns: int
     priority: int
     id: int
     attempt: int
+    ids: int
+    crashed: int
 
 
 def raw_task_config(lane: Lane, limits: Limits | None, options: AddOptions) -> Any:
@@ -126,6 +130,7 @@ def _completion(raw: Any) -> Completion:
         take(raw.data),
         raw.id,
         raw.attempt,
+        raw.trigger,
     )
 
 
@@ -211,6 +216,21 @@ class Executor:
         """Refuse new work for the task. What was accepted still runs."""
         check(lib.pvm_task_withdraw(self._handle(), task))
 
+    def chain(self, first: int, nodes: Sequence[ChainNode]) -> None:
+        """From now on, each invocation of `first` starts these tasks after it; none: nothing.
+
+        They get a map of "input", "results" and "failures", and have a completion each. Nodes
+        come after those they name. At most 64 tasks, the first included. Raises UnknownTask for
+        one that was withdrawn, VmError for a chain that is none.
+        """
+        raw = ffi.new("pvm_chain_node[]", max(1, len(nodes)))
+        for place, node in enumerate(nodes):
+            if not all(0 <= earlier <= place for earlier in node.after):
+                fail(lib.PVM_E_INVALID)
+            raw[place].task, raw[place].failure = node.task, node.failure
+            raw[place].after = sum(1 << earlier for earlier in set(node.after))
+        check(lib.pvm_chain_set(self._handle(), first, raw, len(nodes)))
+
     def submit(
         self, task: int, payload: bytes, tag: int = 0, **options: Unpack[SubmitOptions]
     ) -> int:
@@ -256,7 +276,8 @@ class Executor:
         Each keeps a place in the lane's queue until all have ended; QueueFull if there is no room
         for all of them now. Otherwise as `submit`, but what rate and breaker refuse ends as
         REJECTED, in its place. They do not come to `collect`. ValueError: more elements than
-        max_pending, options that no array can have, or a task that runs in processes.
+        max_pending, options that no array can have, or a task that runs in processes or starts a
+        chain.
         """
         raw = raw_submit_options(options)
         out = ffi.new("pvm_array **")
@@ -264,7 +285,8 @@ class Executor:
         if count == lib.PVM_E_INVALID:
             raise ValueError(
                 f"task {task}: runs in processes, the array has more elements than max_pending, "
-                f"which is {self.max_pending}, or its options are out of range: {options}"
+                f"which is {self.max_pending}, the task starts a chain, or its options are out of "
+                f"range: {options}"
             )
         return Array(out[0], check(count))
 
@@ -301,7 +323,7 @@ class Executor:
         return Batch(raw)
 
     def invoke(self, task: int, payload: bytes, **options: Unpack[SubmitOptions]) -> Completion:
-        """Submit and wait for the result."""
+        """Submit and wait for the result; of a chain, the first task's."""
         raw = ffi.new("pvm_completion *")
         wanted = raw_submit_options(options)
         self.check_accepted(

@@ -50,6 +50,7 @@
 #define PVM_PRIORITY_STEP_NS 100000000 /* of waiting, that one step of priority is worth */
 #define PVM_MEMORY_MIN (4u << 20) /* bytes: the smallest memory limit of a task */
 #define PVM_POLICY_PATHS 16 /* paths of one program's permissions, for each access */
+#define PVM_CHAIN_TASKS_MAX 64 /* tasks that one trigger may start, the first included */
 
 typedef enum pvm_status {
   PVM_OK = 0,
@@ -77,7 +78,7 @@ typedef enum pvm_outcome {
   PVM_TIMED_OUT = 2, /* stopped at its deadline */
   PVM_OVER_QUOTA = 3,
   PVM_CRASHED = 4,
-  PVM_CANCELLED = 5, /* by pvm_cancel, or the executor stopped; data = the reason */
+  PVM_CANCELLED = 5, /* by pvm_cancel, a chain, or the executor stopped; data = the reason */
   PVM_REJECTED = 6   /* never accepted; data = the reason */
 } pvm_outcome;
 
@@ -387,6 +388,7 @@ typedef struct pvm_completion {
   int32_t outcome;     /* pvm_outcome */
   uint32_t worker;     /* index of the worker that ran it, over all groups */
   uint32_t attempt;    /* 1, or more if an earlier process had accepted it */
+  uint64_t trigger;    /* of a chain: id of its first invocation, its own for that one; or 0 */
   uint64_t queued_ns;  /* from acceptance to start */
   uint64_t load_ns;    /* of the start: making the VM ready (0 when warm) */
   uint64_t run_ns;     /* the call, codec included */
@@ -400,6 +402,8 @@ typedef struct pvm_submit_options {
   int32_t priority;
   uint32_t attempt;     /* of what an earlier process had accepted: 2 or more */
   uint64_t id;          /* and its id there */
+  uint32_t ids;         /* how many ids it had, the further ones for its chain; 0: 1 */
+  uint64_t crashed;     /* in a chain, bit i: id + i took that process down and is not run */
 } pvm_submit_options;
 
 /* Accept one invocation; the payload is copied. options may be NULL. Returns its id (> 0), or a
@@ -430,6 +434,7 @@ typedef struct pvm_record {
   uint64_t run_ns;
   uint64_t end; /* of this record's data in the batch's; it starts at the end before */
   uint64_t attempt;
+  uint64_t trigger;
 } pvm_record;
 
 typedef struct pvm_batch {
@@ -449,7 +454,8 @@ typedef struct pvm_array pvm_array;
 /* Accept all elements, or none; returns how many they are. The element i has the tag first_tag + i.
 ** PVM_E_DECODE: `packed` is not an array and nothing else. PVM_E_INVALID: it has more than
 ** max_pending elements. PVM_E_FULL: there is no room for all of them now. What rate, breaker or a
-** full journal refuses ends as PVM_REJECTED. options: without an id. */
+** full journal refuses ends as PVM_REJECTED. options: without an id. PVM_E_INVALID as well for the
+** first task of a chain, whose further results have no place in an array. */
 PVM_API int64_t pvm_array_submit(pvm_executor *executor, int64_t task, uint64_t first_tag,
                                  const void *packed, size_t len, const pvm_submit_options *options,
                                  pvm_array **array);
@@ -461,15 +467,16 @@ PVM_API int pvm_array_wait(pvm_array *array, uint32_t timeout_ms);
 PVM_API int pvm_array_take(pvm_array *array, pvm_batch *batch);
 /* At any time, once; what has not ended runs on. */
 PVM_API void pvm_array_free(pvm_array *array);
-/* Submit and wait for the result, past the completion queue. */
+/* Submit and wait for the result, past the completion queue. Of a chain it is the first task's
+** result; the further completions go to the queue, with tag 0. */
 PVM_API int pvm_invoke(pvm_executor *executor, int64_t task, const void *payload, size_t len,
                        const pvm_submit_options *options, pvm_completion *completion);
 
 /* End one invocation whose submission has returned. One that has not begun ends as PVM_CANCELLED
 ** without running, at once; one that runs is stopped step by step, as at a deadline, and ends so
 ** too, unless it ends by itself first. Costs a look through all queues, and others nothing.
-** PVM_E_UNKNOWN: it has ended, or there never was one; PVM_E_STATE: the executor stops, which
-** ends it. From any thread. */
+** PVM_E_UNKNOWN: it has ended, there never was one, or it waits for its turn in a chain;
+** PVM_E_STATE: the executor stops, which ends it. From any thread. */
 PVM_API int pvm_cancel(pvm_executor *executor, uint64_t id);
 
 /* ---- Tasks that the host runs itself ------------------------------------ */
@@ -508,6 +515,46 @@ PVM_API int pvm_external_start(pvm_executor *executor, const pvm_ticket *ticket,
 PVM_API int pvm_external_end(pvm_executor *executor, pvm_ticket *ticket, pvm_outcome outcome,
                              uint32_t worker, uint64_t started_ns, uint64_t called_ns,
                              const void *data, size_t len);
+
+/* ---- Chains -------------------------------------------------------------- */
+
+/* Tasks that run after others, with their results. Whenever an invocation of `first` is accepted,
+** by whichever function, a whole graph of invocations is: one of each task. Each starts when those
+** that it comes after have ended, and gets a map:
+**
+**   {"input": the first's payload, "results": {name: result}, "failures": {name: outcome}}
+**
+** of those it comes after; together they have at most two levels of PVM_MAX_DEPTH. Only `done` is
+** a result, any other outcome a failure.
+**
+** - The graph takes its places in the lanes at once, or PVM_E_FULL. Rate and breaker of the first
+**   decide whether it is accepted. Those of a further task are asked when its turn comes, and
+**   what they refuse ends as PVM_REJECTED.
+** - Each invocation has one completion: own task and id, the first's tag and `trigger`. Ids are
+**   consecutive from the first's, in the order of the nodes.
+** - Deadlines of tasks count from their turn; the deadline of pvm_submit_options is the whole
+**   graph's. Priority and attempt are every invocation's.
+** - A graph that was accepted stays as it is: versions that are withdrawn meanwhile run.
+** - In the journal it is one record, until all of its completions were collected. */
+typedef enum pvm_after_failure {
+  PVM_AFTER_SKIP = 0,    /* one that it comes after was not done: it ends as PVM_CANCELLED */
+  PVM_AFTER_STOP = 1,    /* likewise, with all of the graph that has not started */
+  PVM_AFTER_CONTINUE = 2 /* it runs, and sees the failures */
+} pvm_after_failure;
+
+typedef struct pvm_chain_node {
+  int64_t task;
+  uint64_t after; /* bit 0: the first task; bit i: nodes[i - 1]. Not 0, and earlier nodes only */
+  pvm_after_failure failure;
+} pvm_chain_node;
+
+/* What `first` starts from now on, instead of what was set before; count 0: nothing.
+** PVM_E_UNKNOWN for a task that is not there or withdrawn. PVM_E_INVALID for an external one, one
+** that is named twice, more than PVM_CHAIN_TASKS_MAX, or more in one lane than its max_pending.
+** While a task of the graph is withdrawn and no other graph set, `first` is refused with
+** PVM_E_UNKNOWN. */
+PVM_API int pvm_chain_set(pvm_executor *executor, int64_t first, const pvm_chain_node *nodes,
+                          uint32_t count);
 
 /* How much of its input the host has submitted, in a unit of its own; kept in the journal. */
 PVM_API void pvm_executor_note_position(pvm_executor *executor, uint64_t position);

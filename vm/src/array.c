@@ -47,6 +47,7 @@ pvm_array *pvm_array_new(const unsigned char *first, const unsigned char *end, u
     memset(invocation, 0, sizeof *invocation);
     invocation->array = array;
     invocation->len = (size_t)(next - at);
+    invocation->payload = invocation->copied;
     memcpy(invocation->payload, at, invocation->len);
     atomic_init(&invocation->references, 1);
     array->items[i] = invocation;

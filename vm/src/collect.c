@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "chain_run.h"
 #include "executor.h"
 #include "runtime.h"
 
@@ -26,22 +27,36 @@ static void deliver(pvm_executor *executor, pvm_invocation *invocation) {
   }
 }
 
-void pvm_executor_end(pvm_executor *executor, pvm_invocation *invocation, pvm_share *share,
-                      _Atomic uint64_t *delivered) {
+/* Count it, and hand it on. */
+static void end(pvm_executor *executor, pvm_invocation *invocation, pvm_share *share,
+                _Atomic uint64_t *delivered) {
   pvm_task *task = invocation->task;
-  const pvm_completion *end = &invocation->completion;
-  pvm_breaker_note(task->breaker,
-                   invocation->accepted_ns + end->queued_ns + end->load_ns + end->run_ns,
-                   invocation->token, (pvm_outcome)end->outcome);
-  if (end->outcome == PVM_CANCELLED) atomic_fetch_add(&executor->cancelled, 1);
-  if (end->outcome != PVM_DONE) atomic_fetch_add_explicit(&share->failed, 1, memory_order_relaxed);
-  atomic_fetch_sub_explicit(&share->running, 1, memory_order_relaxed);
+  int outcome = invocation->completion.outcome;
+  if (outcome == PVM_CANCELLED) atomic_fetch_add(&executor->cancelled, 1);
+  if (outcome != PVM_DONE) atomic_fetch_add_explicit(&share->failed, 1, memory_order_relaxed);
   atomic_fetch_add(&share->finished, 1);
   if (atomic_load_explicit(&task->withdrawn, memory_order_relaxed) && pvm_task_over(task))
     pvm_executor_settle(executor, task);
   deliver(executor, invocation);
   atomic_fetch_add(delivered, 1);
   if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) pvm_executor_tell_drained(executor);
+}
+
+void pvm_executor_end_unstarted(pvm_executor *executor, pvm_invocation *invocation) {
+  end(executor, invocation, &invocation->task->shares[0], &executor->delivered);
+}
+
+void pvm_executor_end(pvm_executor *executor, pvm_invocation *invocation, pvm_share *share,
+                      _Atomic uint64_t *delivered) {
+  const pvm_completion *how = &invocation->completion;
+  pvm_breaker_note(invocation->task->breaker,
+                   invocation->accepted_ns + how->queued_ns + how->load_ns + how->run_ns,
+                   invocation->token, (pvm_outcome)how->outcome);
+  atomic_fetch_sub_explicit(&share->running, 1, memory_order_relaxed);
+  pvm_chain_next next = {NULL, NULL};
+  if (invocation->chain != NULL) pvm_chain_note_end(invocation, &next);
+  end(executor, invocation, share, delivered);
+  pvm_chain_go_on(executor, &next);
 }
 
 /* With this much accepted and unfinished, completions come in streams: a collector then
@@ -82,9 +97,13 @@ void pvm_executor_finish_handed(pvm_executor *executor) {
   pthread_mutex_unlock(&executor->handing);
 }
 
+uint32_t pvm_executor_block_of(pvm_invocation *invocation) {
+  return invocation->chain != NULL ? pvm_chain_note_collected(invocation) : invocation->block;
+}
+
 /* Without memory for the note it stays in the journal, and would run again. */
-static void hand_out(pvm_executor *executor, const pvm_invocation *invocation) {
-  if (invocation->block == PVM_JOURNAL_NONE) return;
+static void hand_out(pvm_executor *executor, uint32_t block) {
+  if (block == PVM_JOURNAL_NONE) return;
   pthread_mutex_lock(&executor->handing);
   if (executor->handed_count == executor->handed_cap) {
     size_t cap = executor->handed_cap ? 2 * executor->handed_cap : 1024;
@@ -95,7 +114,7 @@ static void hand_out(pvm_executor *executor, const pvm_invocation *invocation) {
     }
   }
   if (executor->handed_count < executor->handed_cap)
-    executor->handed[executor->handed_count++] = invocation->block;
+    executor->handed[executor->handed_count++] = block;
   pthread_mutex_unlock(&executor->handing);
 }
 
@@ -111,7 +130,7 @@ static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
     while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
       take(to, count++, &invocation->completion);
       places[invocation->task->config.lane]++;
-      hand_out(executor, invocation);
+      hand_out(executor, pvm_executor_block_of(invocation));
       pvm_invocation_release(invocation);
     }
   } while (count == 0 && await_completions(executor, deadline));
@@ -141,7 +160,8 @@ void pvm_record_write(pvm_record *record, const pvm_completion *completion, size
                          .load_ns = completion->load_ns,
                          .run_ns = completion->run_ns,
                          .end = end,
-                         .attempt = completion->attempt};
+                         .attempt = completion->attempt,
+                         .trigger = completion->trigger};
 }
 
 /* A batch as it grows. Without memory for more data, an invocation keeps its outcome and

@@ -48,6 +48,7 @@ static int is_all_collected(pvm_executor *executor) {
 static void release(pvm_executor *executor) {
   for (pvm_invocation *rest; (rest = pvm_ring_pop(&executor->completed)) != NULL;) {
     pvm_buffer_free(&rest->completion.data);
+    (void)pvm_executor_block_of(rest);
     pvm_invocation_release(rest);
   }
   if (executor->journal != NULL) pvm_journal_close(executor->journal, is_all_collected(executor));

@@ -60,11 +60,26 @@ struct pvm_executor {
 int pvm_task_config_is_valid(const pvm_task_config *config);
 /* The task of an id; PVM_E_UNKNOWN, or what pvm_runtime_check finds. */
 int pvm_executor_find(pvm_executor *executor, int64_t id, pvm_task **task);
-/* Accept one invocation, which goes to nobody yet. */
+/* Accept one invocation, which goes to nobody yet, and starts no chain. */
 int pvm_executor_accept(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
                         size_t len, const pvm_submit_options *options, pvm_invocation **invocation);
-/* Places in a lane are taken by submission, and free again when the completion was collected. */
+/* Places in a lane are taken by submission, and free again when the completion was collected.
+** Returns how many of those wanted there were. */
+uint32_t pvm_executor_take_places(pvm_executor *executor, pvm_lane lane, uint32_t wanted);
 void pvm_executor_return_places(pvm_executor *executor, pvm_lane lane, uint32_t n);
+/* Count n invocations as accepted, unless the task or the executor takes no more. */
+int pvm_executor_admit(pvm_executor *executor, pvm_task *task, uint32_t n);
+/* n that were admitted are refused after all. */
+void pvm_executor_take_back(pvm_executor *executor, pvm_task *task, uint32_t n);
+/* The first of n ids that follow each other. */
+uint64_t pvm_executor_new_ids(pvm_executor *executor, uint32_t n);
+/* An invocation that rate and breaker let in, and that is in the journal with the number of ids
+** that are its chain's. */
+int pvm_executor_make(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
+                      size_t len, const pvm_submit_options *options, uint32_t ids,
+                      pvm_invocation **out);
+/* To a worker, or into the task's backlog. */
+void pvm_executor_dispatch(pvm_executor *executor, pvm_invocation *invocation);
 /* How many were accepted and have not ended. */
 uint64_t pvm_executor_unfinished(pvm_executor *executor);
 /* Wake whoever waits for that to be 0, if it is. */
@@ -74,9 +89,14 @@ void pvm_executor_settle(pvm_executor *executor, pvm_task *task);
 /* What the last collection handed out has been seen: the journal may forget it. */
 void pvm_executor_finish_handed(pvm_executor *executor);
 /* A running invocation has ended, as its completion says: count it, tell its task's breaker, and
-** hand it to whoever waits for it. share, delivered: of the worker that ran it. */
+** hand it to whoever waits for it; what comes after it in a chain goes on. share, delivered: of the
+** worker that ran it. */
 void pvm_executor_end(pvm_executor *executor, pvm_invocation *invocation, pvm_share *share,
                       _Atomic uint64_t *delivered);
+/* One that never was a worker's has ended: count it, and hand it on. */
+void pvm_executor_end_unstarted(pvm_executor *executor, pvm_invocation *invocation);
+/* Its completion was handed out: the block that the journal may forget then. Once. */
+uint32_t pvm_executor_block_of(pvm_invocation *invocation);
 /* All of a completion but its data, which ends at `end` of a batch's. */
 void pvm_record_write(pvm_record *record, const pvm_completion *completion, size_t end);
 /* For workers: an invocation has ended; the next of its task's backlog goes to a worker. */

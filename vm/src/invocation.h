@@ -19,14 +19,18 @@ typedef struct pvm_invocation {
   int priority;
   uint32_t block;              /* of the journal */
   uint64_t token;              /* of the task's breaker */
-  struct pvm_invocation *next; /* in its task's backlog */
+  struct pvm_invocation *next; /* in its task's backlog, or in a chain's list of what is next */
   int in_backlog;              /* it was taken from there, and so never dispatched */
   int waited_for;              /* pvm_invoke waits for it: it does not go to the queue */
   pvm_array *array;            /* that it is part of: the same; NULL: none */
   _Atomic uint32_t over;       /* futex of who waits: PVM_OVER_NOT ... */
-  _Atomic uint32_t references; /* 1; 2 while a thread that was given up may still read it */
+  /* 1; one more while a thread that was given up may read it, one while its chain does */
+  _Atomic uint32_t references;
+  struct pvm_chain_run *chain; /* that it is part of; NULL */
+  uint32_t node;               /* and its number there */
   size_t len;
-  unsigned char payload[];
+  unsigned char *payload; /* `copied`, or memory of its own */
+  unsigned char copied[];
 } pvm_invocation;
 
 /* See array.h. */
@@ -34,6 +38,7 @@ void pvm_array_release(pvm_array *array);
 
 static inline void pvm_invocation_release(pvm_invocation *invocation) {
   if (atomic_fetch_sub_explicit(&invocation->references, 1, memory_order_acq_rel) != 1) return;
+  if (invocation->payload != invocation->copied) free(invocation->payload);
   if (invocation->array != NULL) pvm_array_release(invocation->array);
   else free(invocation);
 }

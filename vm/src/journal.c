@@ -173,8 +173,9 @@ int pvm_journal_accept(pvm_journal *j, const pvm_journal_record *record, uint32_
                                .deadline_ns = record->deadline_ns,
                                .len = record->len,
                                .attempt = record->attempt,
-                               .flags = record->flags,
-                               .name_len = (uint32_t)name_len};
+                               .ids = record->ids,
+                               .name_len = (uint32_t)name_len,
+                               .crashed = record->crashed};
   cursor c = {j, head, 0, 0};
   append(&c, &fields, sizeof fields);
   append(&c, record->task, name_len);

@@ -90,9 +90,10 @@ typedef struct pvm_journal_fields {
   uint64_t deadline_ns;
   uint64_t len; /* of the payload */
   uint32_t attempt;
-  uint32_t flags;
+  uint32_t ids; /* of its chain */
   uint32_t name_len;
-  uint32_t unused[3];
+  uint32_t unused;
+  uint64_t crashed;
 } pvm_journal_fields;
 
 static_assert(sizeof(pvm_journal_header) <= PVM_JOURNAL_PAGE, "one page");
@@ -105,14 +106,16 @@ static_assert(PVM_NAME_MAX < 160, "names fit");
 typedef struct pvm_journal pvm_journal;
 
 /* One accepted invocation. id: never 0, unique among all journals of a host. attempt: 1 at
-** first. deadline_ns: 0 for none. flags: the writer's. */
+** first. deadline_ns: 0 for none. ids: how many ids from its own on are its chain's; 1: no chain.
+** crashed: as in pvm_submit_options. */
 typedef struct pvm_journal_record {
   uint64_t id;
   uint64_t tag;
   uint64_t accepted_ns;
   uint64_t deadline_ns;
   uint32_t attempt;
-  uint32_t flags;
+  uint32_t ids;
+  uint64_t crashed;
   const char *task;
   const void *payload;
   size_t len;

@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "chain_run.h"
 #include "executor.h"
 #include "packed.h"
 #include "runtime.h"
 
-/* Take places in the lane for up to `wanted` invocations; returns how many there were. */
-static uint32_t take_places(pvm_executor *executor, pvm_lane lane, uint32_t wanted) {
+uint32_t pvm_executor_take_places(pvm_executor *executor, pvm_lane lane, uint32_t wanted) {
   _Atomic uint32_t *outstanding = &executor->outstanding[lane];
   uint32_t now = atomic_load_explicit(outstanding, memory_order_relaxed);
   for (;;) {
@@ -26,22 +26,20 @@ void pvm_executor_return_places(pvm_executor *executor, pvm_lane lane, uint32_t 
   atomic_fetch_sub(&executor->outstanding[lane], n);
 }
 
-/* n that were admitted are refused after all. */
-static void take_back(pvm_executor *executor, pvm_task *task, uint32_t n) {
+void pvm_executor_take_back(pvm_executor *executor, pvm_task *task, uint32_t n) {
   atomic_fetch_sub(&task->accepted, n);
   atomic_fetch_sub(&executor->admitted, n);
   pvm_executor_tell_drained(executor);
   if (pvm_task_over(task)) pvm_executor_settle(executor, task);
 }
 
-/* Count n invocations as accepted, unless the task or the executor takes no more. */
-static int admit(pvm_executor *executor, pvm_task *task, uint32_t n) {
+int pvm_executor_admit(pvm_executor *executor, pvm_task *task, uint32_t n) {
   atomic_fetch_add(&executor->admitted, n);
   atomic_fetch_add(&task->accepted, n);
   int status = PVM_OK;
   if (atomic_load(&task->withdrawn)) status = PVM_E_UNKNOWN;
   if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) status = PVM_E_STATE;
-  if (status != PVM_OK) take_back(executor, task, n);
+  if (status != PVM_OK) pvm_executor_take_back(executor, task, n);
   return status;
 }
 
@@ -51,13 +49,13 @@ static uint64_t deadline_of(const pvm_task *task, const pvm_submit_options *opti
   return span == 0 || span > PVM_NEVER - now ? PVM_NEVER : now + span;
 }
 
-/* The first of n ids. */
-static uint64_t new_ids(pvm_executor *executor, uint32_t n) {
+uint64_t pvm_executor_new_ids(pvm_executor *executor, uint32_t n) {
   uint64_t count = atomic_fetch_add_explicit(&executor->last, n, memory_order_relaxed) + 1;
   return executor->config.epoch << 40 | count;
 }
 
-static int write_down(pvm_executor *executor, pvm_invocation *invocation) {
+static int write_down(pvm_executor *executor, pvm_invocation *invocation, uint32_t ids,
+                      uint64_t crashed) {
   invocation->block = PVM_JOURNAL_NONE;
   if (executor->journal == NULL) return PVM_OK;
   uint64_t deadline = invocation->deadline_ns;
@@ -67,6 +65,8 @@ static int write_down(pvm_executor *executor, pvm_invocation *invocation) {
                                .deadline_ns =
                                    deadline == PVM_NEVER ? 0 : executor->wall_ns + deadline,
                                .attempt = invocation->completion.attempt,
+                               .ids = ids,
+                               .crashed = crashed,
                                .task = invocation->task->name,
                                .payload = invocation->payload,
                                .len = invocation->len};
@@ -79,6 +79,7 @@ typedef struct intake {
   pvm_task *task;
   const pvm_submit_options *options; /* NULL: none */
   uint64_t now;
+  uint32_t ids; /* of each, its chain's included */
 } intake;
 
 /* Rate and breaker let the invocation in, whose payload is in place, and it is in the journal. */
@@ -99,7 +100,8 @@ static int let_in(const intake *in, pvm_invocation *invocation, uint64_t tag, ui
   invocation->deadline_ns = deadline_of(task, options, in->now);
   invocation->priority =
       options != NULL && options->priority != 0 ? options->priority : task->config.priority;
-  int status = write_down(in->executor, invocation);
+  uint32_t ids = !again ? in->ids : options->ids > 1 ? options->ids : 1;
+  int status = write_down(in->executor, invocation, ids, again ? options->crashed : 0);
   if (status != PVM_OK) pvm_breaker_note(task->breaker, in->now, token, PVM_REJECTED);
   return status;
 }
@@ -111,12 +113,20 @@ static int make(const intake *in, uint64_t tag, uint64_t id, const void *payload
   if (invocation == NULL) return PVM_E_NOMEM;
   memset(invocation, 0, sizeof *invocation);
   atomic_init(&invocation->references, 1);
+  invocation->payload = invocation->copied;
   invocation->len = len;
   if (len != 0) memcpy(invocation->payload, payload, len);
   int status = let_in(in, invocation, tag, id);
   if (status != PVM_OK) free(invocation);
   else *out = invocation;
   return status;
+}
+
+int pvm_executor_make(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
+                      size_t len, const pvm_submit_options *options, uint32_t ids,
+                      pvm_invocation **out) {
+  intake in = {executor, task, options, pvm_now(), ids};
+  return make(&in, tag, pvm_executor_new_ids(executor, ids), payload, len, out);
 }
 
 /* Home first: there the task's VM is warm. When home is behind, whoever is shorter of
@@ -178,6 +188,10 @@ static void dispatch(pvm_executor *executor, pvm_task *task, pvm_invocation **bl
   wake(w, ready);
 }
 
+void pvm_executor_dispatch(pvm_executor *executor, pvm_invocation *invocation) {
+  dispatch(executor, invocation->task, &invocation, 1);
+}
+
 void pvm_executor_dispatch_next(pvm_task *task) {
   pvm_worker *w = pvm_task_dispatch_next(task, enqueue);
   if (w != NULL) wake(w, 1);
@@ -209,6 +223,62 @@ static int find_own(pvm_executor *executor, int64_t id, pvm_task **task) {
   return status;
 }
 
+/* ---- One ------------------------------------------------------------------ */
+
+int pvm_executor_accept(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
+                        size_t len, const pvm_submit_options *options,
+                        pvm_invocation **invocation) {
+  if (payload == NULL && len != 0) return PVM_E_INVALID;
+  if (!is_valid(options)) return PVM_E_INVALID;
+  if (pvm_executor_take_places(executor, task->config.lane, 1) == 0) return PVM_E_FULL;
+  int status = pvm_executor_admit(executor, task, 1);
+  if (status == PVM_OK) {
+    status = pvm_executor_make(executor, task, tag, payload, len, options, 1, invocation);
+    if (status != PVM_OK) pvm_executor_take_back(executor, task, 1);
+  }
+  if (status != PVM_OK) pvm_executor_return_places(executor, task->config.lane, 1);
+  return status;
+}
+
+/* The same, with all that it starts. It does not run before `begin`. */
+static int accept(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
+                  size_t len, const pvm_submit_options *options, pvm_invocation **out) {
+  for (;;) {
+    pvm_chain *chain = pvm_chain_is_set(task) ? pvm_chain_of(task) : NULL;
+    if (chain == NULL) return pvm_executor_accept(executor, task, tag, payload, len, options, out);
+    int status = pvm_chain_trigger(executor, chain, tag, payload, len, options, out);
+    /* a member was withdrawn just after another chain without it had been set */
+    int replaced = status == PVM_E_UNKNOWN && !atomic_load(&task->withdrawn) &&
+                   atomic_load(&task->chain) != chain;
+    pvm_chain_release(chain);
+    if (!replaced) return status;
+  }
+}
+
+static void begin(pvm_executor *executor, pvm_invocation *invocation) {
+  if (invocation->chain != NULL) pvm_chain_begin(executor, invocation);
+  else pvm_executor_dispatch(executor, invocation);
+}
+
+/* ---- Many ----------------------------------------------------------------- */
+
+static int64_t submit_chains(pvm_executor *executor, pvm_task *task, uint64_t first_tag,
+                             const void *payloads, const size_t *ends, size_t count,
+                             const pvm_submit_options *options, uint64_t *last) {
+  size_t start = 0, done = 0;
+  for (; done < count; done++) {
+    const unsigned char *payload = (const unsigned char *)payloads + start;
+    pvm_invocation *invocation;
+    int status =
+        accept(executor, task, first_tag + done, payload, ends[done] - start, options, &invocation);
+    if (status != PVM_OK) return done > 0 ? (int64_t)done : status;
+    start = ends[done];
+    *last = invocation->completion.id;
+    begin(executor, invocation);
+  }
+  return (int64_t)done;
+}
+
 /* Invocations of one submission go to workers in blocks, so that choosing and waking cost little;
 ** in small ones at first, so that they begin at once. */
 #define BLOCK 16
@@ -229,20 +299,23 @@ static int64_t submit(pvm_executor *executor, int64_t id, uint64_t first_tag, co
   if (ends == NULL || (payloads == NULL && ends[count - 1] != 0)) return PVM_E_INVALID;
   for (size_t i = 1; i < count; i++)
     if (ends[i] < ends[i - 1]) return PVM_E_INVALID;
+  if (pvm_chain_is_set(task))
+    return submit_chains(executor, task, first_tag, payloads, ends, count, options, last);
   pvm_lane lane = task->config.lane;
-  uint32_t n = take_places(executor, lane, count > UINT32_MAX ? UINT32_MAX : (uint32_t)count);
+  uint32_t wanted = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+  uint32_t n = pvm_executor_take_places(executor, lane, wanted);
   if (n == 0) return PVM_E_FULL;
-  status = admit(executor, task, n);
+  status = pvm_executor_admit(executor, task, n);
   if (status != PVM_OK) {
     pvm_executor_return_places(executor, lane, n);
     return status;
   }
-  uint64_t first_id = new_ids(executor, n);
+  uint64_t first_id = pvm_executor_new_ids(executor, n);
   uint32_t done = 0;
   for (uint32_t size = 1; done < n && status == PVM_OK; size = larger(size)) {
     pvm_invocation *block[BLOCK];
     uint32_t made = 0;
-    intake in = {executor, task, options, pvm_now()};
+    intake in = {executor, task, options, pvm_now(), 1};
     for (; made < size && done + made < n; made++) {
       uint32_t i = done + made;
       size_t start = i > 0 ? ends[i - 1] : 0;
@@ -255,7 +328,7 @@ static int64_t submit(pvm_executor *executor, int64_t id, uint64_t first_tag, co
     done += made;
   }
   if (done < n) { /* the rest is refused */
-    take_back(executor, task, n - done);
+    pvm_executor_take_back(executor, task, n - done);
     pvm_executor_return_places(executor, lane, n - done);
   }
   return done > 0 ? (int64_t)done : status;
@@ -290,12 +363,12 @@ static void reject(const intake *in, pvm_invocation *invocation, int status) {
 
 static void submit_array(pvm_executor *executor, pvm_task *task, pvm_array *array, uint64_t tag,
                          const pvm_submit_options *options) {
-  uint64_t id = new_ids(executor, array->count);
+  uint64_t id = pvm_executor_new_ids(executor, array->count);
   uint32_t size = 1, refused = 0;
   for (uint32_t done = 0; done < array->count; size = larger(size)) {
     pvm_invocation *block[BLOCK];
     uint32_t made = 0, end = array->count - done < size ? array->count : done + size;
-    intake in = {executor, task, options, pvm_now()};
+    intake in = {executor, task, options, pvm_now(), 1};
     for (; done < end; done++) {
       pvm_invocation *invocation = array->items[done];
       int status = let_in(&in, invocation, tag + done, id + done);
@@ -309,7 +382,7 @@ static void submit_array(pvm_executor *executor, pvm_task *task, pvm_array *arra
     }
     dispatch(executor, task, block, made);
   }
-  if (refused > 0) take_back(executor, task, refused);
+  if (refused > 0) pvm_executor_take_back(executor, task, refused);
 }
 
 int64_t pvm_array_submit(pvm_executor *executor, int64_t id, uint64_t first_tag, const void *packed,
@@ -319,6 +392,7 @@ int64_t pvm_array_submit(pvm_executor *executor, int64_t id, uint64_t first_tag,
   if (status != PVM_OK) return status;
   if (out == NULL || (packed == NULL && len != 0)) return PVM_E_INVALID;
   if (!is_valid(options) || (options != NULL && options->id != 0)) return PVM_E_INVALID;
+  if (pvm_chain_is_set(task)) return PVM_E_INVALID;
   const unsigned char *end = (const unsigned char *)packed + len;
   uint32_t count;
   const unsigned char *first = pvm_packed_array(packed, end, &count);
@@ -329,8 +403,8 @@ int64_t pvm_array_submit(pvm_executor *executor, int64_t id, uint64_t first_tag,
   array->executor = executor;
   array->lane = task->config.lane;
   if (count > 0) {
-    uint32_t places = take_places(executor, array->lane, count);
-    status = places == count ? admit(executor, task, count) : PVM_E_FULL;
+    uint32_t places = pvm_executor_take_places(executor, array->lane, count);
+    status = places == count ? pvm_executor_admit(executor, task, count) : PVM_E_FULL;
     if (status != PVM_OK) {
       pvm_executor_return_places(executor, array->lane, places);
       free(array);
@@ -359,22 +433,6 @@ static void wait_for(pvm_executor *executor, pvm_invocation *invocation) {
     syscall(SYS_futex, &invocation->over, FUTEX_WAIT_PRIVATE, PVM_OVER_ASLEEP, NULL, NULL, 0);
 }
 
-int pvm_executor_accept(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
-                        size_t len, const pvm_submit_options *options,
-                        pvm_invocation **invocation) {
-  if (payload == NULL && len != 0) return PVM_E_INVALID;
-  if (!is_valid(options)) return PVM_E_INVALID;
-  if (take_places(executor, task->config.lane, 1) == 0) return PVM_E_FULL;
-  int status = admit(executor, task, 1);
-  if (status == PVM_OK) {
-    intake in = {executor, task, options, pvm_now()};
-    status = make(&in, tag, new_ids(executor, 1), payload, len, invocation);
-    if (status != PVM_OK) take_back(executor, task, 1);
-  }
-  if (status != PVM_OK) pvm_executor_return_places(executor, task->config.lane, 1);
-  return status;
-}
-
 int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t len,
                const pvm_submit_options *options, pvm_completion *completion) {
   pvm_task *task;
@@ -382,14 +440,15 @@ int pvm_invoke(pvm_executor *executor, int64_t id, const void *payload, size_t l
   if (status != PVM_OK) return status;
   if (completion == NULL) return PVM_E_INVALID;
   pvm_invocation *invocation;
-  status = pvm_executor_accept(executor, task, 0, payload, len, options, &invocation);
+  if ((payload == NULL && len != 0) || !is_valid(options)) return PVM_E_INVALID;
+  status = accept(executor, task, 0, payload, len, options, &invocation);
   if (status != PVM_OK) return status;
   invocation->waited_for = 1;
-  dispatch(executor, task, &(pvm_invocation *){invocation}, 1);
+  begin(executor, invocation);
   wait_for(executor, invocation);
   *completion = invocation->completion;
-  if (invocation->block != PVM_JOURNAL_NONE)
-    pvm_journal_finish(executor->journal, invocation->block);
+  uint32_t block = pvm_executor_block_of(invocation);
+  if (block != PVM_JOURNAL_NONE) pvm_journal_finish(executor->journal, block);
   pvm_invocation_release(invocation);
   pvm_executor_return_places(executor, task->config.lane, 1);
   return PVM_OK;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chain.h"
 #include "executor.h"
 
 void pvm_task_table_init(pvm_task_table *table) {
@@ -165,6 +166,8 @@ static void destroy(pvm_task *task) {
   pvm_buffer_free(&task->failure);
   pthread_mutex_destroy(&task->failure_lock);
   pthread_mutex_destroy(&task->backlog_lock);
+  pthread_mutex_destroy(&task->chain_lock);
+  pvm_chain_release(atomic_load(&task->chain));
   free(task);
 }
 
@@ -186,6 +189,7 @@ static pvm_task *make(const char *name, pvm_program *program, const pvm_task_con
   task->group = group;
   pthread_mutex_init(&task->failure_lock, NULL);
   pthread_mutex_init(&task->backlog_lock, NULL);
+  pthread_mutex_init(&task->chain_lock, NULL);
   return task;
 }
 

@@ -11,6 +11,7 @@
 #include "breaker.h"
 #include "vm_state.h"
 
+struct pvm_chain;
 struct pvm_group;
 struct pvm_invocation;
 struct pvm_thread;
@@ -48,7 +49,9 @@ typedef struct pvm_task {
   uint32_t share_count;
   _Atomic uint64_t failed_at; /* when it last could not be loaded; 0: never */
   _Atomic int withdrawn;
-  _Atomic int emptied; /* the program is released: nobody can need it any more */
+  _Atomic int emptied;               /* the program is released: nobody can need it any more */
+  _Atomic(struct pvm_chain *) chain; /* what its invocations start; NULL: nothing */
+  pthread_mutex_t chain_lock;        /* of changing and of retaining it */
   /* Submitters': */
   _Alignas(64) _Atomic uint64_t accepted;
   _Atomic uint64_t next_ns; /* of the rate: when the next would be on time */

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "chain_run.h"
 #include "confine.h"
 #include "crash.h"
 #include "executor.h"
@@ -264,6 +265,10 @@ static int may_start(pvm_invocation *invocation, uint64_t now) {
   if (now >= invocation->deadline_ns) {
     pvm_buffer_text(&completion->data, "its deadline passed before it ran");
     completion->outcome = PVM_TIMED_OUT;
+    return 0;
+  }
+  if (pvm_chain_is_stopped(invocation, &completion->data)) {
+    completion->outcome = PVM_CANCELLED;
     return 0;
   }
   if (pvm_breaker_may_start(invocation->task->breaker, invocation->token)) return 1;

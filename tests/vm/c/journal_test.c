@@ -66,7 +66,7 @@ static int accept_one(uint64_t id, uint32_t *block) {
                                .accepted_ns = id + 1,
                                .deadline_ns = id + 2,
                                .attempt = (uint32_t)(id % 3 + 1),
-                               .flags = (uint32_t)(id % 5),
+                               .ids = (uint32_t)(id % 5),
                                .task = task,
                                .payload = payload(id, bytes),
                                .len = length(id)};
