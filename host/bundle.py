@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from polyvm.host import manifest as manifests
+from polyvm.host import triggers
 from polyvm.host.errors import BundleError, ManifestError
 from polyvm.host.sources import Sources
 from polyvm.vm import Memory, Module, Program, VmError, wipe
@@ -254,11 +257,12 @@ def assemble(files: Mapping[str, bytes | Memory], source: Path, magic: bytes) ->
             f"{source}: holds no {manifests.FILE_NAME}; a task needs one with name, version, entry"
         )
     manifest = manifests.parse(text, f"{source}/{manifests.FILE_NAME}")
+    manifest = with_triggers(manifest, files.get(triggers.FILE_NAME), source)
     modules: dict[str, Module] = {}
     assets: dict[str, bytes | Memory] = {}
     processes = manifest.isolation == "process"
     for name, data in files.items():
-        if name == manifests.FILE_NAME:
+        if name in (manifests.FILE_NAME, triggers.FILE_NAME):
             continue
         path = PurePosixPath(name)
         if path.suffix == ".py" and processes:
@@ -283,6 +287,22 @@ def assemble(files: Mapping[str, bytes | Memory], source: Path, magic: bytes) ->
             f"not in the bundle; it holds {', '.join(sorted(modules)) or 'no module'}"
         )
     return Contents(manifest=manifest, modules=modules, assets=assets, source=source)
+
+
+def with_triggers(manifest: Manifest, file: bytes | Memory | None, source: Path) -> Manifest:
+    """Return the manifest with the triggers of a triggers.json added, if there is one.
+
+    Raises ManifestError.
+    """
+    if file is None:
+        return manifest
+    where = f"{source}/{triggers.FILE_NAME}"
+    with memoryview(file) if isinstance(file, bytes) else file.buffer as view:
+        text = bytes(view[: triggers.MAX_FILE_BYTES + 1])
+    added = triggers.parse_json(text, where, manifest.name)
+    manifest = msgspec.structs.replace(manifest, triggers=(*manifest.triggers, *added))
+    manifests.check(manifest, where)
+    return manifest
 
 
 def _wrong_kind(name: str, manifest: Manifest, source: Path) -> str:

@@ -20,10 +20,11 @@ from polyvm.host.invocations import NotDone
 from polyvm.host.service import Options, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from polyvm.host.invocations import Invocation
+    from polyvm.host.registry import EventReport
     from polyvm.host.switches import Switches
 
 __all__ = ["Host", "Options"]
@@ -78,6 +79,14 @@ class Host:
         if on_complete is not None or on_error is not None:
             invocation.add_done_callback(partial(_call_back, on_complete, on_error))
         return invocation
+
+    def event(self, *events: Mapping[str, Any]) -> EventReport:
+        """Hand events to the triggers, in order, and tell what they started.
+
+        What they start runs on its own; its results go to the results file. What was refused is
+        in the report with its reason. Raises Stopping.
+        """
+        return self._service.events.put(events)
 
     def close(self, *, cancel: bool = False) -> None:
         """Finish what was accepted, or cancel it, and end. Raises what ended the host early."""

@@ -1,9 +1,13 @@
-"""The feed: each line of the input becomes one invocation of every task that takes it."""
+"""The feed: each line of the input becomes one invocation of every task that takes it.
+
+And each that is an event goes to the triggers, whose tasks may start by it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from polyvm.host.invocations import reason
 from polyvm.host.lines import MAX_LINE_BYTES, OverlongLine, read_lines
 from polyvm.host.payload import from_json
 from polyvm.host.switches import Disabled, Paused
@@ -56,7 +60,7 @@ class Feed:
         self._skip = skip
         self.lines = 0  # read so far, blank ones included
         self.bad = 0  # of these, not usable
-        self.unrouted = 0  # of these, taken by no task
+        self.unrouted = 0  # of these, taken by no task and no trigger
         self.lost = 0  # invocations given up at `cancel`
 
     def run(self) -> None:
@@ -79,10 +83,21 @@ class Feed:
             self._reject(str(error))
             return
         targets = self._registry.targets(_event(value))
-        if not targets:
-            self.unrouted += 1
         for name in targets:
             self._submit(name, payload)
+        matched = self._to_triggers(payload) if self._registry.has_triggers else 0
+        if not targets and not matched:
+            self.unrouted += 1
+
+    def _to_triggers(self, payload: bytes) -> int:
+        report = self._registry.events([payload], self.lines)
+        for start in report.starts:
+            if isinstance(start.error, QueueFull | Paused) and start.payload is not None:
+                self._submit(start.task, start.payload)  # with patience: nothing is lost
+            elif start.error is not None:
+                self._registry.count_refusal(start.task, reason(start.error))
+                self._refused(self.lines, start.task, str(start.error))
+        return report.matched
 
     def _submit(self, name: str, payload: bytes) -> None:
         while not self._cancel.is_set():

@@ -171,7 +171,7 @@ class Invocations:
         except BaseException as error:
             self._forget(invocation)
             with self._lock:
-                self._rejections[name, _reason(error)] += 1
+                self._rejections[name, reason(error)] += 1
             raise
         if not invocation.run_id:
             self._forget(invocation)  # uncounted: callers can think of names without end
@@ -222,7 +222,8 @@ class Invocations:
             return dict(self._rejections)
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Name why an invocation was not accepted, in one word of the metrics."""
     match error:
         case QueueFull():
             return "full"

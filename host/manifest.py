@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from polyvm.host import breakers, durations, sizes
+from polyvm.host import breakers, durations, sizes, triggers
 from polyvm.host.errors import ManifestError
 
 FILE_NAME = "task.toml"
@@ -84,6 +84,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     limits: Limits = Limits()
     breaker: breakers.Rules = breakers.Rules()
     permissions: Permissions = Permissions()
+    triggers: tuple[triggers.Trigger, ...] = ()
 
     @property
     def entry_module(self) -> str:
@@ -176,6 +177,7 @@ def check(manifest: Manifest, where: str) -> None:
             f"{where}: events is empty, so no line would ever reach the task; name at least one "
             "event, or leave the field out to take every line"
         )
+    triggers.check(manifest.triggers, where)
     _check_limits(manifest.limits, where)
     breakers.policy(manifest.breaker, where)
     for kind, paths in msgspec.structs.asdict(manifest.permissions).items():

@@ -91,6 +91,7 @@ class _HostCollector(Collector):
         for (task, reason), count in sorted(self._invocations.rejections().items()):
             rejections.add_metric([task, reason], count)
         yield rejections
+        yield from _trigger_metrics(self._registry)
         bundles = GaugeMetricFamily(
             "polyvm_bundles", "Bundles in the tasks folder.", labels=["state"]
         )
@@ -151,6 +152,37 @@ def _task_metrics(tallies: list[Tally]) -> Iterable[Metric]:
         vms.add_metric(place, tally.vms)
         memory.add_metric(place, tally.bytes)
     return ended, queued_time, run_time, queued, running, vms, memory
+
+
+def _trigger_metrics(registry: Registry) -> Iterable[Metric]:
+    figures = registry.trigger_figures()
+    if figures is None:
+        return
+    stats, triggers = figures
+    for name, what, value in (
+        ("events", "Events that were handed to triggers.", stats.events),
+        ("events_matched", "Of these, those that some trigger took for a step.", stats.matched),
+        ("trigger_dropped", "Partial matches given up: a limit was reached.", stats.dropped),
+    ):
+        yield CounterMetricFamily(f"polyvm_{name}", what, value=value)
+    yield GaugeMetricFamily("polyvm_trigger_pending", "Partial matches.", value=stats.pending)
+    yield GaugeMetricFamily(
+        "polyvm_trigger_memory_bytes", "Memory of the events that they hold.", value=stats.bytes
+    )
+    fired = CounterMetricFamily(
+        "polyvm_trigger_fired", "Sequences that were complete.", labels=["trigger"]
+    )
+    for trigger in triggers:
+        fired.add_metric([trigger.name], trigger.fired)
+    yield fired
+    refused = CounterMetricFamily(
+        "polyvm_trigger_refused",
+        "Invocations that triggers asked for and that were not accepted.",
+        labels=["task", "reason"],
+    )
+    for (task, reason), count in sorted(registry.trigger_refusals().items()):
+        refused.add_metric([task, reason], count)
+    yield refused
 
 
 def _breaker_states(breakers: Mapping[str, Snapshot]) -> Metric:

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from polyvm.host import manifest as manifests
+from polyvm.host import triggers
 from polyvm.host.bundle import (
     MAX_FILE_BYTES,
     MAX_FILES,
@@ -19,6 +20,7 @@ from polyvm.host.bundle import (
     check_path,
     folder_paths,
     module_of,
+    with_triggers,
 )
 from polyvm.host.errors import BundleError, ManifestError, MissingError, PackError, WriteError
 from polyvm.vm import toolchain
@@ -110,6 +112,9 @@ def _members(folder: Path, *, strip: bool) -> tuple[Manifest, dict[str, bytes | 
             f"{folder}: holds no {manifests.FILE_NAME}; add one with name, version and entry"
         )
     manifest = manifests.parse(file.read_bytes(), str(file))
+    added = folder / triggers.FILE_NAME
+    if added.is_file():  # a mistake in it is found here; it ships as it is
+        with_triggers(manifest, _small(added), folder)
     sources_ship = manifest.isolation == "process"
     if sources_ship and strip:
         raise PackError(

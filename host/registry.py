@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import enum
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from operator import add
 from typing import TYPE_CHECKING, Unpack
 
 from polyvm.host import breakers
 from polyvm.host.latency import Histogram
-from polyvm.host.switches import Switches
+from polyvm.host.switches import Disabled, Paused, Switches
 from polyvm.vm import Lane, Limits, Outcome, VmError
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
     from polyvm.host.breakers import Hold, Snapshot
     from polyvm.host.bundle import Bundle
+    from polyvm.host.live_triggers import LiveTriggers, TriggerFigures
     from polyvm.host.manifest import Manifest
     from polyvm.host.runners import Runners
-    from polyvm.vm import Completion, SubmitOptions, TaskStats
+    from polyvm.vm import Completion, Fired, SubmitOptions, TaskStats, TriggersStats
 
 LANES = {"core": Lane.CORE, "regular": Lane.REGULAR, "low": Lane.LOW}
 
@@ -59,8 +61,40 @@ class Deployment:
         return self.submitted - self.finished
 
     def takes(self, event: str | None) -> bool:
-        """Whether a feed line with this ``event`` (None: it has none) is for this task."""
-        return self.manifest.events is None or event in self.manifest.events
+        """Whether a feed line with this ``event`` (None: it has none) is for this task.
+
+        A task that has triggers and names no events starts by its triggers alone.
+        """
+        if self.manifest.events is None:
+            return not self.manifest.triggers
+        return event in self.manifest.events
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A trigger that fired; ``payload`` is what its task was, or would have been, started with.
+
+    error: why the invocation was not accepted; None: it was, and the payload is not told.
+    """
+
+    task: str
+    trigger: str
+    tag: int
+    payload: bytes | None
+    error: Exception | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventReport:
+    """What became of some events."""
+
+    matched: int  # events that began, continued or completed a match of any trigger
+    starts: list[Start]
+
+    @property
+    def accepted(self) -> int:
+        """Invocations that were accepted."""
+        return sum(start.error is None for start in self.starts)
 
 
 class Registry:
@@ -71,8 +105,14 @@ class Registry:
         runner: Runners,
         switches: Switches | None = None,
         added: Callable[[str, int], None] | None = None,
+        triggers: LiveTriggers | None = None,
     ) -> None:
-        """``added(name, id)`` is called for each version before its first invocation."""
+        """``added(name, id)`` is called for each version before its first invocation.
+
+        triggers: those of the executor; None: tasks have none here.
+        """
+        self._triggers = triggers
+        self._refusals: Counter[tuple[str, str]] = Counter()
         self._runner = runner
         self._added = added
         self._switches = switches or Switches()
@@ -83,7 +123,7 @@ class Registry:
         self._gone: dict[tuple[str, str], Deployment] = {}  # by name and lane
         self._routes: dict[str | None, tuple[str, ...]] = {}
         self._pending = 0
-        self._switches.listen(self._forget_routes)
+        self._switches.listen(self._switched)
 
     def deploy(self, bundle: Bundle) -> Deployment:
         """Make this version its task's live one; a former version drains.
@@ -102,6 +142,12 @@ class Registry:
             self._added(manifest.name, task_id)
         deployment = Deployment(task_id, bundle.manifest)
         with self._lock:
+            if self._triggers is not None:
+                try:
+                    self._triggers.deploy(task_id, manifest)
+                except VmError:
+                    self._runner.withdraw(task_id)
+                    raise
             former = self._live.get(bundle.manifest.name)
             self._live[bundle.manifest.name] = deployment
             self._by_id[task_id] = deployment
@@ -113,6 +159,8 @@ class Registry:
         """Take the task out; what it has begun finishes. False if it is not live."""
         with self._lock:
             former = self._live.pop(name, None)
+            if self._triggers is not None:
+                self._triggers.withdraw(name)
             self._routes.clear()
             self._retire(former)
         return former is not None
@@ -158,9 +206,75 @@ class Registry:
                     self._routes[event] = names
             return names
 
-    def _forget_routes(self) -> None:
+    def _switched(self) -> None:
         with self._lock:
             self._routes.clear()
+            if self._triggers is not None:
+                self._triggers.switch()
+
+    @property
+    def has_triggers(self) -> bool:
+        """Whether any live task has a trigger, so that events are worth handing in."""
+        return bool(self._triggers)
+
+    def events(self, events: list[bytes], first_tag: int = 0) -> EventReport:
+        """Hand events, MessagePack maps, to the triggers. Tags count up.
+
+        What is not accepted comes with its reason, and is not counted: see `count_refusal`.
+        """
+        with self._lock:
+            if not self._triggers or not events:
+                return EventReport(0, [])
+            batch = self._triggers.events(events, first_tag)
+            return EventReport(batch.matched, [self._started(fired) for fired in batch.fired])
+
+    def _started(self, fired: Fired) -> Start:
+        assert self._triggers is not None, "something has fired"
+        trigger = self._triggers.get(fired.trigger)
+        error: Exception | None = fired.error
+        if fired.payload is None:
+            deployment = self._by_id[fired.task]
+            deployment.submitted += 1
+            self._pending += 1
+        elif error is None:  # handed out: the executor does not submit it
+            error = self._submit_handed_out(trigger.task, fired)
+        return Start(
+            trigger.task,
+            trigger.full_name,
+            fired.tag,
+            fired.payload if error is not None else None,
+            error,
+        )
+
+    def _submit_handed_out(self, task: str, fired: Fired) -> Exception | None:
+        assert fired.payload is not None, "what is handed out has one"
+        try:
+            self._submit(task, fired.payload, fired.tag)
+        except (VmError, Disabled, Paused) as error:
+            return error
+        return None
+
+    def count_refusal(self, task: str, reason: str) -> None:
+        """Count that what a trigger started was not accepted in the end."""
+        with self._lock:
+            self._refusals[task, reason] += 1
+
+    def trigger_refusals(self) -> dict[tuple[str, str], int]:
+        """Return what `count_refusal` counted, by task and reason."""
+        with self._lock:
+            return dict(self._refusals)
+
+    def trigger_figures(self) -> tuple[TriggersStats, list[TriggerFigures]] | None:
+        """Return the figures of all triggers together, and of each; None: there are none here."""
+        with self._lock:
+            if self._triggers is None:
+                return None
+            return self._triggers.stats(), self._triggers.figures()
+
+    def knows_trigger(self, full_name: str) -> bool:
+        """Whether a trigger of this name, TASK.NAME, is live."""
+        with self._lock:
+            return self._triggers is not None and self._triggers.knows(full_name)
 
     def submit(self, name: str, payload: bytes, tag: int, **options: Unpack[SubmitOptions]) -> int:
         """Give one invocation to the task's live version; its id, or 0 if none is live.
@@ -169,15 +283,18 @@ class Registry:
         accepted.
         """
         with self._lock:
-            deployment = self._live.get(name)
-            if deployment is None:
-                return 0
-            self._switches.check(name, deployment.manifest.lane)
-            # Its completion may be collected before submit returns, but not settled: see the lock.
-            number = self._runner.submit(deployment.id, payload, tag, **options)
-            deployment.submitted += 1
-            self._pending += 1
-            return number
+            return self._submit(name, payload, tag, **options)
+
+    def _submit(self, name: str, payload: bytes, tag: int, **options: Unpack[SubmitOptions]) -> int:
+        deployment = self._live.get(name)
+        if deployment is None:
+            return 0
+        self._switches.check(name, deployment.manifest.lane)
+        # Its completion may be collected before submit returns, but not settled: see the lock.
+        number = self._runner.submit(deployment.id, payload, tag, **options)
+        deployment.submitted += 1
+        self._pending += 1
+        return number
 
     def cancel(self, number: int) -> bool:
         """End the invocation with this id, as cancelled; False if it is over.

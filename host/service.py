@@ -20,10 +20,13 @@ from polyvm.host.breaker_keeper import BreakerKeeper
 from polyvm.host.collector import Collector
 from polyvm.host.deployer import Deployer
 from polyvm.host.errors import ExitCode, MissingError, PolyvmError
+from polyvm.host.event_fields import EventFields
+from polyvm.host.events import Events
 from polyvm.host.feed import Feed
 from polyvm.host.invocations import Invocations
 from polyvm.host.isolation import ProcessRunner
 from polyvm.host.lifetime import Lifetime
+from polyvm.host.live_triggers import LiveTriggers
 from polyvm.host.recovery import Recovery
 from polyvm.host.registry import Registry
 from polyvm.host.results import ResultWriter
@@ -65,6 +68,7 @@ class Options:
     policy: Policy = field(default_factory=Policy)
     access: Access = field(default_factory=Access)  # where requests may come from
     switches: Path | None = None  # a file of switches
+    event_fields: EventFields = field(default_factory=EventFields)  # what triggers look at
     journal: Path | None = None  # a folder for what must outlive the process
 
 
@@ -103,9 +107,11 @@ class Service:
             Runners(self._executor, self._processes),
             self.switches,
             self._breakers.added if self._breakers is not None else None,
+            self._make_triggers(),
         )
         self._deployer = Deployer(watcher, self._registry)
         self.invocations = Invocations(self._registry, self._lifetime.stopping.is_set)
+        self.events = Events(self._registry, self._lifetime.stopping.is_set)
         self._collector = Collector(
             self._registry,
             self.invocations,
@@ -119,6 +125,10 @@ class Service:
         self._start = time.monotonic()
         self._restarting = False  # too many threads were given up
         self.stuck = False  # a worker did not come back: end the process without joining it
+
+    def _make_triggers(self) -> LiveTriggers:
+        self._executor.triggers.configure(**self._options.event_fields.configuration)
+        return LiveTriggers(self._executor.triggers, self.switches)
 
     def _make_feed(self, source: str) -> Feed:
         return Feed(
@@ -268,6 +278,7 @@ class Service:
         backend = Backend(
             registry=self._registry,
             invocations=self.invocations,
+            events=self.events,
             switches=self.switches,
             metrics=metrics,
             unready=self._unready,

@@ -1,8 +1,9 @@
-"""Operators' switches: which tasks and lanes take new work now.
+"""Operators' switches: which tasks, lanes and triggers take new work now.
 
 What is *disabled* takes none, and input lines are not for it. What is *paused* takes none for the
 moment: callers are told to come back, and the feed waits. Work that was accepted before goes on
-in either case. A switch may be set before its task is there, and outlives the task's versions.
+in either case. A trigger, named TASK.TRIGGER, is enabled or disabled only. A switch may be set
+before its task is there, and outlives the task's versions.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-Kind = Literal["task", "lane"]
-KINDS: tuple[Kind, ...] = ("task", "lane")
+Kind = Literal["task", "lane", "trigger"]
+KINDS: tuple[Kind, ...] = ("task", "lane", "trigger")
 
 
 class Verb(enum.StrEnum):
@@ -59,7 +60,12 @@ class Setting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _ON = Setting()
 
 
+class _OnOff(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    enabled: bool = True
+
+
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    triggers: dict[str, _OnOff] = {}
     tasks: dict[str, Setting] = {}
     lanes: dict[Literal["core", "regular", "low"], Setting] = {}
 
@@ -136,6 +142,9 @@ class SwitchFile:
         [lanes.low]
         paused = true
 
+        [triggers."greet.1"]
+        enabled = false
+
     What it does not name is on, so that a change of it undoes what was switched by command. One
     thread at a time.
     """
@@ -177,10 +186,13 @@ def _parse(text: bytes, path: Path) -> dict[tuple[Kind, str], Setting]:
     except msgspec.ValidationError as error:
         raise SwitchFileError(
             f"{path}: {error}; it has tables such as [tasks.NAME] and [lanes.low], with enabled "
-            "and paused"
+            'and paused, and [triggers."TASK.NAME"], with enabled'
         ) from None
     settings: dict[tuple[Kind, str], Setting] = {
         ("task", name): setting for name, setting in file.tasks.items()
     }
+    settings.update(
+        {("trigger", name): Setting(switch.enabled) for name, switch in file.triggers.items()}
+    )
     settings.update({("lane", name): setting for name, setting in file.lanes.items()})
     return settings

@@ -4,6 +4,8 @@
     POST /v1/tasks/NAME:enable|disable|pause|resume  also /v1/lanes/NAME:...
     POST /v1/tasks/NAME:breaker-open|breaker-close|breaker-auto
     GET  /v1/tasks, /v1/tasks/NAME, /v1/tasks/NAME:breaker, /v1/breakers
+    POST /v1/events                                  one event or an array; GET /v1/triggers
+    POST /v1/triggers/TASK.TRIGGER:enable|disable
     GET  /v1/lanes, /v1/invocations/ID
     DELETE /v1/invocations/ID                        cancel it
     GET  /healthz, /readyz, /metrics
@@ -26,12 +28,13 @@ from polyvm.host import log
 from polyvm.host.api import answers
 from polyvm.host.api.access import objection
 from polyvm.host.api.breakers import BreakerApi
+from polyvm.host.api.events import EventApi
 from polyvm.host.api.request import run_options
 from polyvm.host.lines import MAX_LINE_BYTES
 from polyvm.host.manifest import LANES
 from polyvm.host.payload import from_json
 from polyvm.host.registry import State
-from polyvm.host.switches import Verb
+from polyvm.host.switches import KINDS, Kind, Verb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_KINDS: dict[str, Kind] = {kind: kind for kind in KINDS}
 MAX_BODY_BYTES = MAX_LINE_BYTES  # a payload may be as long as a line of the feed
 MAX_RUNS = 256  # requests that run a task at a time
 _READ_WITHIN = 30.0  # seconds for a body to come in
@@ -56,8 +60,9 @@ def make(access: Access, backend: Backend) -> web.Application:
     app.add_routes(
         [
             *BreakerApi(backend.registry).routes(),
+            *EventApi(backend.registry, backend.events).routes(),
             web.post("/v1/tasks/{name:[^/:]+}:run", api.run),
-            web.post("/v1/{kind:tasks|lanes}/{name:[^/:]+}:{verb:[a-z]+}", api.switch),
+            web.post("/v1/{kind:tasks|lanes|triggers}/{name:[^/:]+}:{verb:[a-z]+}", api.switch),
             web.get("/v1/tasks", api.tasks),
             web.get("/v1/tasks/{name:[^/:]+}", api.task),
             web.get("/v1/lanes", api.lanes),
@@ -167,17 +172,24 @@ class _Api:
             verb = Verb(request.match_info["verb"])
         except ValueError:
             raise web.HTTPNotFound from None
-        known = name in LANES if kind == "lane" else self._knows(name)
-        if not known:
+        if not self._knows(kind, name):
             return answers.of_error(HTTPStatus.NOT_FOUND, f"no {kind} {name!r} is here")
-        setting = self._host.switches.turn("lane" if kind == "lane" else "task", name, verb)
+        if kind == "trigger" and verb in (Verb.PAUSE, Verb.RESUME):
+            return answers.of_error(
+                HTTPStatus.BAD_REQUEST, "a trigger is enabled or disabled; pause its task instead"
+            )
+        setting = self._host.switches.turn(_KINDS[kind], name, verb)
         log.get().info("switched", **{kind: name}, verb=verb.value)
         return answers.of_json({"name": name, "enabled": setting.enabled, "paused": setting.paused})
 
-    def _knows(self, name: str) -> bool:
-        # What is off may be switched on again when it is gone.
-        off = self._host.switches.is_off("task", name)
-        return off or self._host.registry.live(name) is not None
+    def _knows(self, kind: str, name: str) -> bool:
+        if kind == "lane":
+            return name in LANES
+        if self._host.switches.is_off(_KINDS[kind], name):
+            return True  # what is off may be switched on again when it is gone
+        if kind == "trigger":
+            return self._host.registry.knows_trigger(name)
+        return self._host.registry.live(name) is not None
 
     async def tasks(self, request: web.Request) -> web.Response:
         del request

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from polyvm.host.events import Events
     from polyvm.host.invocations import Invocations
     from polyvm.host.metrics import Metrics
     from polyvm.host.registry import Registry
@@ -20,6 +21,7 @@ class Backend:
 
     registry: Registry
     invocations: Invocations
+    events: Events
     switches: Switches
     metrics: Metrics
     unready: Callable[[], str | None]  # why the host takes no work as a whole

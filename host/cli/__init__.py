@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "run": "run all tasks of a folder at once and feed them",
     "top": "watch a running host",
-    "switch": "stop and start the work of a task or lane of a running host",
+    "switch": "stop and start the work of a task, lane or trigger of a running host",
     "breaker": "tell of the circuit breakers of a running host, and force them",
     "call": "run one invocation of one task, here or on a running host, and print its result",
     "cancel": "end one invocation of a running host",

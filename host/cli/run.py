@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from polyvm.host import loader, log, supervisor
+from polyvm.host import event_fields, loader, log, supervisor
 from polyvm.host.cli import policy, serving
 from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
 from polyvm.host.sealing.history import default_folder
@@ -64,6 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run in a child, and start it again when it dies (journal: in the state folder)",
     )
+    parser.add_argument(
+        "--event-field",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="what triggers take for an event's type, page, id, key or time, such as key=user_id; "
+        "also unit, ttl, memory, keys, pending (default: see the guide of triggers)",
+    )
     serving.add_arguments(parser)
     policy.add_arguments(parser)
 
@@ -85,6 +93,7 @@ def run(options: argparse.Namespace) -> ExitCode:
             policy=policy.policy(options),
             access=serving.access(options),
             switches=options.switches,
+            event_fields=event_fields.parse(options.event_field),
             journal=_journal(options),
         ),
         _console(to_stderr=options.output == "-"),

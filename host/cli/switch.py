@@ -1,4 +1,4 @@
-"""``polyvm switch task|lane NAME enable|disable|pause|resume``."""
+"""``polyvm switch task|lane|trigger NAME enable|disable|pause|resume``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("kind", choices=KINDS, help="what to switch")
-    parser.add_argument("name", metavar="NAME", help="of the task, or core, regular or low")
+    parser.add_argument(
+        "name", metavar="NAME", help="of the task, or core, regular or low; TASK.NAME for a trigger"
+    )
     parser.add_argument(
         "verb",
         choices=[verb.value for verb in Verb],

@@ -15,6 +15,7 @@ import pytest
 from polyvm.host.api.access import Access
 from polyvm.host.api.backend import Backend
 from polyvm.host.api.server import Server
+from polyvm.host.events import Events
 from polyvm.host.metrics import Metrics
 from polyvm.vm import ThreadStats
 from tests.host.test_invocations import Site
@@ -119,6 +120,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     backend = Backend(
         registry=site.registry,
         invocations=site.invocations,
+        events=Events(site.registry, lambda: False),
         switches=site.switches,
         metrics=Metrics(
             site.registry,

@@ -1,0 +1,98 @@
+"""The API of events and triggers.
+
+POST /v1/events      one event, a JSON object, or an array of them
+GET  /v1/triggers    those that are live, and their figures
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from aiohttp import web
+
+from polyvm.host.api import answers
+from polyvm.host.invocations import Stopping
+from polyvm.host.payload import from_json
+
+if TYPE_CHECKING:
+    from polyvm.host.events import Events
+    from polyvm.host.registry import EventReport, Registry
+
+_READ_WITHIN = 30.0  # seconds for a body to come in
+
+
+class EventApi:
+    """Hands events to triggers. What they start runs on its own; results go to the results file."""
+
+    def __init__(self, registry: Registry, events: Events) -> None:
+        self._registry = registry
+        self._events = events
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the addresses."""
+        return [web.post("/v1/events", self.put), web.get("/v1/triggers", self.triggers)]
+
+    async def put(self, request: web.Request) -> web.Response:
+        """Answer what the events came to, refused invocations with their reasons."""
+        try:
+            async with asyncio.timeout(_READ_WITHIN):
+                events = _events(await request.read())
+        except TimeoutError:
+            return answers.of_error(
+                HTTPStatus.REQUEST_TIMEOUT, f"no events came within {_READ_WITHIN:.0f} s"
+            )
+        except ValueError as error:
+            return answers.of_error(HTTPStatus.BAD_REQUEST, str(error))
+        try:
+            report = await asyncio.to_thread(self._events.put_packed, events)
+        except Stopping as error:
+            return answers.of_error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        return answers.of_json(_of_report(len(events), report))
+
+    async def triggers(self, request: web.Request) -> web.Response:
+        """Answer which triggers are live, and what they did."""
+        del request
+        figures = await asyncio.to_thread(self._registry.trigger_figures)
+        each = figures[1] if figures is not None else []
+        return answers.of_json(
+            {
+                "triggers": [
+                    {
+                        "name": one.name,
+                        "task": one.task,
+                        "enabled": one.enabled,
+                        "fired": one.fired,
+                    }
+                    for one in each
+                ]
+            }
+        )
+
+
+def _events(body: bytes) -> list[bytes]:
+    try:
+        value, packed = from_json(body)
+    except ValueError as error:
+        raise ValueError(f"the body {error}") from None
+    if isinstance(value, dict):
+        return [packed]
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise ValueError("the body is one event, a JSON object, or an array of such")
+    return [msgspec.msgpack.encode(each) for each in value]
+
+
+def _of_report(count: int, report: EventReport) -> dict[str, Any]:
+    return {
+        "events": count,
+        "matched": report.matched,
+        "fired": len(report.starts),
+        "accepted": report.accepted,
+        "refused": [
+            {"task": start.task, "trigger": start.trigger, "error": str(start.error)}
+            for start in report.starts
+            if start.error is not None
+        ],
+    }
