@@ -8,7 +8,16 @@
 
 from types import ModuleType
 
-from bench.sections import dispatch, guarding, lifecycle, memory, programs, scaling, sealing
+from bench.sections import (
+    dispatch,
+    guarding,
+    lifecycle,
+    memory,
+    programs,
+    scaling,
+    sealing,
+    triggers,
+)
 
 SECTIONS: dict[str, ModuleType] = {
     "programs": programs,
@@ -17,5 +26,6 @@ SECTIONS: dict[str, ModuleType] = {
     "dispatch": dispatch,
     "guarding": guarding,
     "sealing": sealing,
+    "triggers": triggers,
     "memory": memory,
 }
