@@ -106,6 +106,8 @@ class Collector:
         while True:
             last = self._over.is_set()
             completions = collect(timeout_ms=0 if last else _WAIT_MS)
+            if self._registry.settle_arrays() and self._registry.pending == 0:
+                self._lifetime.changed.set()
             if completions:
                 paired = self._invocations.hand_out(self._registry.settle(completions))
                 if self._writer is not None and not self._writer.failed:

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
-from polyvm.host import durations
+from polyvm.host import durations, mapping
 from polyvm.host.invocations import NotDone
 from polyvm.host.service import Options, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from polyvm.host.invocations import Invocation
@@ -87,6 +87,30 @@ class Host:
         in the report with its reason. Raises Stopping.
         """
         return self._service.events.put(events)
+
+    def map(
+        self,
+        task: str,
+        values: Iterable[Any],
+        *,
+        chunk: int = mapping.CHUNK,
+        deadline: str | None = None,
+        priority: int = 0,
+    ) -> Iterator[Any]:
+        """Run the task on each value; yields the results in order, while the rest runs.
+
+        Values go in chunks of so many, so that many short runs cost this process little; each is
+        an invocation of its own all the same, with the deadline from its submission. `values` is
+        read only as far as results are taken, and a few chunks on. While the queue is full it
+        waits. Raises NotDone in place of the first result that there is none of, with what was
+        submitted running on, and otherwise as `submit`.
+        """
+        if chunk < 1:
+            raise ValueError(f"chunk is {chunk}; it must be 1 at least")
+        deadline_ns = durations.parse(deadline) if deadline is not None else 0
+        return self._service.map(
+            task, values, chunk, {"deadline_ns": deadline_ns, "priority": priority}
+        )
 
     def close(self, *, cancel: bool = False) -> None:
         """Finish what was accepted, or cancel it, and end. Raises what ended the host early."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from operator import add
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from polyvm.host.live_triggers import LiveTriggers, TriggerFigures
     from polyvm.host.manifest import Manifest
     from polyvm.host.runners import Runners
-    from polyvm.vm import Completion, Fired, SubmitOptions, TaskStats, TriggersStats
+    from polyvm.vm import Array, Completion, Fired, SubmitOptions, TaskStats, TriggersStats
 
 LANES = {"core": Lane.CORE, "regular": Lane.REGULAR, "low": Lane.LOW}
 
@@ -123,6 +124,7 @@ class Registry:
         self._gone: dict[tuple[str, str], Deployment] = {}  # by name and lane
         self._routes: dict[str | None, tuple[str, ...]] = {}
         self._pending = 0
+        self._arrays: list[tuple[Deployment, Array]] = []  # not settled
         self._switches.listen(self._switched)
 
     def deploy(self, bundle: Bundle) -> Deployment:
@@ -296,6 +298,31 @@ class Registry:
         self._pending += 1
         return number
 
+    def takes_arrays(self, name: str) -> bool:
+        """Whether the task's live version, if there is one, runs in VMs."""
+        with self._lock:
+            deployment = self._live.get(name)
+            return deployment is None or self._runner.takes_arrays(deployment.id)
+
+    def submit_array(
+        self, name: str, packed: bytes, **options: Unpack[SubmitOptions]
+    ) -> Array | None:
+        """Give the elements of an array to the task's live version; None if none is live.
+
+        Raises as `submit`, and then none was accepted. `settle_arrays` counts how they end.
+        """
+        with self._lock:
+            deployment = self._live.get(name)
+            if deployment is None:
+                return None
+            self._switches.check(name, deployment.manifest.lane)
+            # In a journal tags tell them from lines of input: they are no small numbers.
+            array = self._runner.submit_array(deployment.id, packed, time.time_ns(), **options)
+            deployment.submitted += len(array)
+            self._pending += len(array)
+            self._arrays.append((deployment, array))
+            return array
+
     def cancel(self, number: int) -> bool:
         """End the invocation with this id, as cancelled; False if it is over.
 
@@ -349,6 +376,29 @@ class Registry:
             self._pending -= len(completions)
             self._settled.notify_all()
         return paired
+
+    def settle_arrays(self) -> bool:
+        """Count the ends of arrays that have ended; whether there were any."""
+        with self._lock:
+            left: list[tuple[Deployment, Array]] = []
+            ended: list[tuple[Deployment, Array]] = []
+            for deployment, array in self._arrays:
+                (ended if array.wait(0) else left).append((deployment, array))
+            if not ended:
+                return False
+            self._arrays = left
+            for deployment, array in ended:
+                batch = array.result()
+                deployment.finished += len(batch)
+                deployment.failed += batch.not_done or 0
+                for outcome, count in Counter(batch.outcomes).items():
+                    deployment.outcomes[outcome] += count
+                deployment.queued.record_all(batch.queued_ns)
+                deployment.latency.record_all(batch.run_ns)
+                self._pending -= len(batch)
+                self._settle_state(deployment)
+            self._settled.notify_all()
+        return True
 
     def wait_for_room(self, timeout: float) -> None:
         """Block until some invocation is settled, or ``timeout`` seconds have passed."""

@@ -10,7 +10,7 @@ from polyvm.vm import Lane
 
 if TYPE_CHECKING:
     from polyvm.host.isolation import ProcessRunner
-    from polyvm.vm import AddOptions, Executor, Limits, Program, SubmitOptions, TaskStats
+    from polyvm.vm import AddOptions, Array, Executor, Limits, Program, SubmitOptions, TaskStats
 
 
 class Runners:
@@ -41,6 +41,16 @@ class Runners:
     ) -> int:
         """Accept one invocation and return its id, or raise as `Executor.submit` does."""
         return self._of(task_id).submit(task_id, payload, tag, **options)
+
+    def takes_arrays(self, task_id: int) -> bool:
+        """Whether it runs in VMs."""
+        return not self._processes.has(task_id)
+
+    def submit_array(
+        self, task_id: int, packed: bytes, first_tag: int, **options: Unpack[SubmitOptions]
+    ) -> Array:
+        """Accept the elements of an array, as `Executor.submit_array` does."""
+        return self._executor.submit_array(task_id, packed, first_tag, **options)
 
     def cancel(self, number: int) -> bool:
         """End one invocation as CANCELLED; False if it has ended already."""

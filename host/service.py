@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from polyvm.host import loader, log
 from polyvm.host.admission import Admission, Policy
@@ -27,6 +27,7 @@ from polyvm.host.invocations import Invocations
 from polyvm.host.isolation import ProcessRunner
 from polyvm.host.lifetime import Lifetime
 from polyvm.host.live_triggers import LiveTriggers
+from polyvm.host.mapping import Mapping
 from polyvm.host.recovery import Recovery
 from polyvm.host.registry import Registry
 from polyvm.host.results import ResultWriter
@@ -38,7 +39,7 @@ from polyvm.host.watcher import Watcher
 from polyvm.vm import Executor, collect_logs, info
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from rich.console import Console
@@ -158,6 +159,14 @@ class Service:
             finally:
                 self._shut_down(serving)
         return self._exit_code()
+
+    def map(
+        self, task: str, values: Iterable[Any], chunk: int, options: dict[str, int]
+    ) -> Iterator[Any]:
+        """Run a task on many values, as `Host.map` says."""
+        stopping = self._lifetime.stopping.is_set
+        mapping = Mapping(self._registry, self.invocations, stopping, task, options)
+        return mapping.run(values, chunk)
 
     def stop(self, *, cancel: bool = False) -> None:
         """Let `run` finish what was accepted, or cancel it, and end. From any thread."""
