@@ -91,7 +91,7 @@ int pvt_binary(pvt_binary_op op, const pvt_array *a, const pvt_array *b, pvt_arr
   const pvt_array *const in[2] = {a, b};
   pvt_kernel *const *row = pvt_kernels_get()->elementwise->binary[op];
   pvt_dtype ta = (pvt_dtype)a->dtype, tb = (pvt_dtype)b->dtype, loop, result;
-  pvt_kernel *kernel = row != NULL && ta == tb ? row[ta] : NULL;
+  pvt_kernel *kernel = ta == tb ? row[ta] : NULL;
   bool bad = false; /* set by kernels of integer powers */
   if (kernel != NULL && out->writable &&
       out->dtype == (rules[op].gives == PVT_GIVES_BOOL ? PVT_BOOL : ta)) {
@@ -105,15 +105,7 @@ int pvt_binary(pvt_binary_op op, const pvt_array *a, const pvt_array *b, pvt_arr
   if (is_comparison(op) && is_mixed(ta, tb)) return compare_mixed(op, a, b, out);
   int status = pvt_binary_types(op, ta, tb, &loop, &result);
   if (status != PVT_OK) return status;
-  kernel = row != NULL ? row[loop] : NULL;
-  if (kernel == NULL && row != NULL && pvt_itemsize(loop) == 2) { /* float16 and bfloat16 */
-    if (result == loop) result = PVT_FLOAT32;
-    loop = PVT_FLOAT32;
-    kernel = row[loop];
-  }
-  if (kernel == NULL) return pvt_fail(PVT_E_DTYPE, "%s has no kernel", rules[op].name);
-  pvt_dtype wanted[3] = {loop, loop, result};
-  status = pvt_elementwise_run(kernel, &bad, 2, in, out, wanted);
+  status = pvt_elementwise_row(row, &bad, 2, in, out, loop, result);
   if (status != PVT_OK) return status;
 done:
   if (bad) return pvt_fail(PVT_E_VALUE, "Integers to negative integer powers are not allowed.");

@@ -33,9 +33,31 @@ bool pvt_rule_apply(const pvt_rule *rule, pvt_dtype a, pvt_dtype b, pvt_dtype *l
 
 /* ---- The short way ------------------------------------------------------ */
 
+/* pvt_itemsize without the call. */
+static const uint8_t item[PVT_DTYPES] = {1, 1, 2, 4, 8, 1, 2, 4, 8, 2, 2, 4, 8, 8, 16};
+
+static inline bool is_apart(const pvt_array *a, int64_t bytes, const pvt_array *out, int64_t size) {
+  return a->data + bytes <= out->data || out->data + size <= a->data;
+}
+
 int64_t pvt_flat(int inputs, const pvt_array *const *in, const pvt_array *out,
                  int64_t strides[PVT_OPERANDS]) {
-  int64_t size = (int64_t)pvt_itemsize((pvt_dtype)out->dtype), n = 1;
+  int64_t size = item[out->dtype], n = 1;
+  if (out->ndim == 1 && out->dim[0].stride == size && out->dim[0].size > 1 &&
+      out->dim[0].size <= PVT_TILE) {
+    int k = 0;
+    n = out->dim[0].size;
+    for (; k < inputs; k++) {
+      const pvt_array *a = in[k];
+      int64_t own = item[a->dtype];
+      if (a->ndim != 1 || a->dim[0].size != n || a->dim[0].stride != own) break;
+      if (!is_apart(a, n * own, out, n * size) && (a->data != out->data || own != size)) return -1;
+      strides[k] = own;
+    }
+    strides[k] = size;
+    if (k == inputs) return n;
+    n = 1;
+  }
   for (int d = out->ndim - 1; d >= 0; d--) {
     if (out->dim[d].size != 1 && out->dim[d].stride != n * size) return -1;
     n *= out->dim[d].size;
@@ -44,7 +66,7 @@ int64_t pvt_flat(int inputs, const pvt_array *const *in, const pvt_array *out,
   strides[inputs] = size;
   for (int k = 0; k < inputs; k++) {
     const pvt_array *a = in[k];
-    int64_t own = (int64_t)pvt_itemsize((pvt_dtype)a->dtype), count = 1;
+    int64_t own = item[a->dtype], count = 1;
     if (a->ndim > out->ndim) return -1;
     for (int d = a->ndim - 1, e = out->ndim - 1; d >= 0; d--, e--) {
       if (a->dim[d].size == 1) {
@@ -56,8 +78,9 @@ int64_t pvt_flat(int inputs, const pvt_array *const *in, const pvt_array *out,
     }
     if (count != n && count != 1) return -1;
     strides[k] = count == 1 && n != 1 ? 0 : own;
-    bool apart = a->data + count * own <= out->data || out->data + n * size <= a->data;
-    if (!apart && (a->data != out->data || own != size || count != n)) return -1;
+    if (!is_apart(a, count * own, out, n * size) &&
+        (a->data != out->data || own != size || count != n))
+      return -1;
   }
   return n;
 }
@@ -107,4 +130,30 @@ int pvt_elementwise_run(pvt_kernel *kernel, void *arg, int inputs, const pvt_arr
   }
   while (copied > 0) pvt_array_release(&copies[--copied]);
   return status;
+}
+
+static int run_and_round(pvt_kernel *kernel, void *arg, int inputs, const pvt_array *const *in,
+                         pvt_array *out, const pvt_dtype *wanted, pvt_dtype result) {
+  int64_t shape[PVT_MAX_DIMS];
+  for (int d = 0; d < out->ndim; d++) shape[d] = out->dim[d].size;
+  pvt_array rounded;
+  int status = pvt_array_new(&rounded, result, out->ndim, shape);
+  if (status != PVT_OK) return status;
+  status = pvt_elementwise_run(kernel, arg, inputs, in, &rounded, wanted);
+  if (status == PVT_OK) status = pvt_copy(&rounded, out);
+  pvt_array_release(&rounded);
+  return status;
+}
+
+int pvt_elementwise_row(pvt_kernel *const *row, void *arg, int inputs, const pvt_array *const *in,
+                        pvt_array *out, pvt_dtype loop, pvt_dtype result) {
+  bool half = row[loop] == NULL && pvt_itemsize(loop) == 2;
+  pvt_dtype compute = half ? PVT_FLOAT32 : loop, wanted[PVT_OPERANDS];
+  if (row[compute] == NULL)
+    return pvt_fail(PVT_E_DTYPE, "there is no kernel for %s", pvt_dtype_name(loop));
+  for (int k = 0; k < inputs; k++) wanted[k] = compute;
+  wanted[inputs] = half && result == loop ? compute : result;
+  if (half && result == loop && out->dtype != result)
+    return run_and_round(row[compute], arg, inputs, in, out, wanted, result);
+  return pvt_elementwise_run(row[compute], arg, inputs, in, out, wanted);
 }

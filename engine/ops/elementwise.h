@@ -48,4 +48,9 @@ int64_t pvt_flat(int inputs, const pvt_array *const *in, const pvt_array *out,
 int pvt_elementwise_run(pvt_kernel *kernel, void *arg, int inputs, const pvt_array *const *in,
                         pvt_array *out, const pvt_dtype *wanted);
 
+/* The same for an operator whose loop and result types are these; its row's kernels of float32 do
+** the work of half precision, rounded to it even where `out` is wider. */
+int pvt_elementwise_row(pvt_kernel *const *row, void *arg, int inputs, const pvt_array *const *in,
+                        pvt_array *out, pvt_dtype loop, pvt_dtype result);
+
 #endif

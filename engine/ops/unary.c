@@ -76,7 +76,7 @@ int pvt_unary(pvt_unary_op op, const pvt_array *x, pvt_array *out) {
     op = PVT_REAL; /* integers are whole: a copy */
   pvt_kernel *const *row = pvt_kernels_get()->elementwise->unary[op];
   pvt_dtype type = (pvt_dtype)x->dtype, loop, result;
-  pvt_kernel *kernel = row != NULL ? row[type] : NULL;
+  pvt_kernel *kernel = row[type];
   int gives = rules[op].gives;
   result = gives == PVT_GIVES_BOOL ? PVT_BOOL : gives == PVT_GIVES_REAL ? pvt_real_of(type) : type;
   if (kernel != NULL && out->dtype == result && out->writable) {
@@ -89,13 +89,5 @@ int pvt_unary(pvt_unary_op op, const pvt_array *x, pvt_array *out) {
   }
   int status = pvt_unary_types(op, type, &loop, &result);
   if (status != PVT_OK) return status;
-  kernel = row != NULL ? row[loop] : NULL;
-  if (kernel == NULL && row != NULL && pvt_itemsize(loop) == 2) { /* float16 and bfloat16 */
-    if (result == loop) result = PVT_FLOAT32;
-    loop = PVT_FLOAT32;
-    kernel = row[loop];
-  }
-  if (kernel == NULL) return pvt_fail(PVT_E_DTYPE, "%s has no kernel", rules[op].name);
-  pvt_dtype wanted[2] = {loop, result};
-  return pvt_elementwise_run(kernel, NULL, 1, &x, out, wanted);
+  return pvt_elementwise_row(row, NULL, 1, &x, out, loop, result);
 }

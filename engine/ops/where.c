@@ -44,12 +44,11 @@ int pvt_clip(const pvt_array *x, const pvt_array *low, const pvt_array *high, pv
   pvt_dtype type = pvt_promote((pvt_dtype)x->dtype, (pvt_dtype)low->dtype);
   type = pvt_promote(type, (pvt_dtype)high->dtype);
   pvt_kernel *const *row = pvt_kernels_get()->elementwise->clip;
-  if (row[type] == NULL && pvt_itemsize(type) == 2) type = PVT_FLOAT32;
   pvt_kernel *kernel = row[type];
-  if (kernel == NULL) return clip_twice(x, low, high, out);
+  if (pvt_dtype_kind(type) == PVT_KIND_COMPLEX) return clip_twice(x, low, high, out);
   const pvt_array *const in[3] = {x, low, high};
-  if (x->dtype == type && low->dtype == type && high->dtype == type && out->dtype == type &&
-      out->writable) {
+  if (kernel != NULL && x->dtype == type && low->dtype == type && high->dtype == type &&
+      out->dtype == type && out->writable) {
     int64_t strides[PVT_OPERANDS], n = pvt_flat(3, in, out, strides);
     if (n > 0) {
       char *const data[4] = {x->data, low->data, high->data, out->data};
@@ -57,6 +56,5 @@ int pvt_clip(const pvt_array *x, const pvt_array *low, const pvt_array *high, pv
       return PVT_OK;
     }
   }
-  pvt_dtype wanted[4] = {type, type, type, type};
-  return pvt_elementwise_run(kernel, NULL, 3, in, out, wanted);
+  return pvt_elementwise_row(row, NULL, 3, in, out, type, type);
 }

@@ -107,6 +107,10 @@ typedef int64_t double_lanes __attribute__((vector_size(WIDTH)));
     bool rows = (strides[0] == size || strides[0] == 0) &&                                         \
                 (strides[1] == size || strides[1] == 0) && strides[2] == size;                     \
     int64_t i = 0;                                                                                 \
+    bool plain = rows && strides[0] != 0 && strides[1] != 0;                                       \
+    for (; plain && i + lanes <= n; i += lanes)                                                    \
+      *(V *)(data[2] + i * size) =                                                                 \
+          product_##T(*(const V *)(data[0] + i * size), *(const V *)(data[1] + i * size));         \
     for (; rows && i + lanes <= n; i += lanes) {                                                   \
       V x = *(const V *)one_or_many(data[0], strides[0], i, size, (char[WIDTH]){0});               \
       V y = *(const V *)one_or_many(data[1], strides[1], i, size, (char[WIDTH]){0});               \
@@ -209,16 +213,42 @@ EITHER(pvt_fmax_c128, double, GREATER || c != c || d != d)
 EITHER(pvt_fmin_c64, float, LESS || c != c || d != d)
 EITHER(pvt_fmin_c128, double, LESS || c != c || d != d)
 
-#define ABSOLUTE(name, T, hypot)                                                                   \
-  void PVT_KERNEL(name)(PVT_ARGS) {                                                                \
-    (void)arg;                                                                                     \
-    for (int64_t i = 0; i < n; i++) {                                                              \
-      const T *x = (const T *)(data[0] + i * strides[0]);                                          \
-      *(T *)(data[1] + i * strides[1]) = hypot(x[0], x[1]);                                        \
-    }                                                                                              \
+/* Of float32 parts in double, where squares can neither overflow nor vanish. */
+void PVT_KERNEL(pvt_absolute_c64)(PVT_ARGS) {
+  (void)arg;
+  if (strides[0] == 2 * PVT_SIZE(float) && strides[1] == PVT_SIZE(float)) {
+    const float *x = (const float *)data[0];
+    float *o = (float *)data[1];
+    PVT_IVDEP for (int64_t i = 0; i < n; i++) {
+      float a = __builtin_fabsf(x[2 * i]), b = __builtin_fabsf(x[2 * i + 1]);
+      float size = (float)__builtin_sqrt((double)a * a + (double)b * b);
+      o[i] = (a == INFINITY) | (b == INFINITY) ? INFINITY : size;
+    }
+    return;
   }
-ABSOLUTE(pvt_absolute_c64, float, hypotf)
-ABSOLUTE(pvt_absolute_c128, double, hypot)
+  for (int64_t i = 0; i < n; i++) {
+    const float *x = (const float *)(data[0] + i * strides[0]);
+    *(float *)(data[1] + i * strides[1]) = hypotf(x[0], x[1]);
+  }
+}
+
+/* Through the kernel of hypot, in blocks whose parts are sorted. */
+extern PVT_ROW(hypot);
+void PVT_KERNEL(pvt_absolute_c128)(PVT_ARGS) {
+  double parts[2][128];
+  char *part[3] = {(char *)parts[0], (char *)parts[1], NULL};
+  const int64_t steps[3] = {PVT_SIZE(double), PVT_SIZE(double), strides[1]};
+  for (int64_t i = 0; i < n; i += 128) {
+    int64_t count = n - i < 128 ? n - i : 128;
+    for (int64_t k = 0; k < count; k++) {
+      const double *x = (const double *)(data[0] + (i + k) * strides[0]);
+      parts[0][k] = x[0];
+      parts[1][k] = x[1];
+    }
+    part[2] = data[1] + i * strides[1];
+    PVT_ROW_NAME(hypot)[PVT_FLOAT64](count, part, steps, arg);
+  }
+}
 
 /* x / |x|; of an infinity in one part only the sign of that part. */
 #define SIGN(T, hypot, copysign)                                                                   \

@@ -32,7 +32,8 @@
     return q - ((x % y != 0) & ((x < 0) != (y < 0)));                                              \
   }                                                                                                \
   static inline T fmod_##suffix(T x, T y) {                                                        \
-    return (y == 0) | (y == -1) ? 0 : x % y;                                                       \
+    T by = (y == 0) | (y == -1) ? 1 : y;                                                           \
+    return x % by;                                                                                 \
   }
 #define SMALL_UNSIGNED(suffix, T, F)                                                               \
   static inline __attribute__((always_inline)) T floor_##suffix(T x, T y) {                        \
@@ -208,17 +209,21 @@ PVT_ROW(power) = {PVT_INTS(power), [PVT_FLOAT32] = PVT_KERNEL(pvt_power_f32),
 
 /* ---- Common divisors and multiples -------------------------------------- */
 
+/* Euclid's: machines divide small numbers fast, and most are. */
 static inline uint64_t divisor(uint64_t a, uint64_t b) {
-  if (a == 0 || b == 0) return a | b;
-  int shared = __builtin_ctzll(a | b);
-  a >>= __builtin_ctzll(a);
-  while (b != 0) {
-    b >>= __builtin_ctzll(b);
-    uint64_t less = a < b ? a : b;
-    b = a < b ? b - a : a - b;
-    a = less;
+  while (a >> 32 != 0 || b >> 32 != 0) {
+    if (b == 0) return a;
+    uint64_t rest = a % b;
+    a = b;
+    b = rest;
   }
-  return a << shared;
+  uint32_t x = (uint32_t)a, y = (uint32_t)b;
+  while (y != 0) {
+    uint32_t rest = x % y;
+    x = y;
+    y = rest;
+  }
+  return x;
 }
 static inline uint64_t multiple(uint64_t a, uint64_t b) {
   uint64_t d = divisor(a, b);

@@ -16,7 +16,7 @@
 
 /* Inputs and result are of the operator's loop type, but for predicates and comparisons, whose
 ** result is bool, and for absolute, real, imag, angle of complex, whose result is real. Operators
-** have rows of kernels by loop type; a row may be NULL, too. */
+** have rows of kernels by loop type. */
 typedef struct pvt_elementwise {
   pvt_kernel *const *unary[PVT_UNARY_OPS];
   pvt_kernel *const *binary[PVT_BINARY_OPS];
