@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from polyvm.host import log, results
+from polyvm.host.rejections import RejectionLog
 from polyvm.vm import Outcome
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Collector:
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._log = log.get()
+        self.rejections = RejectionLog()
         self.not_run = 0  # invocations that ended without a run of this process
         self.lost_records = 0
 
@@ -66,13 +68,14 @@ class Collector:
 
     def close(self) -> None:
         """Write what is left, after `finish`."""
+        self.rejections.close()
         if self._writer is not None:
             self._lifetime.guard(self._writer.close)
 
-    def rejected(self, line: int, task: str, reason: str) -> None:
+    def rejected(self, line: int, task: str, error: Exception) -> None:
         """Tell of a line that a task did not take."""
-        self._log.error("invocation rejected", task=task, line=line, reason=reason)
-        self._not_run(task, {"line": line}, Outcome.REJECTED, reason)
+        self.rejections.note(line, task, error)
+        self._not_run(task, {"line": line}, Outcome.REJECTED, str(error))
 
     def ended_before(self, record: Unfinished, outcome: Outcome, reason: str) -> None:
         """Tell of what an earlier process accepted, and this one does not run."""

@@ -37,7 +37,7 @@ class Feed:
         registry: Registry,
         *,
         bad_line: Callable[[int, str], None],
-        refused: Callable[[int, str, str], None],
+        refused: Callable[[int, str, Exception], None],
         stop: threading.Event,
         cancel: threading.Event,
         accepted: Callable[[int], None] | None = None,
@@ -45,7 +45,7 @@ class Feed:
     ) -> None:
         """Prepare to read ``source``.
 
-        ``bad_line(line, reason)`` and ``refused(line, task, reason)`` are called in the feed's
+        ``bad_line(line, reason)`` and ``refused(line, task, error)`` are called in the feed's
         thread, and ``accepted(line)`` after each line that is done with. The first ``skip`` lines
         were accepted by an earlier process. ``stop`` ends the feed after the line at hand;
         ``cancel`` at once.
@@ -108,13 +108,13 @@ class Feed:
                 self._registry.wait_for_room(_ROOM_CHECK)
             except Paused as error:
                 if self._stop.is_set():  # nobody may ever resume it
-                    self._refused(self.lines, name, str(error))
+                    self._refused(self.lines, name, error)
                     return
                 self._registry.wait_for_room(_ROOM_CHECK)
             except Disabled:
                 return  # a moment ago: then the line is not its
             except VmError as error:
-                self._refused(self.lines, name, str(error))
+                self._refused(self.lines, name, error)
                 return
             else:
                 return

@@ -236,6 +236,7 @@ class Service:
             self._deployer.look()
             self._look_at_switches()
             self._look_at_threads()
+            self._collector.rejections.look()
             self._save_breakers()
 
     def _look_at_threads(self) -> None:
@@ -290,6 +291,7 @@ class Service:
             events=self.events,
             switches=self.switches,
             metrics=metrics,
+            threads=self._executor.threads,
             unready=self._unready,
             refused=lambda: [(str(path), reason) for path, reason in self._deployer.refused],
         )

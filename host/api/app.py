@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -195,7 +196,14 @@ class _Api:
         del request
         tasks = await self._rows()
         refused = [{"path": path, "reason": reason} for path, reason in self._host.refused()]
-        return answers.of_json({"tasks": tasks, "refused": refused, "lanes": self._lanes()})
+        return answers.of_json(
+            {
+                "tasks": tasks,
+                "refused": refused,
+                "lanes": self._lanes(tasks),
+                "threads": asdict(self._host.threads()),
+            }
+        )
 
     async def task(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -217,14 +225,23 @@ class _Api:
 
     async def lanes(self, request: web.Request) -> web.Response:
         del request
-        return answers.of_json({"lanes": self._lanes()})
+        return answers.of_json({"lanes": self._lanes(await self._rows())})
 
-    def _lanes(self) -> list[dict[str, Any]]:
-        settings = [(lane, self._host.switches.setting("lane", lane)) for lane in LANES]
-        return [
-            {"name": lane, "enabled": setting.enabled, "paused": setting.paused}
-            for lane, setting in settings
-        ]
+    def _lanes(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        lanes = []
+        for name in LANES:
+            setting = self._host.switches.setting("lane", name)
+            own = [task for task in tasks if task["lane"] == name]
+            lanes.append(
+                {
+                    "name": name,
+                    "enabled": setting.enabled,
+                    "paused": setting.paused,
+                    "pending": sum(task["pending"] for task in own),
+                    "running": sum(task["running"] for task in own),
+                }
+            )
+        return lanes
 
     def _find(self, text: str) -> Invocation | None:
         number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 20 else -1

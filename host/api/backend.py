@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from polyvm.host.metrics import Metrics
     from polyvm.host.registry import Registry
     from polyvm.host.switches import Switches
+    from polyvm.vm import ThreadStats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,5 +25,6 @@ class Backend:
     events: Events
     switches: Switches
     metrics: Metrics
+    threads: Callable[[], ThreadStats]
     unready: Callable[[], str | None]  # why the host takes no work as a whole
     refused: Callable[[], list[tuple[str, str]]]  # bundles that cannot be taken, and why

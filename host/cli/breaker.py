@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     target = f"/v1/tasks/{quote(options.task or '', safe='')}:breaker"
     if options.verb != _LIST:
         answer = host.post(f"{target}-{options.verb}")
-        print(f"breaker of task {answer['name']} is {_sentence(answer['breaker'])}")
+        print(f"breaker of task {answer['name']} is {sentence(answer['breaker'])}")
     elif options.task is not None:
         _show([host.get(target)])
     else:
@@ -55,7 +55,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def _sentence(breaker: dict[str, Any]) -> str:
+def sentence(breaker: dict[str, Any]) -> str:
+    """Say how a breaker stands, in words that go on after "is"."""
     if breaker["hold"] != Hold.AUTO:
         return f"held {breaker['hold']}"
     if breaker["state"] == State.CLOSED:

@@ -19,6 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from polyvm.host.api import client
+from polyvm.host.breakers import Hold, State
+from polyvm.host.cli import breaker
 from polyvm.host.errors import ExitCode
 from polyvm.host.table import duration, size
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from polyvm.host.api.client import HostClient
 
 _EVERY = 1.0  # seconds between frames
-_FILE_WIDTH = 120  # Rich takes 80 columns where there is no terminal
+_FILE_WIDTH = 140  # Rich takes 80 columns where there is no terminal
 _QUIT = "q"
 
 # Key, title, and what to sort by; the first is the order at the start.
@@ -130,9 +132,9 @@ def _keys() -> Iterator[Callable[[float], str]]:
 def render(frame: dict[str, Any], order: str = _FIRST) -> Group:
     """Return the table of one frame, the totals and the keys below."""
     table = Table()
-    for title in ("task", "version", "lane", "state"):
+    for title in ("task", "version", "lane", "state", "breaker"):
         table.add_column(title, no_wrap=True)
-    for title in ("pending", "runs", "per s", "failures", "p50", "p99", "VMs", "memory"):
+    for title in ("pending", "running", "runs", "per s", "failures", "p50", "p99", "VMs", "memory"):
         table.add_column(title, justify="right", no_wrap=True)
     for task in sorted(frame["tasks"], key=_ORDERS[order][1]):
         table.add_row(
@@ -140,7 +142,9 @@ def render(frame: dict[str, Any], order: str = _FIRST) -> Group:
             task["version"],
             task["lane"],
             _state(task),
+            _breaker(task["breaker"]),
             f"{task['pending']:,}",
+            f"{task['running']:,}",
             f"{task['runs']:,}",
             f"{task['rate']:,.0f}" if task["rate"] is not None else "-",
             Text(f"{task['failures']:,}", style="red" if task["failures"] else ""),
@@ -152,7 +156,9 @@ def render(frame: dict[str, Any], order: str = _FIRST) -> Group:
     refused = [f"refused: {each['path']}: {each['reason']}" for each in frame["refused"]]
     lines = [
         Text(_totals(frame), style="dim"),
-        *(Text(sentence, style="red") for sentence in refused),
+        Text(_lanes(frame), style="dim"),
+        _threads(frame["threads"]),
+        *(Text(each, style="red") for each in [*_resting(frame), *refused]),
     ]
     help_line = " · ".join(f"{key} {title}" for key, (title, _) in _ORDERS.items())
     lines.append(Text(f"sorted by {_ORDERS[order][0]} · {help_line} · {_QUIT} quit", style="dim"))
@@ -170,17 +176,54 @@ def _state(task: dict[str, Any]) -> Text:
 def _totals(frame: dict[str, Any]) -> str:
     tasks = frame["tasks"]
     rate = sum(task["rate"] or 0 for task in tasks)
-    off = [
-        f"lane {lane['name']} {'paused' if lane['enabled'] else 'disabled'}"
-        for lane in frame["lanes"]
-        if lane["paused"] or not lane["enabled"]
-    ]
     memory = sum(task["memory_bytes"] for task in tasks)
-    parts = [
-        f"{len({task['name'] for task in tasks}):,} tasks",
-        f"{sum(task['pending'] for task in tasks):,} pending",
-        f"{sum(task['runs'] for task in tasks):,} runs ({rate:,.0f}/s)",
-        f"{sum(task['failures'] for task in tasks):,} failures",
-        f"{size(memory)} in VMs",
+    return " · ".join(
+        [
+            f"{len({task['name'] for task in tasks}):,} tasks",
+            f"{sum(task['pending'] for task in tasks):,} pending",
+            f"{sum(task['runs'] for task in tasks):,} runs ({rate:,.0f}/s)",
+            f"{sum(task['failures'] for task in tasks):,} failures",
+            f"{size(memory)} in VMs",
+        ]
+    )
+
+
+def _lanes(frame: dict[str, Any]) -> str:
+    parts = []
+    for lane in frame["lanes"]:
+        off = "" if lane["enabled"] else " disabled"
+        off = " paused" if lane["enabled"] and lane["paused"] else off
+        parts.append(
+            f"{lane['name']}{off} {lane['pending']:,} pending, {lane['running']:,} running"
+        )
+    return "lanes: " + " · ".join(parts)
+
+
+def _threads(threads: dict[str, int]) -> Text:
+    parts = [f"threads: {threads['threads']:,}", f"{threads['stuck']:,} stuck"]
+    if threads["unserved"]:
+        parts.append(f"{threads['unserved']:,} workers without one")
+    parts.append(f"{threads['pauses']:,} pauses of low runs")
+    bad = threads["stuck"] or threads["unserved"]
+    return Text(" · ".join(parts), style="red" if bad else "dim")
+
+
+def _resting(frame: dict[str, Any]) -> list[str]:
+    """A sentence for each breaker that is not closed by its rules; versions of a task share one."""
+    breakers = {task["name"]: task["breaker"] for task in frame["tasks"]}
+    return [
+        f"breaker of {name} is {breaker.sentence(seen)}"
+        for name, seen in sorted(breakers.items())
+        if seen is not None and (seen["state"] != State.CLOSED or seen["hold"] != Hold.AUTO)
     ]
-    return " · ".join([*parts, *off])
+
+
+def _breaker(seen: dict[str, Any] | None) -> Text:
+    if seen is None:  # of a task that is not live any more
+        return Text("-")
+    if seen["hold"] != Hold.AUTO:
+        return Text(f"held {seen['hold']}", style="red")
+    if seen["state"] == State.CLOSED:
+        return Text(seen["state"], style="green")
+    rest = f" {seen['remaining_s']:.1f} s" if seen["remaining_s"] else ""
+    return Text(f"{seen['state']}{rest}", style="red" if seen["state"] == State.OPEN else "yellow")

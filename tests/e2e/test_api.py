@@ -301,6 +301,30 @@ def test_top(cli: Cli, host: Host) -> None:
         "fail": 1,
         "spin": 0,
     }
+    assert frame["threads"] == {"threads": 1, "stuck": 0, "unserved": 0, "pauses": 0}
+
+
+def test_top_shows_what_is_not_as_usual(cli: Cli, start: Callable[..., Host]) -> None:
+    folder = write_task(cli.folder / "tasks" / "bad", FAIL, lane="low")
+    with (folder / "task.toml").open("a") as file:
+        file.write('[breaker]\nconsecutive = 1\nopen = "1h"\nmax_open = "1h"\n')
+    host = start("--workers", "1")
+    host.ask("POST", "/v1/tasks/bad:run", b"1")
+    for _ in range(3):
+        host.ask("POST", "/v1/tasks/spin:run?wait=false", b"1")
+    wait_for(lambda: tasks_running(host) == ["spin"], "the task to begin")
+    cli("breaker", "open", "echo", "--socket", host.socket)
+    cli("switch", "lane", "low", "pause", "--socket", host.socket)
+    out = cli("top", "--once", "--socket", host.socket).out
+    rows = {line.split()[1]: line for line in out.splitlines() if "1.0.0" in line}
+    assert re.search(r"open 3[56]\d\d\.\d s", rows["bad"])
+    assert "held open" in rows["echo"]
+    assert rows["spin"].split()[9:14:2] == ["closed", "3", "1"]
+    assert "lanes: core 0 pending, 0 running · regular 3 pending, 1 running · low paused 0" in out
+    assert re.search(r"threads: \d+ · 0 stuck · \d+ pauses of low runs", out)
+    assert "breaker of bad is open because of failures in a row, by its rules" in out
+    assert "breaker of echo is held open" in out
+    assert "breaker of fail" not in out
 
 
 def test_top_on_a_terminal_sorts_by_keys(cli: Cli, host: Host) -> None:

@@ -204,3 +204,26 @@ def test_many_tasks_at_once(cli: Cli, make_task: Callable[..., Path]) -> None:
     assert done.code == ExitCode.OK, done.err
     found = sorted(tuple(result["result"]) for result in done.results())
     assert found == [(number, n) for number in range(count) for n in range(5)]
+
+
+def test_a_task_that_rests_does_not_flood_the_log(cli: Cli) -> None:
+    folder = write_task(cli.folder / "tasks" / "bad", "def run(x):\n    return 1 // x\n")
+    with (folder / "task.toml").open("a") as file:
+        file.write('[breaker]\nconsecutive = 1\nopen = "1h"\nmax_open = "1h"\n')
+    (cli.folder / "in.jsonl").write_text("0\n" * 5000)
+    done = cli("run", "tasks", "--input", "in.jsonl", "--output", "out.jsonl", "--no-table")
+    assert done.code == ExitCode.PARTIAL
+    results = read_results(cli.folder / "out.jsonl")
+    assert sorted(each["line"] for each in results) == list(range(1, 5001))
+    assert {each["outcome"] for each in results} == {"failed", "rejected"}
+    told = [line for line in done.err.splitlines() if "rejected" in line]
+    assert 1 <= len(told) <= 20
+    first = int("invocation rejected" in told[0])
+    more = sum(
+        int(match[1].replace(",", ""))
+        for line in told
+        if (match := re.search(r'event="([\d,]+) more rejected in \d+ s"', line))
+    )
+    refused = [each for each in results if "error" in each and each["queued_us"] == 0]
+    assert first + more <= len(refused)
+    assert more > 100

@@ -33,7 +33,7 @@ class Fed:
             str(source),
             self.registry,
             bad_line=lambda *report: self.bad.append(report),
-            refused=lambda *report: self.refused.append(report),
+            refused=lambda line, task, error: self.refused.append((line, task, str(error))),
             stop=self.stop,
             cancel=self.cancel,
         )

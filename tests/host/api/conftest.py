@@ -117,6 +117,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     path = tmp_path / "socket"
     server = Server(Access(address=("127.0.0.1", 0), socket=path))
     made = Served(site, server, path)
+    threads = ThreadStats(threads=4, stuck=1, unserved=0, pauses=7)
     backend = Backend(
         registry=site.registry,
         invocations=site.invocations,
@@ -125,10 +126,11 @@ def served(tmp_path: Path) -> Iterator[Served]:
         metrics=Metrics(
             site.registry,
             site.invocations,
-            threads=lambda: ThreadStats(threads=1, stuck=0, unserved=0),
+            threads=lambda: threads,
             refused=lambda: 0,
             lost_records=lambda: 0,
         ),
+        threads=lambda: threads,
         unready=lambda: made.unready[-1] if made.unready else None,
         refused=lambda: [("bad.bundle", "it is bad")],
     )
