@@ -96,7 +96,7 @@ class Feed:
                 self._submit(start.task, start.payload)  # with patience: nothing is lost
             elif start.error is not None:
                 self._registry.count_refusal(start.task, reason(start.error))
-                self._refused(self.lines, start.task, str(start.error))
+                self._refused(self.lines, start.task, start.error)
         return report.matched
 
     def _submit(self, name: str, payload: bytes) -> None:
