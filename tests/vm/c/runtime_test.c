@@ -395,7 +395,7 @@ static void climb_ladder(void) {
   start_executor();
   int64_t echo = add_limited("echo", 0, 0);
   int64_t bad[] = {add_limited("forever", 20, 0), add_limited("swallow", 20, 0),
-                   add_limited("hungry", 60000, 8u << 20), add_limited("late", 20, 0)};
+                   add_limited("hungry", 60000, 8u << 20), add_limited("late", 60000, 0)};
   enum { BAD = sizeof bad / sizeof bad[0] };
   long expected = 0, stopped = 0;
   for (long round = 0; round < rounds; round++) {
@@ -417,7 +417,7 @@ static void climb_ladder(void) {
       stopped++;
     }
     CHECK(pvm_task_withdraw(executor, bad[3]) == PVM_OK); /* its VM ends, in its own way */
-    bad[3] = add_limited("late", 20, 0);
+    bad[3] = add_limited("late", 60000, 0);
   }
   CHECK(pvm_executor_stop(executor, 0) == 0);
   pvm_executor_free(executor);
