@@ -7,6 +7,7 @@
 #define DECLARE(isa)                                                                               \
   extern const pvt_elementwise pvt_elementwise_##isa;                                              \
   extern const pvt_reductions pvt_reductions_##isa;                                                \
+  extern const pvt_scans pvt_scans_##isa;                                                          \
   extern const pvt_casts pvt_casts_##isa;                                                          \
   extern const pvt_movers pvt_movers_##isa;                                                        \
   extern const pvt_products pvt_products_##isa;                                                    \
@@ -14,6 +15,7 @@
       #isa,                                                                                        \
       &pvt_elementwise_##isa,                                                                      \
       &pvt_reductions_##isa,                                                                       \
+      &pvt_scans_##isa,                                                                            \
       &pvt_casts_##isa,                                                                            \
       &pvt_movers_##isa,                                                                           \
       &pvt_products_##isa,                                                                         \

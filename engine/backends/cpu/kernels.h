@@ -25,23 +25,44 @@ typedef struct pvt_elementwise {
   pvt_kernel *const *clip;  /* by type: x, low, high, out */
 } pvt_elementwise;
 
-/* One row of n elements reduced into one, on top of what *out has already. */
-typedef void pvt_reduce_kernel(int64_t n, const char *x, int64_t stride, char *out);
-/* n results at once: out[i] = out[i] op x[i]. */
-typedef void pvt_fold_kernel(int64_t n, const char *x, int64_t stride, char *out,
-                             int64_t out_stride);
-typedef void pvt_scan_kernel(int64_t n, const char *x, int64_t stride, char *out,
-                             int64_t out_stride);
-/* Index of the first extreme of n elements. */
-typedef int64_t pvt_extreme_kernel(int64_t n, const char *x, int64_t stride);
+/* Reductions see contiguous elements, of one of the types that they have a kernel for: callers
+** convert others, in blocks. n >= 1. */
+
+/* *out = all of x. */
+typedef void pvt_row_kernel(int64_t n, const char *x, char *out);
+/* out[i] = out[i] op x[i]. */
+typedef void pvt_fold_kernel(int64_t n, const char *x, char *out);
+/* *out = the squared distances of all x from *mean; out[i] += that of x[i] from mean[i]. Both are
+** real, the means are of x's type. */
+typedef void pvt_squares_kernel(int64_t n, const char *x, const char *mean, char *out);
+/* Where x's first extreme is, if it is beyond *best, which it becomes (`first`: whatever that is);
+** otherwise -1. 16 bytes for *best. */
+typedef int64_t pvt_place_kernel(int64_t n, const char *x, bool first, char *best);
+/* Where x[i] is beyond best[i], that becomes x[i] and place[i] `index`; with index 0 everywhere.
+** Places are int32 for types of up to 4 bytes, else int64. */
+typedef void pvt_fold_place_kernel(int64_t n, const char *x, int64_t index, char *best,
+                                   char *places);
+
+/* Elements that are added in a row before sums are added in pairs. */
+#define PVT_REDUCE_BLOCK 1024
 
 typedef struct pvt_reductions {
-  pvt_reduce_kernel *row[PVT_REDUCE_OPS][PVT_DTYPES];
+  /* Sums of integers give int64. Counts take bool and give int64; any and all take bool. */
+  pvt_row_kernel *row[PVT_REDUCE_OPS][PVT_DTYPES];
   pvt_fold_kernel *fold[PVT_REDUCE_OPS][PVT_DTYPES];
-  pvt_scan_kernel *scan[PVT_SCAN_OPS][PVT_DTYPES];
-  pvt_extreme_kernel *largest[PVT_DTYPES];
-  pvt_extreme_kernel *smallest[PVT_DTYPES];
+  pvt_squares_kernel *squares[PVT_DTYPES];
+  pvt_squares_kernel *fold_squares[PVT_DTYPES];
+  pvt_place_kernel *place[2][PVT_DTYPES]; /* smallest, largest */
+  pvt_fold_place_kernel *fold_place[2][PVT_DTYPES];
 } pvt_reductions;
+
+/* out[i] = *carry op x[0] op ... op x[i], and *carry the last of them; `first`: without *carry.
+** x and out are contiguous and do not overlap. */
+typedef void pvt_scan_kernel(int64_t n, const char *x, char *out, char *carry, bool first);
+
+typedef struct pvt_scans {
+  pvt_scan_kernel *scan[PVT_SCAN_OPS][PVT_DTYPES];
+} pvt_scans;
 
 /* Conversion of contiguous or strided elements; see pvt_cast_find. */
 typedef struct pvt_casts {
@@ -78,6 +99,7 @@ typedef struct pvt_kernels {
   const char *isa;
   const pvt_elementwise *elementwise;
   const pvt_reductions *reductions;
+  const pvt_scans *scans;
   const pvt_casts *casts;
   const pvt_movers *movers;
   const pvt_products *products;
