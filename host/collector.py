@@ -79,7 +79,10 @@ class Collector:
 
     def ended_before(self, record: Unfinished, outcome: Outcome, reason: str) -> None:
         """Tell of what an earlier process accepted, and this one does not run."""
-        self._not_run(record.task, {"line": record.tag, "id": record.id}, outcome, reason)
+        numbers = {"line": record.tag, "id": record.id}
+        if record.trigger:
+            numbers["trigger"] = record.trigger
+        self._not_run(record.task, numbers, outcome, reason)
         self._write([], flush=True)
 
     def _not_run(self, task: str, numbers: dict[str, int], outcome: Outcome, reason: str) -> None:

@@ -38,6 +38,10 @@ class BundleError(PolyvmError):
     """A bundle, or a folder of .pyc files, cannot be taken."""
 
 
+class ChainError(BundleError):
+    """A task asks to come after others in a way that cannot be."""
+
+
 class SealedFormatError(BundleError):
     """A sealed bundle is not as the format says: damaged, cut short, of another version."""
 

@@ -70,6 +70,8 @@ class Invocation:
         self._cancel = cancel
         self._future: concurrent.futures.Future[Ended] = concurrent.futures.Future()
         self._future.set_running_or_notify_cancel()  # it ends by its completion alone
+        self._further: dict[str, Ended] = {}  # of its chain, by task
+        self._whole = threading.Event()
 
     def done(self) -> bool:
         """Whether it has ended, in whatever outcome."""
@@ -82,6 +84,15 @@ class Invocation:
     def result(self, timeout: float | None = None) -> Any:
         """Wait likewise; return the task's value, or raise NotDone."""
         return _value(self.ended(timeout))
+
+    def chain(self, timeout: float | None = None) -> dict[str, Ended]:
+        """Wait for all that it started: how each ended, by task, itself included.
+
+        A task in no chain is the only one. Raises TimeoutError.
+        """
+        if not self._whole.wait(timeout):
+            raise TimeoutError
+        return {self.task: self.ended(), **self._further}
 
     def cancel(self) -> bool:
         """Have it ended as `cancelled`; False if it has ended already.
@@ -119,8 +130,18 @@ class Invocation:
         return await asyncio.wrap_future(self._future)
 
     def settle(self, ended: Ended) -> None:
-        """Hand the end over to those who wait; for `Invocations` alone."""
+        """Hand the end over to those who wait; for `Invocations` alone, as are the next two."""
+        if not ended.completion.trigger:
+            self._whole.set()
         self._future.set_result(ended)
+
+    def settle_further(self, ended: Ended) -> None:
+        """Keep the end of one that it started."""
+        self._further[ended.manifest.name] = ended
+
+    def settle_whole(self) -> None:
+        """All that it started has ended."""
+        self._whole.set()
 
 
 def _value(ended: Ended) -> Any:
@@ -144,6 +165,7 @@ class Invocations:
         self._ids = itertools.count(time.time_ns())
         self._lock = threading.Lock()
         self._pending: dict[int, Invocation] = {}
+        self._chained: dict[int, Invocation] = {}  # by run_id: their chains have not ended
         self._recent: OrderedDict[int, tuple[Invocation, int]] = OrderedDict()  # and its size
         self._recent_bytes = 0
         self._rejections: Counter[tuple[str, str]] = Counter()
@@ -185,21 +207,33 @@ class Invocations:
     def hand_out(
         self, paired: list[tuple[Completion, Manifest]]
     ) -> list[tuple[Completion, Manifest]]:
-        """Settle the invocations that were submitted here; return the other completions."""
-        if not self._pending:
+        """Settle the invocations that were submitted here; return the other completions.
+
+        What comes after them in a chain is kept with them, and is among the others as well.
+        """
+        if not self._pending and not self._chained:
             return paired
         others: list[tuple[Completion, Manifest]] = []
         ended: list[tuple[Invocation, Ended]] = []
+        touched: set[int] = set()
         with self._lock:
             for completion, manifest in paired:
                 invocation = self._pending.pop(completion.tag, None)
-                if invocation is None:
-                    others.append((completion, manifest))
-                else:
+                if invocation is not None:
                     ended.append((invocation, Ended(completion, manifest)))
                     self._remember(invocation, len(completion.data))
+                    if completion.trigger:
+                        self._chained[completion.trigger] = invocation
+                    continue
+                others.append((completion, manifest))
+                if completion.trigger in self._chained:
+                    invocation = self._chained[completion.trigger]
+                    invocation.settle_further(Ended(completion, manifest))
+                    touched.add(completion.trigger)
         for invocation, end in ended:
             invocation.settle(end)
+        for trigger in filter(self._registry.is_whole, touched):
+            self._chained.pop(trigger).settle_whole()
         return others
 
     def _remember(self, invocation: Invocation, size: int) -> None:

@@ -53,6 +53,7 @@ class Unfinished:
     crashed: int  # bit i: its invocation id + i took an earlier process down
     accepted_ns: int  # since the epoch, as all times here
     deadline_ns: int | None
+    trigger: int = 0  # of one that an earlier one of its chain stands for: that one's id
 
 
 @dataclass(frozen=True, slots=True)

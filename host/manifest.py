@@ -20,6 +20,8 @@ ISOLATIONS = ("vm", "process")
 MIN_MEMORY = 4 * 2**20  # PVM_MEMORY_MIN of vm.h
 MAX_PATHS = 16  # PVM_POLICY_PATHS of vm.h, for reading and as many for writing
 MAX_PATH_BYTES = 1024
+AFTER_FAILURE = ("skip", "stop", "continue")
+MAX_AFTER = 16
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _VERSION = re.compile(r"(\d{1,9}(?:\.\d{1,9}){0,5})(?:[-+]?([A-Za-z][A-Za-z0-9.+-]{0,31}))?")
@@ -81,6 +83,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     isolation: str = "vm"
     priority: Annotated[int, msgspec.Meta(ge=-100, le=100)] = 0
     events: tuple[str, ...] | None = None
+    after: tuple[str, ...] | None = None  # tasks whose results it gets: a chain
+    after_failure: str | None = None  # one of them was not done; None: skip
     limits: Limits = Limits()
     breaker: breakers.Rules = breakers.Rules()
     permissions: Permissions = Permissions()
@@ -178,10 +182,43 @@ def check(manifest: Manifest, where: str) -> None:
             "event, or leave the field out to take every line"
         )
     triggers.check(manifest.triggers, where)
+    _check_after(manifest, where)
     _check_limits(manifest.limits, where)
     breakers.policy(manifest.breaker, where)
     for kind, paths in msgspec.structs.asdict(manifest.permissions).items():
         _check_paths(kind, paths, where)
+
+
+def _check_after(manifest: Manifest, where: str) -> None:
+    after, policy = manifest.after, manifest.after_failure
+    if after is None:
+        if policy is not None:
+            raise ManifestError(
+                f"{where}: after_failure says what to do when a task before this one fails, and "
+                "there is none; name some in after, or take the field out"
+            )
+        return
+    if not 1 <= len(after) <= MAX_AFTER or len(set(after)) < len(after):
+        raise ManifestError(f"{where}: after names 1 to {MAX_AFTER} tasks, each once")
+    for name in after:
+        if not _NAME.fullmatch(name):
+            raise ManifestError(f"{where}: after names {_short(name)}, which no task is called")
+        if name == manifest.name:
+            raise ManifestError(f"{where}: after names the task itself; take it out")
+    if policy is not None and policy not in AFTER_FAILURE:
+        raise ManifestError(
+            f"{where}: after_failure {_short(policy)} must be one of {', '.join(AFTER_FAILURE)}"
+        )
+    if manifest.events is not None:
+        raise ManifestError(
+            f"{where}: a task with after gets its input from those tasks, and takes no lines; take "
+            "events out, or after"
+        )
+    if manifest.isolation == "process":
+        raise ManifestError(
+            f'{where}: isolation "process" cannot be part of a chain; take after out, or run the '
+            "task in a VM"
+        )
 
 
 def _check_limits(limits: Limits, where: str) -> None:

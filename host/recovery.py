@@ -2,12 +2,13 @@
 
 What was accepted and not collected is submitted again, under its old id, as another attempt: at
 least once, in the end. An invocation that took the host down is not tried again: it ends as
-`crashed`, and its task's circuit breaker is told.
+`crashed`, and its task's circuit breaker is told. A chain goes on as a whole, from its first task.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from polyvm.host import log
@@ -16,7 +17,7 @@ from polyvm.host.journal import Journals
 from polyvm.vm import Outcome, QueueFull, VmError, report_crashes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from polyvm.host.journal import Unfinished
@@ -62,13 +63,19 @@ class Recovery:
         guilty = self._journals.guilty()
         rejected = 0
         for record in again:
-            if record.id in guilty:
+            crashed = record.crashed | _crashed(record, guilty)
+            chain = registry.chain(record.task)
+            if crashed & 1 and len(chain) == 1:
                 ended(record, Outcome.CRASHED, "the host's process ended while it ran")
                 continue
-            reason = self._submit(registry, record)
+            reason = self._submit(registry, record, crashed)
             if reason is not None:
                 rejected += 1
-                ended(record, Outcome.REJECTED, reason)
+                for each in _whole(record, chain):
+                    if each.id == record.id:
+                        ended(each, Outcome.REJECTED, reason)
+                    else:
+                        ended(each, Outcome.CANCELLED, f"skipped: {record.task} was rejected")
         if again:
             self._log.info(
                 "work of the host before this one goes on",
@@ -98,7 +105,7 @@ class Recovery:
             )
             registry.note_crash(culprit.task)
 
-    def _submit(self, registry: Registry, record: Unfinished) -> str | None:
+    def _submit(self, registry: Registry, record: Unfinished, crashed: int) -> str | None:
         """Why it is not accepted again; None if it is."""
         left = 0
         if record.deadline_ns is not None:
@@ -112,6 +119,8 @@ class Recovery:
                     deadline_ns=left,
                     id=record.id,
                     attempt=record.attempt,
+                    ids=record.ids,
+                    crashed=crashed,
                 )
             except QueueFull:
                 registry.wait_for_room(_ROOM_CHECK)
@@ -119,3 +128,18 @@ class Recovery:
                 return str(error)
             else:
                 return None if taken else "the task is not there any more"
+
+
+def _crashed(record: Unfinished, guilty: set[int]) -> int:
+    """Return which of its chain's invocations took a host down, bit by bit."""
+    offsets = (number - record.id for number in guilty)
+    return sum(1 << offset for offset in offsets if 0 <= offset < max(1, record.ids))
+
+
+def _whole(record: Unfinished, chain: tuple[str, ...]) -> Iterator[Unfinished]:
+    """It, and those that it would have started, under the ids that they had."""
+    if record.ids <= 1:
+        yield record
+        return
+    for place, name in enumerate(chain[: record.ids]):
+        yield replace(record, task=name, id=record.id + place, trigger=record.id)

@@ -16,9 +16,10 @@ from operator import add
 from typing import TYPE_CHECKING, Unpack
 
 from polyvm.host import breakers
+from polyvm.host.chains import Chains
 from polyvm.host.latency import Histogram
 from polyvm.host.switches import Disabled, Paused, Switches
-from polyvm.vm import Lane, Limits, Outcome, VmError
+from polyvm.vm import AfterFailure, ChainNode, Lane, Limits, Outcome, VmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,7 @@ class Deployment:
     queued: Histogram = field(default_factory=Histogram)
     latency: Histogram = field(default_factory=Histogram)
     memory_bytes: int = 0  # of its VMs, when last seen with any
+    chain: tuple[Deployment, ...] = ()  # what each of its invocations starts after it
 
     @property
     def pending(self) -> int:
@@ -64,8 +66,11 @@ class Deployment:
     def takes(self, event: str | None) -> bool:
         """Whether a feed line with this ``event`` (None: it has none) is for this task.
 
-        A task that has triggers and names no events starts by its triggers alone.
+        A task that has triggers and names no events starts by its triggers alone, and one that
+        comes after others by those.
         """
+        if self.manifest.after:
+            return False
         if self.manifest.events is None:
             return not self.manifest.triggers
         return event in self.manifest.events
@@ -125,14 +130,19 @@ class Registry:
         self._routes: dict[str | None, tuple[str, ...]] = {}
         self._pending = 0
         self._arrays: list[tuple[Deployment, Array]] = []  # not settled
+        self._graphs: dict[int, int] = {}  # of each trigger, how many have not been settled
         self._switches.listen(self._switched)
 
     def deploy(self, bundle: Bundle) -> Deployment:
         """Make this version its task's live one; a former version drains.
 
-        Raises VmError if the VM refuses it; the former version then stays live.
+        Raises VmError if the VM refuses it, ChainError if it cannot come after the tasks that it
+        names; the former version then stays live.
         """
         manifest = bundle.manifest
+        with self._lock:
+            live = {name: each.manifest for name, each in self._live.items()}
+        Chains({**live, manifest.name: manifest}).check(manifest.name)
         task_id = self._runner.add(
             bundle.program,
             LANES[manifest.lane],
@@ -154,6 +164,7 @@ class Registry:
             self._live[bundle.manifest.name] = deployment
             self._by_id[task_id] = deployment
             self._routes.clear()
+            self._connect()
             self._retire(former)
         return deployment
 
@@ -164,8 +175,59 @@ class Registry:
             if self._triggers is not None:
                 self._triggers.withdraw(name)
             self._routes.clear()
+            self._connect()
             self._retire(former)
         return former is not None
+
+    def _connect(self) -> None:
+        """Hand down which tasks start which, where that has changed. Before a version retires.
+
+        A task that is switched off is not there, as far as chains go.
+        """
+        if not any(live.manifest.after for live in self._live.values()):
+            graphs: dict[str, tuple[str, ...]] = {}
+        else:
+            graphs = Chains(
+                {
+                    name: live.manifest
+                    for name, live in self._live.items()
+                    if self._switches.enabled(name, live.manifest.lane)
+                }
+            ).graphs()
+        for name, live in self._live.items():
+            graph = graphs.get(name, (name,))
+            chain = tuple(self._live[each] for each in graph[1:])
+            if [each.id for each in chain] == [each.id for each in live.chain]:
+                continue
+            place = {each: number for number, each in enumerate(graph)}
+            self._runner.chain(
+                live.id,
+                [
+                    ChainNode(
+                        each.id,
+                        tuple(place[earlier] for earlier in each.manifest.after or ()),
+                        AfterFailure[(each.manifest.after_failure or "skip").upper()],
+                    )
+                    for each in chain
+                ],
+            )
+            live.chain = chain
+
+    def chain(self, name: str) -> tuple[str, ...]:
+        """Return the names of what an invocation of this task starts, itself first."""
+        with self._lock:
+            live = self._live.get(name)
+            return (name, *(each.manifest.name for each in live.chain)) if live else (name,)
+
+    def waiting(self) -> dict[str, str]:
+        """Return live tasks that come after others and that no trigger starts, with the reason."""
+        with self._lock:
+            manifests = {
+                name: live.manifest
+                for name, live in self._live.items()
+                if self._switches.enabled(name, live.manifest.lane)
+            }
+        return Chains(manifests).waiting()
 
     def _retire(self, former: Deployment | None) -> None:
         if former is None:
@@ -211,6 +273,7 @@ class Registry:
     def _switched(self) -> None:
         with self._lock:
             self._routes.clear()
+            self._connect()
             if self._triggers is not None:
                 self._triggers.switch()
 
@@ -235,9 +298,7 @@ class Registry:
         trigger = self._triggers.get(fired.trigger)
         error: Exception | None = fired.error
         if fired.payload is None:
-            deployment = self._by_id[fired.task]
-            deployment.submitted += 1
-            self._pending += 1
+            self._count(self._by_id[fired.task], fired.id)
         elif error is None:  # handed out: the executor does not submit it
             error = self._submit_handed_out(trigger.task, fired)
         return Start(
@@ -281,6 +342,7 @@ class Registry:
     def submit(self, name: str, payload: bytes, tag: int, **options: Unpack[SubmitOptions]) -> int:
         """Give one invocation to the task's live version; its id, or 0 if none is live.
 
+        With it goes one of each task of its chain.
         Raises polyvm.vm.VmError, such as QueueFull, or Paused or Disabled, and then nothing was
         accepted.
         """
@@ -291,18 +353,20 @@ class Registry:
         deployment = self._live.get(name)
         if deployment is None:
             return 0
-        self._switches.check(name, deployment.manifest.lane)
+        for each in (deployment, *deployment.chain):
+            self._switches.check(each.manifest.name, each.manifest.lane)
         # Its completion may be collected before submit returns, but not settled: see the lock.
         number = self._runner.submit(deployment.id, payload, tag, **options)
-        deployment.submitted += 1
-        self._pending += 1
+        self._count(deployment, number)
         return number
 
     def takes_arrays(self, name: str) -> bool:
-        """Whether the task's live version, if there is one, runs in VMs."""
+        """Whether the task's live version, if there is one, runs in VMs and starts no chain."""
         with self._lock:
             deployment = self._live.get(name)
-            return deployment is None or self._runner.takes_arrays(deployment.id)
+            return deployment is None or (
+                not deployment.chain and self._runner.takes_arrays(deployment.id)
+            )
 
     def submit_array(
         self, name: str, packed: bytes, **options: Unpack[SubmitOptions]
@@ -322,6 +386,13 @@ class Registry:
             self._pending += len(array)
             self._arrays.append((deployment, array))
             return array
+
+    def _count(self, first: Deployment, number: int) -> None:
+        if first.chain:
+            self._graphs[number] = 1 + len(first.chain)
+        for each in (first, *first.chain):
+            each.submitted += 1
+            self._pending += 1
 
     def cancel(self, number: int) -> bool:
         """End the invocation with this id, as cancelled; False if it is over.
@@ -372,6 +443,10 @@ class Registry:
                 deployment.queued.record(completion.queued_ns)
                 deployment.latency.record(completion.run_ns)
                 paired.append((completion, deployment.manifest))
+                if completion.trigger:
+                    self._graphs[completion.trigger] -= 1
+                    if self._graphs[completion.trigger] == 0:
+                        del self._graphs[completion.trigger]
                 self._settle_state(deployment)
             self._pending -= len(completions)
             self._settled.notify_all()
@@ -399,6 +474,11 @@ class Registry:
                 self._settle_state(deployment)
             self._settled.notify_all()
         return True
+
+    def is_whole(self, trigger: int) -> bool:
+        """Whether all that an invocation started with its chain has been settled."""
+        with self._lock:
+            return trigger not in self._graphs
 
     def wait_for_room(self, timeout: float) -> None:
         """Block until some invocation is settled, or ``timeout`` seconds have passed."""

@@ -3,7 +3,8 @@
     {"task", "version", "line", "id", "outcome", "result" or "error", "queued_us", "run_us"}
 
 `line` is the input's line number, from 1; `id` the invocation's, the same when it is run again
-after the host died, and then there is `attempt`, 2 or more. `result` is the task's value when
+after the host died, and then there is `attempt`, 2 or more. What is part of a chain has `trigger`,
+the `id` of the chain's first, and the same `line`. `result` is the task's value when
 the outcome is `done`; bytes in it become base64, NaN and infinities become null. For any other
 outcome there is `error`, a text: the traceback, or the reason.
 """
@@ -41,6 +42,8 @@ def record(completion: Completion, manifest: Manifest) -> dict[str, Any]:
     }
     if completion.attempt > 1:
         fields["attempt"] = completion.attempt
+    if completion.trigger:
+        fields["trigger"] = completion.trigger
     if completion.outcome is Outcome.DONE:
         try:
             fields["result"] = msgspec.msgpack.decode(completion.data)

@@ -9,8 +9,19 @@ from polyvm.host.sources import Sources
 from polyvm.vm import Lane
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from polyvm.host.isolation import ProcessRunner
-    from polyvm.vm import AddOptions, Array, Executor, Limits, Program, SubmitOptions, TaskStats
+    from polyvm.vm import (
+        AddOptions,
+        Array,
+        ChainNode,
+        Executor,
+        Limits,
+        Program,
+        SubmitOptions,
+        TaskStats,
+    )
 
 
 class Runners:
@@ -35,6 +46,10 @@ class Runners:
     def withdraw(self, task_id: int) -> None:
         """Refuse new work for it, finish the rest."""
         self._of(task_id).withdraw(task_id)
+
+    def chain(self, task_id: int, nodes: Sequence[ChainNode]) -> None:
+        """From now on, each invocation of the task starts these after it; all of them in VMs."""
+        self._executor.chain(task_id, nodes)
 
     def submit(
         self, task_id: int, payload: bytes, tag: int = 0, **options: Unpack[SubmitOptions]

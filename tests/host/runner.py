@@ -15,8 +15,10 @@ from polyvm.host.runners import Runners
 from polyvm.vm import Completion, Lane, Outcome, QueueFull, TaskStats, VmError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from polyvm.host.sources import Sources
-    from polyvm.vm import AddOptions, Limits, Program, SubmitOptions
+    from polyvm.vm import AddOptions, ChainNode, Limits, Program, SubmitOptions
 
 CLOSED = Snapshot(
     state=State.CLOSED,
@@ -50,6 +52,7 @@ class ManualRunner(Runners):
         self.programs: list[Program | Sources] = []
         self.breakers: dict[int, Snapshot] = {}
         self.forced: list[tuple[int, Hold]] = []
+        self.chains: dict[int, Sequence[ChainNode]] = {}
         self._lock = threading.Lock()
 
     def add(
@@ -66,6 +69,10 @@ class ManualRunner(Runners):
     def withdraw(self, task_id: int) -> None:
         with self._lock:
             self.withdrawn.add(task_id)
+
+    def chain(self, task_id: int, nodes: Sequence[ChainNode]) -> None:
+        assert not self.withdrawn & {task_id, *(node.task for node in nodes)}
+        self.chains[task_id] = nodes
 
     def submit(
         self, task_id: int, payload: bytes, tag: int = 0, **options: Unpack[SubmitOptions]

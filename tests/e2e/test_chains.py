@@ -1,0 +1,127 @@
+"""Chains in a supervised host that dies in the middle: every graph ends whole, under its ids."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+from polyvm.host.errors import ExitCode
+from tests.e2e.conftest import PATIENCE, read_results, wait_for
+from tests.e2e.test_recovery import child_of, write_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.conftest import Seeded
+    from tests.e2e.conftest import Cli
+
+DOUBLE = "def run(event):\n    return 2 * event['n']\n"
+ADD = """
+def run(given):
+    total = 0
+    for i in range(300): total += i
+    return given["results"]["double"] + given["input"]["n"]
+"""
+JOIN = "def run(given):\n    return sum(given['results'].values())\n"
+# Bytecode that no compiler writes, made at run time: a constant that is not there.
+CRASHES = """
+def run(given):
+    if given["input"]["n"] == 500:
+        broken = lambda: None
+        broken.__code__ = broken.__code__.replace(
+            co_consts=(), co_code=bytes([149, 0, 83, 255, 36, 0])
+        )
+        broken()
+    return given["input"]["n"]
+"""
+
+
+def graphs(results: list[dict[str, Any]]) -> dict[int, dict[str, dict[str, Any]]]:
+    """By line and task; what was run twice counts once, and must have the same ids."""
+    found: dict[int, dict[str, dict[str, Any]]] = {}
+    for result in results:
+        known = found.setdefault(result["line"], {}).setdefault(result["task"], result)
+        assert (known["id"], known["trigger"]) == (result["id"], result["trigger"])
+    return found
+
+
+def check(results: list[dict[str, Any]], tasks: list[str], count: int) -> dict[int, dict[str, Any]]:
+    """All lines have all tasks, and the ids of a graph follow each other."""
+    found = graphs(results)
+    assert sorted(found) == list(range(1, count + 1))
+    for graph in found.values():
+        assert sorted(graph) == sorted(tasks)
+        first = graph[tasks[0]]["id"]
+        assert [graph[task]["id"] - first for task in tasks] == list(range(len(tasks)))
+        assert {each["trigger"] for each in graph.values()} == {first}
+    return found
+
+
+def make_chain(make_task: Callable[..., Path]) -> list[str]:
+    make_task("double", DOUBLE)
+    make_task("add", ADD, after='["double"]')
+    make_task("add-more", ADD, after='["double"]', lane="low")
+    make_task("join", JOIN, after='["add", "add-more"]', lane="core")
+    return ["double", "add", "add-more", "join"]
+
+
+def test_killed_in_the_middle_of_chains(
+    cli: Cli, make_task: Callable[..., Path], rand: Seeded
+) -> None:
+    tasks = make_chain(make_task)
+    count = 6000
+    events = write_events(cli.folder / "events.jsonl", count)
+    output = cli.folder / "out.jsonl"
+    arguments = ["run", "tasks", "--input", events, "--output", output, "--no-table"]
+    host = cli.start(*arguments, "--supervise", "--state", cli.folder / "state")
+    for _ in range(3):
+        goal = len(read_results(output)) + rand.randint(1, 4000)
+        wait_for(
+            lambda goal=goal: len(read_results(output)) >= goal or host.poll() is not None,
+            "results",
+        )
+        child = child_of(host.pid)
+        if child is not None and host.poll() is None:
+            os.kill(child, signal.SIGKILL)
+    _, err = host.communicate(timeout=PATIENCE)
+    assert host.returncode == ExitCode.OK, err.decode()
+    for line, graph in check(read_results(output), tasks, count).items():
+        assert {each["outcome"] for each in graph.values()} == {"done"}
+        assert graph["join"]["result"] == 2 * 3 * (line - 1)
+
+
+def test_a_task_in_the_middle_crashes(cli: Cli, make_task: Callable[..., Path]) -> None:
+    """It ends as crashed and is not run again; its chain goes on, and all others."""
+    make_task("double", DOUBLE)
+    make_task("crashes", CRASHES, after='["double"]')
+    make_task("last", after='["crashes"]', after_failure="continue")
+    count = 1000
+    events = write_events(cli.folder / "events.jsonl", count)
+    output = cli.folder / "out.jsonl"
+    arguments = ["run", "tasks", "--input", events, "--output", output, "--no-table"]
+    done = cli(*arguments, "--supervise", "--state", cli.folder / "state")
+    assert done.code == ExitCode.PARTIAL, done.err
+    found = check(read_results(output), ["double", "crashes", "last"], count)
+    for line, graph in found.items():
+        crashed = line == 501
+        assert graph["double"]["outcome"] == "done"
+        assert graph["crashes"]["outcome"] == ("crashed" if crashed else "done"), graph
+        assert graph["last"]["result"]["failures"] == ({"crashes": "crashed"} if crashed else {})
+
+
+def test_a_chain_through_the_command_line(cli: Cli, make_task: Callable[..., Path]) -> None:
+    tasks = make_chain(make_task)
+    make_task("lonely", after='["nobody"]')
+    make_task("round", after='["about"]')
+    make_task("about", after='["round"]')
+    events = write_events(cli.folder / "events.jsonl", 50)
+    output = cli.folder / "out.jsonl"
+    done = cli("run", "tasks", "--input", events, "--output", output, "--no-table")
+    assert done.code == ExitCode.PARTIAL
+    assert "would come after itself" in done.err
+    assert "runs only when it is called" in done.err
+    found = check(read_results(output), tasks, 50)
+    assert json.dumps(found[50]["join"]["result"]) == str(2 * 3 * 49)
