@@ -27,12 +27,14 @@ ENGINE = Path(__file__).resolve().parent
 BUILD = ENGINE.parent / "build" / "engine"
 BINDINGS = ENGINE / "bindings"
 LIBRARY = BINDINGS / "lib" / "libpolyvm-engine.so"
-PARTS = ("tensor", "ops")
-INCLUDES = [f"-I{ENGINE / part}" for part in ("include", "tensor", "ops", "backends/cpu")]
+PARTS = ("tensor", "ops", "linalg", "fft", "backends/openblas")
+INCLUDES = [f"-I{ENGINE / part}" for part in ("include", *PARTS, "backends/cpu")]
 
 CODE = ["-std=gnu11", "-D_GNU_SOURCE", "-fPIC", "-fvisibility=hidden", "-DNDEBUG"]
 CODE += ["-ffunction-sections", "-fdata-sections", "-fno-plt", "-fno-math-errno"]
 CODE += ["-fno-trapping-math", "-ffp-contract=off"]
+# Complex products without a test for NaN, quotients by Smith's method: as NumPy's.
+CODE += ["-fcx-fortran-rules"]
 WARNINGS = ["-Wall", "-Wextra", "-Werror=implicit-function-declaration"]
 WARNINGS += ["-Wno-missing-field-initializers", "-Wno-psabi"]
 LINK = ["-shared", "-Wl,--gc-sections", "-Wl,-Bsymbolic", "-Wl,-z,defs", "-Wl,-z,relro"]

@@ -1,4 +1,5 @@
 /* matmul.c - matrix products of arrays: types, batches, and results that lie awkwardly. */
+#include "blas.h"
 #include "kernels.h"
 
 /* One product, strides in elements of the type that gemm works in. */
@@ -7,54 +8,18 @@ typedef struct product {
   int64_t a_row, a_column, b_row, b_column, c_row;
 } product;
 
-typedef int multiply(const product *p, const char *a, const char *b, char *c, const void *arg);
-
-static int plain(const product *p, const char *a, const char *b, char *c, const void *arg) {
-  pvt_gemm *const *gemm = arg;
-  return (*gemm)(p->m, p->n, p->k, a, p->a_row, p->a_column, b, p->b_row, p->b_column, c, p->c_row,
-                 false);
-}
-
-/* ---- Complex: four real products ---------------------------------------- */
-
-#define CHUNK_ROWS 504 /* of c whose parts are kept apart at a time */
-
-#define COMPLEX(name, T)                                                                           \
-  static void name##_join(int64_t m, int64_t n, const T *plus, const T *minus, const T *imag,      \
-                          T *c, int64_t c_row) {                                                   \
-    for (int64_t i = 0; i < m; i++)                                                                \
-      for (int64_t j = 0; j < n; j++) {                                                            \
-        c[2 * (i * c_row + j)] = plus[i * n + j] - minus[i * n + j];                               \
-        c[2 * (i * c_row + j) + 1] = imag[i * n + j];                                              \
-      }                                                                                            \
-  }                                                                                                \
-                                                                                                   \
-  static int name(const product *p, const char *ac, const char *bc, char *cc, const void *arg) {   \
-    pvt_gemm *gemm = *(pvt_gemm *const *)arg;                                                      \
-    const T *a = (const T *)ac, *b = (const T *)bc;                                                \
-    T *c = (T *)cc;                                                                                \
-    int64_t n = p->n, k = p->k, most = p->m < CHUNK_ROWS ? p->m : CHUNK_ROWS;                      \
-    pvt_buffer *scratch = pvt_buffer_new(3 * (size_t)(most * n) * sizeof(T));                      \
-    if (scratch == NULL) return pvt_error_status();                                                \
-    T *plus = pvt_buffer_data(scratch), *minus = plus + most * n, *imag = minus + most * n;        \
-    int64_t ar = 2 * p->a_row, ac2 = 2 * p->a_column, br = 2 * p->b_row, bc2 = 2 * p->b_column;    \
-    int status = PVT_OK;                                                                           \
-    for (int64_t i = 0; i < p->m && status == PVT_OK; i += CHUNK_ROWS) {                           \
-      int64_t m = p->m - i < CHUNK_ROWS ? p->m - i : CHUNK_ROWS;                                   \
-      const T *at = a + i * ar;                                                                    \
-      status = gemm(m, n, k, at, ar, ac2, b, br, bc2, plus, n, false);                             \
-      if (status == PVT_OK)                                                                        \
-        status = gemm(m, n, k, at + 1, ar, ac2, b + 1, br, bc2, minus, n, false);                  \
-      if (status == PVT_OK) status = gemm(m, n, k, at, ar, ac2, b + 1, br, bc2, imag, n, false);   \
-      if (status == PVT_OK) status = gemm(m, n, k, at + 1, ar, ac2, b, br, bc2, imag, n, true);    \
-      if (status == PVT_OK) name##_join(m, n, plus, minus, imag, c + 2 * i * p->c_row, p->c_row);  \
-    }                                                                                              \
-    pvt_buffer_release(scratch);                                                                   \
-    return status;                                                                                 \
+static int multiply(const product *p, pvt_dtype dtype, pvt_gemm *gemm, const char *a, const char *b,
+                    char *c) {
+  if (pvt_blas_suits(dtype, p->m, p->n, p->k, p->a_row, p->a_column, p->b_row, p->b_column) &&
+      pvt_blas_try_enter()) {
+    int status = pvt_blas_product(dtype, p->m, p->n, p->k, a, p->a_row, p->a_column, b, p->b_row,
+                                  p->b_column, c, p->c_row);
+    pvt_blas_leave();
+    return status;
   }
-
-COMPLEX(complex64, float)
-COMPLEX(complex128, double)
+  return gemm(p->m, p->n, p->k, a, p->a_row, p->a_column, b, p->b_row, p->b_column, c, p->c_row,
+              PVT_SET);
+}
 
 /* ---- Batches ------------------------------------------------------------ */
 
@@ -77,10 +42,10 @@ static void fold_rows(batches *all, product *p, int64_t itemsize) {
 }
 
 static int run_batches(const batches *all, const product *p, const char *a, const char *b, char *c,
-                       multiply *multiply, const void *arg) {
+                       pvt_dtype dtype, pvt_gemm *gemm) {
   int64_t index[LEADING] = {0}, work = 0;
   for (;;) {
-    int status = multiply(p, a, b, c, arg);
+    int status = multiply(p, dtype, gemm, a, b, c);
     if (status != PVT_OK) return status;
     int d = all->ndim - 1;
     for (; d >= 0; d--) {
@@ -219,17 +184,7 @@ int pvt_matmul(const pvt_array *a, const pvt_array *b, pvt_array *out) {
   }
   if (p.m == 0 || p.n == 0) return PVT_OK;
   if (p.m > 1) fold_rows(&all, &p, itemsize);
-  const pvt_products *products = pvt_kernels_get()->products;
   const char *first = swap ? b->data : a->data, *second = swap ? a->data : b->data;
-  multiply *how = plain;
-  pvt_gemm *const *gemm;
-  switch (dtype) {
-  case PVT_COMPLEX64: how = complex64, gemm = &products->f32; break;
-  case PVT_COMPLEX128: how = complex128, gemm = &products->f64; break;
-  case PVT_FLOAT32: gemm = &products->f32; break;
-  case PVT_FLOAT64: gemm = &products->f64; break;
-  case PVT_BOOL: gemm = &products->boolean; break;
-  default: gemm = &products->integer[__builtin_ctzll((uint64_t)itemsize)];
-  }
-  return run_batches(&all, &p, first, second, out->data, how, gemm);
+  return run_batches(&all, &p, first, second, out->data, dtype,
+                     pvt_kernels_get()->products->gemm[dtype]);
 }

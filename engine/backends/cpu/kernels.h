@@ -82,18 +82,37 @@ typedef struct pvt_movers {
   void (*gather[5])(int64_t n, const char *x, const int64_t *index, char *out);
 } pvt_movers;
 
-/* Products c = a b, or c += a b with `add`: m x k times k x n. Strides of a and b are any, in
+/* Products c = a b, c += a b or c -= a b: m x k times k x n. Strides of a and b are any, in
 ** elements; c's columns lie side by side. They poll, and take scratch memory as they need it:
-** PVT_OK or a negative status, c then being half done. Integers wrap; booleans are or-ed. */
+** PVT_OK or a negative status, c then being half done. Integers wrap; booleans are or-ed. Those
+** only set. */
+typedef enum pvt_into { PVT_SET, PVT_PLUS, PVT_MINUS } pvt_into;
 typedef int pvt_gemm(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row,
                      int64_t a_column, const void *b, int64_t b_row, int64_t b_column, void *c,
-                     int64_t c_row, bool add);
+                     int64_t c_row, pvt_into into);
 typedef struct pvt_products {
-  pvt_gemm *f32;
-  pvt_gemm *f64;
-  pvt_gemm *integer[4]; /* by the logarithm of the size, for both signs */
-  pvt_gemm *boolean;
+  pvt_gemm *gemm[PVT_DTYPES]; /* float16 and bfloat16: NULL */
 } pvt_products;
+
+/* Factorings of one matrix in place, its columns side by side, rows `row` elements apart. All
+** poll: PVT_OK or a negative status. See factors.inc for what is left where. */
+#define PVT_REFLECTORS 32 /* columns of a block in QR */
+typedef struct pvt_factors {
+  /* Of m x n, with partial pivoting: row i was exchanged with row pivots[i]. *zero is the first
+  ** column whose pivot is 0, or -1. */
+  int (*lu)(int64_t m, int64_t n, void *a, int64_t row, int64_t *pivots, int64_t *zero);
+  /* b (n x k) becomes the solution. */
+  int (*lu_solve)(int64_t n, int64_t k, const void *lu, int64_t row, const int64_t *pivots, void *b,
+                  int64_t b_row);
+  /* The lower triangle is read and replaced, the rest left as it is. *bad: the first row where the
+  ** matrix turns out not to be positive definite, or -1. */
+  int (*cholesky)(int64_t n, void *a, int64_t row, int64_t *bad);
+  /* Householder QR. t: min(m, n) rows of PVT_REFLECTORS. */
+  int (*qr)(int64_t m, int64_t n, void *a, int64_t row, void *t);
+  /* The first `columns` columns of Q (m x columns) from what qr left; k = min(m, n) there. */
+  int (*qr_q)(int64_t m, int64_t k, const void *a, int64_t row, const void *t, int64_t columns,
+              void *q, int64_t q_row);
+} pvt_factors;
 
 typedef struct pvt_kernels {
   const char *isa;
@@ -103,6 +122,7 @@ typedef struct pvt_kernels {
   const pvt_casts *casts;
   const pvt_movers *movers;
   const pvt_products *products;
+  const pvt_factors *factors; /* float32, float64, complex64, complex128 */
 } pvt_kernels;
 
 /* The best that this machine runs. */

@@ -48,11 +48,12 @@
                                                                                                    \
   int PVT_KERNEL(pvt_##name)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row,        \
                              int64_t a_column, const void *b, int64_t b_row, int64_t b_column,     \
-                             void *c, int64_t c_row, bool add);                                    \
+                             void *c, int64_t c_row, pvt_into into);                               \
   int PVT_KERNEL(pvt_##name)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row,        \
                              int64_t a_column, const void *b, int64_t b_row, int64_t b_column,     \
-                             void *c, int64_t c_row, bool add) {                                   \
-    for (int64_t i = 0; i < m && !add; i++) memset((T *)c + i * c_row, 0, (size_t)n * sizeof(T));  \
+                             void *c, int64_t c_row, pvt_into into) {                              \
+    for (int64_t i = 0; i < m && into == PVT_SET; i++)                                             \
+      memset((T *)c + i * c_row, 0, (size_t)n * sizeof(T));                                        \
     if (b_column == 1) return name##_contiguous(m, n, k, a, a_row, a_column, b, b_row, c, c_row);  \
     /* blocks of b are copied so that their rows are contiguous */                                 \
     enum { DEEP = 64, WIDE = 256 };                                                                \
