@@ -84,7 +84,7 @@ typedef struct stream_stats {
   uint64_t fired;      /* matches that were handed to `fire` */
   uint64_t dropped;    /* partial matches given up, as a bound was reached or their key rested */
   uint64_t evicted;    /* keys given up for the same reasons */
-  uint64_t pending;    /* partial matches now, some of them maybe past their span */
+  uint64_t pending;    /* partial matches held now, some past their span or used up */
   uint64_t keys;       /* keys that have any, now */
   uint64_t bytes;      /* of the events that they hold, now */
   uint64_t conditions; /* now */

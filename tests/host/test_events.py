@@ -13,9 +13,10 @@ from polyvm.host import manifest
 from polyvm.host.bundle import Bundle
 from polyvm.host.events import Events
 from polyvm.host.feed import Feed
-from polyvm.host.invocations import Stopping
+from polyvm.host.invocations import Invocations, Stopping
 from polyvm.host.isolation import ProcessRunner
 from polyvm.host.live_triggers import LiveTriggers
+from polyvm.host.metrics import Metrics
 from polyvm.host.registry import Registry
 from polyvm.host.runners import Runners
 from polyvm.host.sources import Sources
@@ -205,3 +206,28 @@ def test_threads_and_versions(stage: Stage) -> None:
     values += stage.drain()
     assert counts == [100] * 3
     assert len(values) == 300
+
+
+def test_metrics(stage: Stage) -> None:
+    stage.deploy("a", ONE + PAIR)
+    stage.put("view", "buy", "view", "nothing")
+    stage.switches.turn("task", "a", Verb.PAUSE)
+    stage.put("buy")
+    metrics = Metrics(
+        stage.registry,
+        Invocations(stage.registry, stage.stopping.is_set),
+        threads=stage.executor.threads,
+        refused=lambda: 0,
+        lost_records=lambda: 0,
+    )
+    lines = metrics.exposition("text/plain")[0].decode().splitlines()
+    for line in (
+        "polyvm_events_total 5.0",
+        "polyvm_events_matched_total 4.0",
+        'polyvm_trigger_fired_total{trigger="a.one"} 2.0',
+        'polyvm_trigger_fired_total{trigger="a.2"} 2.0',
+        'polyvm_trigger_refused_total{reason="paused",task="a"} 2.0',
+        "polyvm_trigger_pending 1.0",
+    ):
+        assert line in lines, line
+    stage.drain()

@@ -628,7 +628,7 @@ typedef struct pvm_triggers_stats {
   uint64_t fired;    /* matches completed */
   uint64_t dropped;  /* partial matches given up: a bound was reached, or their key rested */
   uint64_t evicted;  /* keys given up */
-  uint64_t pending;  /* partial matches now */
+  uint64_t pending;  /* partial matches held now, some past their span or used up */
   uint64_t keys;     /* keys that are known now */
   uint64_t bytes;    /* of events held now */
   uint64_t triggers; /* now */
