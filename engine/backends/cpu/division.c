@@ -90,32 +90,31 @@ DIVISIONS(PVT_BINARY_PLAIN, u64, uint64_t, fmod)
 #define BLOCK 64
 #if defined(__FMA__)
 #define FMOD_BLOCK(T, fabs, trunc, fma, copysign, fmod, LIMIT)                                     \
-  static void fmod_block_##T(const T *x, const T *y, T *m) {                                       \
+  static void fmod_block_##T(int64_t n, const T *x, const T *y, T *m) {                            \
     int rare = 0;                                                                                  \
-    for (int i = 0; i < BLOCK; i++) {                                                              \
+    for (int64_t i = 0; i < n; i++) {                                                              \
       T a = fabs(x[i]), b = fabs(y[i]), q = trunc(a / b), r = fma(-q, b, a);                       \
       r = r < 0 ? r + b : r;                                                                       \
       m[i] = copysign(r, x[i]);                                                                    \
       rare |= !((b > 0) & (b < (T)INFINITY) & (q < (T)LIMIT));                                     \
     }                                                                                              \
     if (rare)                                                                                      \
-      for (int i = 0; i < BLOCK; i++) m[i] = fmod(x[i], y[i]);                                     \
+      for (int64_t i = 0; i < n; i++) m[i] = fmod(x[i], y[i]);                                     \
   }
 #else
 #define FMOD_BLOCK(T, fabs, trunc, fma, copysign, fmod, LIMIT)                                     \
-  static void fmod_block_##T(const T *x, const T *y, T *m) {                                       \
-    for (int i = 0; i < BLOCK; i++) m[i] = fmod(x[i], y[i]);                                       \
+  static void fmod_block_##T(int64_t n, const T *x, const T *y, T *m) {                            \
+    for (int64_t i = 0; i < n; i++) m[i] = fmod(x[i], y[i]);                                       \
   }
 #endif
 FMOD_BLOCK(float, fabsf, truncf, __builtin_fmaf, copysignf, fmodf, 0x1p22)
 FMOD_BLOCK(double, fabs, trunc, __builtin_fma, copysign, fmod, 0x1p51)
 
 #define GATHER(T, from, stride, to)                                                                \
-  if ((stride) == PVT_SIZE(T) && count == BLOCK) {                                                 \
-    memcpy(to, from, sizeof(T) * BLOCK);                                                           \
+  if ((stride) == PVT_SIZE(T)) {                                                                   \
+    memcpy(to, from, sizeof(T) * (size_t)count);                                                   \
   } else {                                                                                         \
     for (int64_t k = 0; k < count; k++) (to)[k] = *(const T *)((from) + k * (stride));             \
-    for (int64_t k = count; k < BLOCK; k++) (to)[k] = 1;                                           \
   }
 
 /* FINISH sets r from x, y and m = fmod(x, y). */
@@ -127,8 +126,8 @@ FMOD_BLOCK(double, fabs, trunc, __builtin_fma, copysign, fmod, 0x1p51)
       int64_t count = n - i < BLOCK ? n - i : BLOCK;                                               \
       GATHER(T, data[0] + i * strides[0], strides[0], xs)                                          \
       GATHER(T, data[1] + i * strides[1], strides[1], ys)                                          \
-      fmod_block_##T(xs, ys, ms);                                                                  \
-      for (int k = 0; k < BLOCK; k++) {                                                            \
+      fmod_block_##T(count, xs, ys, ms);                                                           \
+      for (int64_t k = 0; k < count; k++) {                                                        \
         T x = xs[k], y = ys[k], m = ms[k], r;                                                      \
         (void)x;                                                                                   \
         (void)y;                                                                                   \
@@ -171,7 +170,7 @@ PVT_ROW(fmod) = {PVT_INTS(fmods), PVT_FLOATS(fmods)};
 /* Modulo 2 to the bits. The context is a bool that a negative exponent sets. */
 #define POWER(suffix, T, U)                                                                        \
   static inline T power_of_##suffix(T base, T exponent, bool *bad) {                               \
-    if (exponent < 0) {                                                                            \
+    if (!(exponent > 0 || exponent == 0)) {                                                        \
       *bad = true;                                                                                 \
       return 0;                                                                                    \
     }                                                                                              \
