@@ -25,6 +25,7 @@ from polyvm.host.errors import (
     ExpiredError,
     PlainRefusedError,
     PolyvmError,
+    ProcessRefusedError,
     RollbackError,
     StateFileError,
     TrustError,
@@ -54,6 +55,7 @@ class Policy:
     state: Path | None = None  # where sequences are remembered; None: the user's
     host_keys: tuple[str, ...] = ()  # where the host's keys come from; none: the key folder's own
     require_sealed: bool = False
+    process_tasks: bool = True  # tasks may run in processes
     allow_downgrade: bool = False
 
 
@@ -93,6 +95,14 @@ class Admission:
                 "seal it with `polyvm seal`"
             )
 
+    def check_isolation(self, isolation: str, path: Path) -> None:
+        """Raise ProcessRefusedError for a task in processes, if none may run."""
+        if isolation == "process" and not self._policy.process_tasks:
+            raise ProcessRefusedError(
+                f"{path}: the task runs in processes, and this host runs VMs only "
+                "(--no-process-tasks); make it one for VMs, or start the host without that"
+            )
+
     def open(self, path: Path) -> Bundle:
         """Verify and unseal a bundle. Raises PolyvmError, naming the first rule it breaks.
 
@@ -108,6 +118,7 @@ class Admission:
             self._trust = self._keyring.signature()
         header, path = sealed.header, sealed.source
         sealed.verify(self._trusted(header.publisher, path))
+        self.check_isolation(header.isolation, path)
         seal = Seal(
             publisher=header.publisher.hex(),
             sequence=header.sequence,

@@ -128,6 +128,7 @@ class Contents:
                 entry=self.manifest.entry,
                 modules=self.modules,
                 assets=self.assets,
+                permissions=self.manifest.permissions,
                 secret=secret,
             )
         except MemoryError as error:

@@ -84,6 +84,10 @@ class PlainRefusedError(TrustError):
     """A bundle is not sealed where only sealed ones may run."""
 
 
+class ProcessRefusedError(TrustError):
+    """A task runs in processes where none may."""
+
+
 class KeyFileError(PolyvmError):
     """A key cannot be had: its file, variable or command is not as it must be."""
 

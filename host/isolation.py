@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Unpack
 from polyvm.host.errors import UsageError
 from polyvm.host.isolation_ledger import Ledger
 from polyvm.host.isolation_loop import Loop
+from polyvm.host.isolation_process import check_permissions
 from polyvm.vm import Lane, Limits
 
 if TYPE_CHECKING:
@@ -69,7 +70,11 @@ class ProcessRunner:
         limits: Limits | None = None,
         **options: Unpack[AddOptions],
     ) -> int:
-        """Take in one version of a task; returns its id. No process is started yet."""
+        """Take in one version of a task; returns its id. No process is started yet.
+
+        Raises VmError if a path of its permissions cannot be opened.
+        """
+        check_permissions(program.permissions)
         with self._starting:
             task = self._ledger.add(program, lane, limits or Limits(), **options)
             if self._loop is None:

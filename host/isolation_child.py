@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from polyvm import _ordinary
-from polyvm.host import codec, isolation_frames
+from polyvm.host import codec, isolation_confinement, isolation_frames
 from polyvm.host.isolation_frames import (
     HANDOVER,
     Ended,
@@ -62,10 +62,10 @@ class _Channel:
         self._connection = connection
         self._lock = threading.Lock()
 
-    def take_image(self) -> int:
-        """Return the descriptor of the task's files, once; -1 if the host has changed its mind."""
-        _, descriptors, _, _ = socket.recv_fds(self._connection, len(HANDOVER), 1)
-        return descriptors[0] if descriptors else -1
+    def take_handover(self) -> list[int]:
+        """Return the descriptors that come first, once; none if the host has changed its mind."""
+        _, descriptors, _, _ = socket.recv_fds(self._connection, len(HANDOVER), 2)
+        return descriptors
 
     def report(self, message: Report) -> None:
         data = isolation_frames.pack(message)
@@ -243,13 +243,15 @@ def _prepare(load: Load, image: int) -> memoryview:
 
 
 def _serve(channel: _Channel) -> None:
-    image = channel.take_image()
+    handover = channel.take_handover()
     orders = channel.orders()
     load = next(orders, None)
     if load is None:
         return
     assert isinstance(load, Load), "the host loads first"
+    image, *ruleset = handover
     files = _prepare(load, image)
+    isolation_confinement.enter(ruleset[0] if ruleset else None, load.filter)
     logging.lastResort = _HostHandler(channel)
     budget = _Budget(load.cpu_ns)
     own = os.getpid()

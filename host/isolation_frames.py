@@ -13,7 +13,9 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HANDOVER = b"\0"  # comes first, with the descriptor of the memory that holds the task's files
+# Comes first, with descriptors: of the memory that holds the task's files, and of a Landlock
+# ruleset, if there is one.
+HANDOVER = b"\0"
 MAX_BYTES = 2**30  # of one message
 
 _LENGTH = struct.Struct("<I")
@@ -44,6 +46,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True, tag="load"):
     assets: tuple[Member, ...]
     image_bytes: int
     secret: bool  # came sealed: keep it from other processes
+    filter: bytes  # of system calls, an array of struct sock_filter; empty: none
     nice: int
     memory_bytes: int  # 0: no limit, as for the next
     cpu_ns: int

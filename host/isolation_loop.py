@@ -20,7 +20,7 @@ import msgspec
 from polyvm.host import log as logs
 from polyvm.host.isolation_frames import Ended, Loaded, Run
 from polyvm.host.isolation_process import TaskProcess
-from polyvm.vm import Lane, Outcome
+from polyvm.vm import Lane, Outcome, VmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,8 +140,8 @@ class Loop:
                 self._discard(next(iter(self._idle)))
             try:
                 process = self._start(task)
-            except OSError as error:
-                reason = f"its process could not be started: {error.strerror or error}"
+            except (OSError, VmError) as error:
+                reason = f"its process could not be started: {getattr(error, 'strerror', error)}"
                 self._ledger.settle(invocation, Outcome.CRASHED, reason.encode(), 0)
                 return
         self._idle.pop(process, None)

@@ -21,12 +21,13 @@ from typing import IO, TYPE_CHECKING
 
 from polyvm.host import isolation_frames
 from polyvm.host.isolation_frames import HANDOVER, Ended, Inbox, Load, Loaded, Logged, Order
-from polyvm.vm import LogRecord
+from polyvm.vm import LogRecord, process_filter, process_ruleset
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from polyvm.host.manifest import Permissions
     from polyvm.host.sources import Sources
 
 # What of the host's environment a task's process gets; besides, TMPDIR is its own folder.
@@ -62,7 +63,7 @@ class TaskProcess:
 
     ``control`` and the keys of ``outputs`` are to be watched for reading, ``control`` for writing
     as well while `unsent`, and ``handle``, which is readable once the process has ended.
-    Raises OSError if it cannot be started.
+    Raises OSError or VmError if it cannot be started.
     """
 
     def __init__(
@@ -103,9 +104,12 @@ class TaskProcess:
 
     def _tell(self, sources: Sources, limits: Mapping[str, int]) -> None:
         """Say which task it is."""
-        with contextlib.suppress(ConnectionError):  # its end is found soon enough
+        with (
+            _ruleset(sources.permissions, self._folder) as ruleset,
+            contextlib.suppress(ConnectionError),  # its end is found soon enough
+        ):
             # Not inherited: while a process starts, others of the same user may look into it.
-            socket.send_fds(self.control, [HANDOVER], [sources.descriptor])
+            socket.send_fds(self.control, [HANDOVER], [sources.descriptor, *ruleset])
         self.control.setblocking(False)
         for stream in self.outputs:
             os.set_blocking(stream.fileno(), False)
@@ -118,6 +122,7 @@ class TaskProcess:
                 assets=sources.assets,
                 image_bytes=max(sources.size, 1),
                 secret=sources.secret,
+                filter=_filter(sources.permissions),
                 **limits,
             )
         )
@@ -239,6 +244,34 @@ class _Printed:
         """Yield the last line if it has no end."""
         if self._begun:
             yield bytes(self._begun)
+
+
+@contextlib.contextmanager
+def _ruleset(permissions: Permissions, folder: str | None) -> Iterator[list[int]]:
+    """The descriptor of what holds a task, whose own folder this is; none if nothing does."""
+    if permissions.unconfined:
+        yield []
+        return
+    descriptor = process_ruleset(
+        folder, permissions.read, permissions.write, network=permissions.network
+    )
+    if descriptor is None:
+        yield []
+        return
+    try:
+        yield [descriptor]
+    finally:
+        os.close(descriptor)
+
+
+def _filter(permissions: Permissions) -> bytes:
+    return b"" if permissions.unconfined else process_filter(network=permissions.network)
+
+
+def check_permissions(permissions: Permissions) -> None:
+    """Raise VmError if a path that is permitted cannot be opened."""
+    with _ruleset(permissions, None):
+        pass
 
 
 def _start(python: Path, control: int, folder: str) -> tuple[subprocess.Popen[bytes], int]:

@@ -31,12 +31,18 @@ def load(path: Path, admission: Admission, packed: Path = PACKED) -> Bundle:
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from None
     if not source:
-        return bundle.read(path, admission.magic).bundle()
+        return _plain(path, admission)
     try:
         packed.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WriteError(
             f"cannot make folder {packed} for the bundle of {path}: {error.strerror}"
         ) from None
-    made = bundle.read(packer.pack(path, packed), admission.magic).bundle()
+    made = _plain(packer.pack(path, packed), admission)
     return dataclasses.replace(made, source=path)
+
+
+def _plain(path: Path, admission: Admission) -> Bundle:
+    contents = bundle.read(path, admission.magic)
+    admission.check_isolation(contents.manifest.isolation, path)
+    return contents.bundle()

@@ -30,14 +30,17 @@ _VERSION = re.compile(r"(\d{1,9}(?:\.\d{1,9}){0,5})(?:[-+]?([A-Za-z][A-Za-z0-9.+
 class Permissions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a task may do beyond the usual, which is: open no files at all.
 
-    Absolute paths of files and folders; a folder stands for everything beneath it.
+    Absolute paths of files and folders; a folder stands for everything beneath it. The others are
+    for tasks in processes, whose usual is to read the system's and their Python's installation.
     """
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()  # and read
+    network: bool = False  # to open sockets
+    unconfined: bool = False  # whatever the host's user may do
 
     def __bool__(self) -> bool:
-        return bool(self.read or self.write)
+        return self != Permissions()
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -171,11 +174,6 @@ def check(manifest: Manifest, where: str) -> None:
             f"{where}: isolation {_short(manifest.isolation)} must be one of "
             f"{', '.join(ISOLATIONS)}"
         )
-    if manifest.isolation == "process" and manifest.permissions:
-        raise ManifestError(
-            f'{where}: permissions hold VMs only; with isolation "process" the task may open '
-            "whatever its host may: take the table out"
-        )
     if manifest.events is not None and not manifest.events:
         raise ManifestError(
             f"{where}: events is empty, so no line would ever reach the task; name at least one "
@@ -185,8 +183,7 @@ def check(manifest: Manifest, where: str) -> None:
     _check_after(manifest, where)
     _check_limits(manifest.limits, where)
     breakers.policy(manifest.breaker, where)
-    for kind, paths in msgspec.structs.asdict(manifest.permissions).items():
-        _check_paths(kind, paths, where)
+    _check_permissions(manifest, where)
 
 
 def _check_after(manifest: Manifest, where: str) -> None:
@@ -236,6 +233,23 @@ def _check_limits(limits: Limits, where: str) -> None:
                 f"{where}: limits.{name} {_short(text)} is too little to run anything; it is at "
                 f"least {'4MiB' if name == 'memory' else '1ms'}"
             )
+
+
+def _check_permissions(manifest: Manifest, where: str) -> None:
+    permissions = manifest.permissions
+    _check_paths("read", permissions.read, where)
+    _check_paths("write", permissions.write, where)
+    for kind in ("network", "unconfined"):
+        if getattr(permissions, kind) and manifest.isolation != "process":
+            raise ManifestError(
+                f"{where}: permissions.{kind} is for tasks in processes, and no VM has it; take it "
+                'out, or add isolation = "process"'
+            )
+    if permissions.unconfined and permissions != Permissions(unconfined=True):
+        raise ManifestError(
+            f"{where}: permissions.unconfined permits everything, so the others say nothing; keep "
+            "one or the others"
+        )
 
 
 def _check_paths(kind: str, paths: tuple[str, ...], where: str) -> None:

@@ -13,6 +13,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from polyvm.host.isolation_frames import Member, SourceFile
+from polyvm.host.manifest import Permissions
 from polyvm.vm import Memory, wipe
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from polyvm.vm import Module
 
+_NONE = Permissions()
 _F_SEAL_FUTURE_WRITE = 0x10
 _SEALS = fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL | _F_SEAL_FUTURE_WRITE
 
@@ -40,11 +42,13 @@ class Sources:
         modules: Mapping[str, Module],
         assets: Mapping[str, bytes | Memory],
         *,
+        permissions: Permissions = _NONE,
         secret: bool = False,
     ) -> None:
         self.name = name
         self.version = version
         self.entry = entry
+        self.permissions = permissions
         self.secret = secret
         sizes = [len(module.code) for module in modules.values()]
         sizes += [len(data) for data in assets.values()]

@@ -71,6 +71,7 @@ def _sealed(path: Path, folder: Path) -> dict[str, Any]:
             "expires": None if header.expires is None else _moment(header.expires),
             "expired": header.expires is not None and header.expires <= time.time(),
             **_python(header.python),
+            "isolation": header.isolation,
             "permissions": msgspec.to_builtins(header.permissions),
             "content_bytes": header.content,
             "file_bytes": sealed.size,

@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser, *, takes_plain: bool = True) 
         )
     else:
         parser.set_defaults(require_sealed=True)
+    parser.add_argument(
+        "--no-process-tasks", action="store_true", help="refuse tasks that run in processes"
+    )
     group.add_argument(
         "--allow-downgrade", action="store_true", help="run bundles older than the newest seen"
     )
@@ -44,5 +47,6 @@ def policy(options: argparse.Namespace) -> Policy:
         state=options.state,
         host_keys=tuple(options.host_key),
         require_sealed=options.require_sealed,
+        process_tasks=not options.no_process_tasks,
         allow_downgrade=options.allow_downgrade,
     )

@@ -16,6 +16,8 @@ from polyvm.vm import info
 if TYPE_CHECKING:
     import argparse
 
+_WHERE = {"vm": "for VMs", "process": "for processes"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -49,6 +51,6 @@ def _verify(path: Path, admission: Admission) -> str:
         else:
             opened = "opened, bytecode checked"
     return (
-        f"{header.name} {header.version}, sequence {seal.sequence}, signed by {seal.publisher}; "
-        f"{opened}"
+        f"{header.name} {header.version}, {_WHERE[header.isolation]}, sequence {seal.sequence}, "
+        f"signed by {seal.publisher}; {opened}"
     )

@@ -47,6 +47,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     python: Annotated[bytes, msgspec.Meta(min_length=4, max_length=4)]  # bytecode magic
     name: str
     version: str
+    isolation: str
     sequence: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQUENCE)]
     created: _Second  # since the epoch, as is `expires`
     expires: _Second | None
@@ -122,6 +123,7 @@ def parse_header(raw: bytes, source: Path) -> Header:
                 name=header.name,
                 version=header.version,
                 entry="main:run",
+                isolation=header.isolation,
                 permissions=header.permissions,
             ),
             f"{source}: header",

@@ -159,7 +159,7 @@ class SealedFile:
         return self._publisher
 
     def _check_manifest(self, contents: Contents) -> None:
-        for field in ("name", "version", "permissions"):
+        for field in ("name", "version", "isolation", "permissions"):
             if getattr(contents.manifest, field) != getattr(self.header, field):
                 contents.wipe()
                 raise SealedFormatError(

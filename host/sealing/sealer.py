@@ -81,6 +81,7 @@ def seal(
         python=magic,
         name=manifest.name,
         version=manifest.version,
+        isolation=manifest.isolation,
         sequence=sequence,
         created=int(moment),
         expires=expires,

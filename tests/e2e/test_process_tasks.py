@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import signal
 import sys
@@ -63,6 +64,20 @@ def test_sealed_sources_are_never_in_a_file(cli: Cli) -> None:
     assert sealed.code == ExitCode.OK, sealed.err
     bundle = cli.folder / "sum-1.0.0.bundle"
     assert b"polyvm.asset" not in bundle.read_bytes()
+    facts = json.loads(cli("inspect", bundle, "--json").out)
+    assert facts["isolation"] == "process"
+    assert facts["permissions"] == {
+        "read": [],
+        "write": [],
+        "network": False,
+        "unconfined": False,
+    }
+    assert re.search(r"^isolation +process$", cli("inspect", bundle).out, re.MULTILINE)
+    state = ("--state", cli.folder / "state")
+    assert "sum 1.0.0, for processes, sequence" in cli("verify", bundle, *keys, *state).out
+    refused = cli("verify", bundle, *keys, *state, "--no-process-tasks")
+    assert refused.code == ExitCode.UNTRUSTED
+    assert "this host runs VMs only (--no-process-tasks)" in refused.err
     called = cli("call", bundle, "1", *keys, "--state", cli.folder / "state")
     assert called.code == ExitCode.OK, called.err
     assert json.loads(called.out) == [[], "dGhlIHNlY3JldA==", "sum/main.py"]
@@ -150,7 +165,7 @@ def test_what_ran_when_the_host_was_killed_runs_again(
             while first and n == 3: time.sleep(1)
             return n
         """,
-        isolation="process",
+        **{"isolation": "process", "permissions.write": f'["{started}"]'},
     )
     events = cli.folder / "events.jsonl"
     events.write_text("".join(f"{n}\n" for n in range(1, 7)))
@@ -195,6 +210,20 @@ def test_a_breaker_rests_over_a_restart(cli: Cli, make_task: Callable[..., Path]
     # It is of the task's name, wherever that runs.
     make_task("bad", "def run(n):\n    return n\n", version="2.0.0")
     assert [result["outcome"] for result in run("1\n")] == ["rejected"]
+
+
+def test_a_host_for_vms_only(cli: Cli, make_task: Callable[..., Path]) -> None:
+    make_task("apart", isolation="process")
+    make_task("usual")
+    done = cli(
+        *("run", "tasks", "--input", "-", "--output", "-", "--no-table", "--no-process-tasks"),
+        stdin="1\n",
+    )
+    assert done.code == ExitCode.PARTIAL
+    assert [result["task"] for result in done.results()] == ["usual"]
+    assert "this host runs VMs only (--no-process-tasks)" in done.err
+    refused = cli("call", "tasks/apart", "1", "--no-process-tasks")
+    assert refused.code == ExitCode.UNTRUSTED
 
 
 @pytest.mark.parametrize("known", [True, False])

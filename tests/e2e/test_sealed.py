@@ -183,7 +183,7 @@ def test_inspect_shows_what_is_in_a_plain_bundle(company: Company) -> None:
 def test_verify_says_the_first_rule_that_is_broken(company: Company) -> None:
     old, new = company.seal("1.0"), company.seal("2.0")
     verify = ("verify", *company.options)
-    assert "a 1.0, sequence" in company.done(*verify, old)
+    assert "a 1.0, for VMs, sequence" in company.done(*verify, old)
     assert company.done(*verify, old, new).count("opened, bytecode checked") == 2
     elsewhere = ("--keys", company.home / "publisher", "--state", company.home / "none")
     refused(company.cli("verify", old, *elsewhere), "is not trusted here")

@@ -67,6 +67,7 @@ class Site:
         recipients: Sequence[PublicKey] = (),
         expires: int | None = None,
         magic: bytes = b"",
+        isolation: str = "vm",
     ) -> Path:
         """Seal a task with one module; ``output`` is a file or an existing folder."""
         source = write_task(
@@ -74,6 +75,7 @@ class Site:
             main,
             name=name,
             version=version,
+            isolation=isolation,
         )
         return sealer.seal(
             source,

@@ -53,6 +53,10 @@ def test_permissions() -> None:
     assert parsed.permissions == manifest.Permissions(read=("/srv/a", "/srv/b"), write=("/c",))
     assert parsed.permissions
     assert not manifest.parse(text(), "f").permissions
+    for only in ("network", "unconfined"):
+        parsed = manifest.parse(text(isolation='"process"', permissions=f"{{{only} = true}}"), "f")
+        assert parsed.permissions == manifest.Permissions(**{only: True})
+        assert parsed.permissions
 
 
 @pytest.mark.parametrize(
@@ -95,9 +99,15 @@ def test_permissions() -> None:
         (text(lane='"fast"'), "lane 'fast' must be one of core, regular, low"),
         (text(isolation='"thread"'), "isolation 'thread' must be one of vm, process"),
         (
-            text(isolation='"process"', permissions='{read = ["/a"]}'),
-            'permissions hold VMs only; with isolation "process" the task may open',
+            text(permissions="{network = true}"),
+            "permissions.network is for tasks in processes, and no VM has it; take it out, or",
         ),
+        (text(permissions="{unconfined = true}"), "permissions.unconfined is for tasks in proc"),
+        (
+            text(isolation='"process"', permissions='{unconfined = true, read = ["/a"]}'),
+            "permissions.unconfined permits everything, so the others say nothing; keep one or",
+        ),
+        (text(permissions="{network = 1}"), "field 'permissions.network': expected `bool`"),
         (text(events="[]"), "events is empty"),
         (text(events="[1]"), "field 'events[0]': expected `str`, got `int`"),
         (b"name = ", "f: not TOML: "),

@@ -6,6 +6,7 @@ Payloads and results are MessagePack bytes. Calls that wait release the host's G
 
 from .batch import Array, Batch, Completion, Outcome
 from .chain import AfterFailure, ChainNode
+from .confinement import process_filter, process_ruleset
 from .errors import (
     BreakerOpen,
     BytecodeError,
@@ -78,6 +79,8 @@ __all__ = [
     "WrongThread",
     "collect_logs",
     "info",
+    "process_filter",
+    "process_ruleset",
     "protect_process",
     "report_crashes",
     "wipe",

@@ -556,6 +556,25 @@ typedef struct pvm_chain_node {
 PVM_API int pvm_chain_set(pvm_executor *executor, int64_t first, const pvm_chain_node *nodes,
                           uint32_t count);
 
+/* ---- Processes of tasks ------------------------------------------------- */
+
+/* What holds a process that runs a task in a Python of its own, to be applied by that process: with
+** PR_SET_NO_NEW_PRIVS, then landlock_restrict_self, then PR_SET_SECCOMP. It may read the system's and
+** its Python's installation (it adds rules for the latter), start threads and programs; it may
+** send no signals out, where the kernel can tell (Landlock's ABI 6), nor open sockets. */
+typedef struct pvm_process_rule {
+  const char *path;    /* absolute */
+  uint32_t access;     /* pvm_access */
+} pvm_process_rule;
+
+/* folder: its own, where it may make everything but devices; NULL: none. network: 1: it may open
+** sockets. *ruleset: a descriptor, to be closed by the caller; -1 if the
+** kernel has no Landlock. PVM_E_OS with `err` for a path that cannot be opened. */
+PVM_API int pvm_process_ruleset(const char *folder, const pvm_process_rule *rules, uint32_t count,
+                                int network, int *ruleset, char *err);
+/* An array of struct sock_filter; empty if the kernel has no seccomp. */
+PVM_API int pvm_process_filter(int network, pvm_buffer *filter);
+
 /* How much of its input the host has submitted, in a unit of its own; kept in the journal. */
 PVM_API void pvm_executor_note_position(pvm_executor *executor, uint64_t position);
 

@@ -2,7 +2,6 @@
 #include "confine.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -12,9 +11,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "landlock.h"
 
 static int refuse(char *err, const char *what, const char *where) {
   if (err)
@@ -25,91 +25,32 @@ static int refuse(char *err, const char *what, const char *where) {
 
 /* ---- Landlock ----------------------------------------------------------- */
 
-/* The kernel's numbers, which older headers have only in part; see landlock(7). */
-enum { CREATE_RULESET = 444, ADD_RULE = 445, RESTRICT_SELF = 446 };
-enum { CREATE_RULESET_VERSION = 1, RULE_PATH_BENEATH = 1 };
-
-struct ruleset_attr {
-  uint64_t handled_access_fs;
-  uint64_t handled_access_net;
-};
-
-struct path_attr {
-  uint64_t allowed_access;
-  int32_t parent_fd;
-} __attribute__((packed));
-
-#define FS_WRITE_FILE (1ull << 1)
-#define FS_READ_FILE (1ull << 2)
-#define FS_READ_DIR (1ull << 3)
-#define FS_TRUNCATE (1ull << 14)
-#define READING (FS_READ_FILE | FS_READ_DIR)
-/* Execution (bit 0), devices (6, 10), sockets (9), pipes (11) and links (12) are for nobody. */
-#define WRITING (READING | FS_WRITE_FILE | 1ull << 4 | 1ull << 5 | 1ull << 7 | 1ull << 8)
-#define OF_FILES (FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE) /* no others apply to a file */
-
 /* Where glibc and Python's zoneinfo look for time zones; and what is no file in truth. */
 static const char *const open_to_all[] = {"/usr/share/zoneinfo", "/usr/lib/zoneinfo",
                                           "/usr/share/lib/zoneinfo", "/etc/zoneinfo",
                                           "/etc/localtime"};
 
-int pvm_landlock_abi(void) {
-  long abi = syscall(CREATE_RULESET, NULL, 0, CREATE_RULESET_VERSION);
-  return abi > 0 ? (int)abi : 0;
-}
-
-static uint64_t all_rights(int abi) {
-  uint64_t rights = (1ull << 13) - 1; /* ABI 1 */
-  if (abi >= 2) rights |= 1ull << 13; /* to rename or link across folders */
-  if (abi >= 3) rights |= FS_TRUNCATE;
-  if (abi >= 5) rights |= 1ull << 15; /* ioctl of devices */
-  return rights;
-}
-
-/* 0 if the path was added; errno otherwise tells why not. */
-static int allow(int ruleset, const char *path, uint64_t rights) {
-  int fd = open(path, O_PATH | O_CLOEXEC);
-  if (fd < 0) return -1;
-  struct stat status;
-  int result = fstat(fd, &status);
-  if (result == 0 && !S_ISDIR(status.st_mode)) rights &= OF_FILES;
-  struct path_attr rule = {rights, fd};
-  if (result == 0) result = (int)syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, &rule, 0);
-  int saved = errno;
-  close(fd);
-  errno = saved;
-  return result;
-}
-
 int pvm_confine_prepare(const pvm_policy *policy, int *ruleset, char *err) {
-  *ruleset = -1;
-  int abi = pvm_landlock_abi();
-  if (abi == 0) return PVM_OK;
-  uint64_t known = all_rights(abi);
-  /* ABI 4 brought TCP: bits 0 and 1, bind and connect. Older kernels know a shorter struct. */
-  struct ruleset_attr attr = {known, abi >= 4 ? 3 : 0};
-  size_t size = abi >= 4 ? sizeof attr : sizeof attr.handled_access_fs;
-  int fd = (int)syscall(CREATE_RULESET, &attr, size, 0);
-  if (fd < 0) return refuse(err, "Landlock makes no ruleset", NULL);
+  int status = pvm_landlock_new(PVM_LANDLOCK_TCP, ruleset, err);
+  if (status != PVM_OK || *ruleset < 0) return status;
   for (size_t i = 0; i < sizeof open_to_all / sizeof open_to_all[0]; i++)
-    if (allow(fd, open_to_all[i], READING) < 0 && errno != ENOENT) goto fail;
-  if (allow(fd, "/dev/null", (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE) & known) < 0 &&
-      errno != ENOENT)
-    goto fail;
-  const uint64_t rights[2] = {READING, (WRITING | FS_TRUNCATE | 1ull << 13) & known};
+    if (pvm_landlock_allow(*ruleset, open_to_all[i], PVM_FS_READ) < 0 && errno != ENOENT) goto fail;
+  if (pvm_landlock_allow(*ruleset, "/dev/null", PVM_FS_WRITE) < 0 && errno != ENOENT) goto fail;
+  const uint64_t rights[2] = {PVM_FS_READ, PVM_FS_WRITE};
   for (int access = 0; access < 2; access++)
     for (uint32_t i = 0; i < policy->count[access]; i++)
-      if (allow(fd, policy->paths[access][i], rights[access]) < 0) {
+      if (pvm_landlock_allow(*ruleset, policy->paths[access][i], rights[access]) < 0) {
         refuse(err, access == PVM_WRITE ? "writing is permitted to" : "reading is permitted to",
                policy->paths[access][i]);
-        close(fd);
+        close(*ruleset);
+        *ruleset = -1;
         return PVM_E_OS;
       }
-  *ruleset = fd;
   return PVM_OK;
 fail:
   refuse(err, "Landlock takes no rule", NULL);
-  close(fd);
+  close(*ruleset);
+  *ruleset = -1;
   return PVM_E_OS;
 }
 
@@ -282,7 +223,7 @@ static int filter_calls(char *err) {
 
 int pvm_confine_enter(int ruleset, char *err) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return refuse(err, "no_new_privs", NULL);
-  if (ruleset >= 0 && syscall(RESTRICT_SELF, ruleset, 0) != 0)
+  if (ruleset >= 0 && pvm_landlock_restrict(ruleset) != 0)
     return refuse(err, "Landlock does not confine the thread", NULL);
   return pvm_has_seccomp() ? filter_calls(err) : PVM_OK;
 }

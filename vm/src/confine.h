@@ -25,8 +25,7 @@ void pvm_confine_close(int ruleset);
 /* Confine the calling thread. PVM_E_OS with `err` if the kernel refuses. */
 int pvm_confine_enter(int ruleset, char *err);
 
-/* Landlock's ABI, 0 if the kernel has none; and whether it filters system calls. */
-int pvm_landlock_abi(void);
+/* Whether the kernel filters system calls. */
 int pvm_has_seccomp(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include "crash.h"
 #include "cut.h"
 #include "ladder.h"
+#include "landlock.h"
 #include "log.h"
 #include "memory.h"
 #include "python.h"

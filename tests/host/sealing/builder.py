@@ -18,6 +18,7 @@ HERE = Path("x.bundle")
 PYTHON = info().bytecode_magic
 TOML = b'name = "a"\nversion = "1.0"\nentry = "main:run"\n'
 PYC = toolchain.compile(b"def run(payload):\n    return payload\n", "a/main.py")
+NO_PERMISSIONS = {"read": [], "write": [], "network": False, "unconfined": False}
 GOOD = {"task.toml": TOML, "main.pyc": PYC}
 CHUNK = 262144
 
@@ -80,10 +81,11 @@ class Craft:
             "python": PYTHON,
             "name": "a",
             "version": "1.0",
+            "isolation": "vm",
             "sequence": 7,
             "created": 1_800_000_000,
             "expires": None,
-            "permissions": {"read": [], "write": []},
+            "permissions": NO_PERMISSIONS,
             "stream": stream,
             "content": len(self.content),
             **self.header,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polyvm.host.errors import SealedFormatError
 from polyvm.host.sealing import format as formats
 from polyvm.host.sealing.format import Header
-from tests.host.sealing.builder import HERE, preamble
+from tests.host.sealing.builder import HERE, NO_PERMISSIONS, preamble
 
 FIELDS: dict[str, Any] = {
     "publisher": b"p" * 8,
@@ -18,10 +18,11 @@ FIELDS: dict[str, Any] = {
     "python": b"\xf3\x0d\r\n",
     "name": "some-task",
     "version": "1.2.0-rc1",
+    "isolation": "process",
     "sequence": 7,
     "created": 1_800_000_000,
     "expires": 1_900_000_000,
-    "permissions": {"read": ["/srv/models"], "write": []},
+    "permissions": {**NO_PERMISSIONS, "read": ["/srv/models"], "network": True},
     "stream": b"s" * 24,
     "content": 1000,
 }
@@ -43,6 +44,7 @@ def test_header_and_back() -> None:
     assert header.publisher == b"p" * 8
     assert header.recipients == ((b"h" * 8, b"w" * 80),)
     assert header.permissions.read == ("/srv/models",)
+    assert (header.isolation, header.permissions.network) == ("process", True)
     assert (header.sequence, header.expires, header.content) == (7, 1_900_000_000, 1000)
     head = formats.pack_head(header)
     assert head[16:] == encoded()
@@ -82,10 +84,16 @@ def test_header_and_back() -> None:
         {"expires": "never"},
         {"permissions": None},
         {"permissions": {"read": []}},
-        {"permissions": {"read": [], "write": [], "run": []}},
-        {"permissions": {"read": ["relative"], "write": []}},
-        {"permissions": {"read": ["/a/../b"], "write": []}},
-        {"permissions": {"read": [], "write": [f"/{i}" for i in range(17)]}},
+        {"permissions": {"read": [], "write": []}},
+        {"permissions": {**NO_PERMISSIONS, "run": []}},
+        {"permissions": {**NO_PERMISSIONS, "network": 1}},
+        {"permissions": {**NO_PERMISSIONS, "read": ["relative"]}},
+        {"permissions": {**NO_PERMISSIONS, "read": ["/a/../b"]}},
+        {"permissions": {**NO_PERMISSIONS, "write": [f"/{i}" for i in range(17)]}},
+        {"permissions": {**NO_PERMISSIONS, "network": True, "unconfined": True}},
+        {"isolation": "vm"},  # which has no network
+        {"isolation": "thread"},
+        {"isolation": None},
         {"stream": b"s" * 23},
         {"content": 3},
         {"content": 2**41},
@@ -162,6 +170,7 @@ def test_largest_header_fits() -> None:
         python=b"1234",
         name="n" * 64,
         version="1.0",
+        isolation="process",
         sequence=formats.MAX_SEQUENCE,
         created=formats.MAX_SECOND,
         expires=formats.MAX_SECOND,

@@ -29,6 +29,7 @@ from tests.host.sealing.builder import (
     GOOD,
     HERE,
     MESSAGE,
+    NO_PERMISSIONS,
     PYC,
     PYTHON,
     TOML,
@@ -208,7 +209,8 @@ def test_tags_that_are_not_as_they_must_be(
     [
         ({"name": "b"}, "name in the header is not that of the task inside"),
         ({"version": "1.0.0"}, "version in the header is not"),
-        ({"permissions": {"read": ["/"], "write": []}}, "permissions in the header is not"),
+        ({"permissions": {**NO_PERMISSIONS, "read": ["/"]}}, "permissions in the header is not"),
+        ({"isolation": "process"}, "isolation in the header is not"),
     ],
 )
 def test_header_that_is_at_odds_with_the_manifest(

@@ -1,10 +1,13 @@
-/* confine_test.c - what a confined thread can no longer do, and another still can.
+/* confine_test.c - what a confined thread or process can no longer do, and another still can.
 **
 ** System calls are made directly: this is about the kernel's answer, not about what a VM's
 ** modules offer. Each is one that does no harm where it is not refused.
 */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -13,10 +16,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "confine.h"
+#include "landlock.h"
 
 static char folder[] = "/tmp/confine_test.XXXXXX";
 static char inside[64], outside[] = "/etc/passwd";
@@ -106,6 +111,89 @@ static void *confined(void *argument) {
   return NULL;
 }
 
+/* ---- A process of a task ------------------------------------------------- */
+
+static void enter(int ruleset, int network) {
+  pvm_buffer filter;
+  CHECK(pvm_process_filter(network, &filter) == PVM_OK);
+  CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+  if (ruleset >= 0) CHECK(pvm_landlock_restrict(ruleset) == 0);
+  if (filter.len == 0) return;
+  struct sock_fprog program = {(unsigned short)(filter.len / sizeof(struct sock_filter)), filter.data};
+  CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0);
+  free(filter.data);
+}
+
+static void calls_of_a_process(int network) {
+  CHECK(refused(syscall(SYS_ptrace, 0, 0, 0, 0), EPERM));
+  CHECK(refused(syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0), EPERM));
+  CHECK(refused(syscall(SYS_unshare, CLONE_NEWUSER), EPERM));
+  CHECK(refused(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, 0), EPERM));
+  CHECK(refused(syscall(SYS_clone3, NULL, 0), ENOSYS));
+  CHECK(refused(syscall(SYS_io_uring_setup, 1, NULL), EPERM));
+  CHECK(refused(syscall(SYS_bpf, 0, NULL, 0), EPERM));
+  CHECK(refused(syscall(SYS_mount, NULL, "/", NULL, 0, NULL), EPERM));
+#ifdef __x86_64__
+  CHECK(refused(syscall(0x40000000 + SYS_getpid), EPERM)); /* of x32 */
+#endif
+  long fd = syscall(SYS_socket, AF_INET, SOCK_DGRAM, 0);
+  CHECK(network ? fd >= 0 : refused(fd, EACCES));
+  fd = syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0);
+  CHECK(network ? fd >= 0 : refused(fd, EACCES));
+  int pair[2];
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+  void *page = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(page != MAP_FAILED);
+}
+
+static void files_of_a_process(void) {
+  CHECK(open(inside, O_RDONLY) >= 0 && open(inside, O_WRONLY) >= 0);
+  CHECK(refused(open("/", O_RDONLY | O_DIRECTORY), EACCES));
+  CHECK(refused(open("/tmp/confine_test.other", O_WRONLY | O_CREAT, 0600), EACCES));
+  CHECK(refused(open("/proc/self/environ", O_RDONLY), EACCES)); /* it would let itself in first */
+  CHECK(open("/usr", O_RDONLY | O_DIRECTORY) >= 0 && open("/dev/null", O_RDWR) >= 0);
+  CHECK(refused(open("/usr/confine_test", O_WRONLY | O_CREAT, 0600), EACCES));
+  if (pvm_landlock_abi() >= 6) CHECK(refused(kill(getppid(), 0), EPERM));
+}
+
+static void *nothing_at_all(void *unused) {
+  return unused;
+}
+
+/* It and what it starts: another process, another thread. */
+static void in_a_process(int network) {
+  pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    int ruleset;
+    char err[PVM_ERR_MAX] = "";
+    CHECK(pvm_process_ruleset(folder, NULL, 0, network, &ruleset, err) == PVM_OK);
+    enter(ruleset, network);
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, nothing_at_all, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    pid_t grandchild = fork();
+    CHECK(grandchild >= 0);
+    if (pvm_has_seccomp()) calls_of_a_process(network);
+    if (grandchild != 0 && ruleset >= 0) files_of_a_process();
+    int status = 0;
+    if (grandchild != 0) CHECK(waitpid(grandchild, &status, 0) == grandchild);
+    _exit(status != 0);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void rules_of_a_process(void) {
+  int ruleset;
+  char err[PVM_ERR_MAX] = "";
+  pvm_process_rule relative = {"here", PVM_READ}, missing = {"/no/such/file", PVM_WRITE};
+  CHECK(pvm_process_ruleset(NULL, &relative, 1, 0, &ruleset, err) == PVM_E_INVALID);
+  CHECK(pvm_process_ruleset(NULL, NULL, 1, 0, &ruleset, err) == PVM_E_INVALID);
+  if (pvm_landlock_abi() == 0) return;
+  CHECK(pvm_process_ruleset(NULL, &missing, 1, 0, &ruleset, err) == PVM_E_OS && ruleset == -1);
+  CHECK(strcmp(err, "writing is permitted to '/no/such/file': No such file or directory") == 0);
+}
+
 static void in_a_thread(const pvm_policy *policy) {
   pthread_t thread;
   CHECK(pthread_create(&thread, NULL, confined, (void *)policy) == 0);
@@ -148,6 +236,9 @@ int main(void) {
   in_a_thread(&nothing);
   in_a_thread(&reader);
   in_a_thread(&writer);
+  in_a_process(0);
+  in_a_process(1);
+  rules_of_a_process();
   int ruleset;
   if (pvm_landlock_abi() > 0) {
     CHECK(pvm_confine_prepare(&missing, &ruleset, err) == PVM_E_OS);
