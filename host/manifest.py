@@ -211,6 +211,11 @@ def _check_after(manifest: Manifest, where: str) -> None:
             f"{where}: a task with after gets its input from those tasks, and takes no lines; take "
             "events out, or after"
         )
+    if manifest.triggers:
+        raise ManifestError(
+            f"{where}: a task with after starts when those tasks are done, and has no triggers; "
+            "give the triggers to the first of them, or take after out"
+        )
     if manifest.isolation == "process":
         raise ManifestError(
             f'{where}: isolation "process" cannot be part of a chain; take after out, or run the '

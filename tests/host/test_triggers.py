@@ -79,6 +79,7 @@ def step(text: str) -> str:
         (step('type = "a"') + 'within = "0s"\n', "leaves no time"),
         (step('type = "a"') + 'name = "A b"\n', "lower-case"),
         (step('type = "a"') + 'name = "2"\n' + step('type = "a"'), "same name"),
+        ('after = ["first"]\n' + step('type = "a"'), "has no triggers"),
     ],
 )
 def test_mistakes_in_toml(text: str, reason: str) -> None:
