@@ -11,6 +11,7 @@
   extern const pvt_casts pvt_casts_##isa;                                                          \
   extern const pvt_movers pvt_movers_##isa;                                                        \
   extern const pvt_products pvt_products_##isa;                                                    \
+  extern const pvt_passes pvt_passes_##isa;                                                        \
   extern const pvt_factors pvt_factors_##isa[4];                                                   \
   static const pvt_kernels isa##_kernels = {                                                       \
       #isa,                                                                                        \
@@ -20,6 +21,7 @@
       &pvt_casts_##isa,                                                                            \
       &pvt_movers_##isa,                                                                           \
       &pvt_products_##isa,                                                                         \
+      &pvt_passes_##isa,                                                                           \
       pvt_factors_##isa,                                                                           \
   };
 

@@ -38,7 +38,7 @@ def declarations(header: str) -> str:
 
 
 ffi = cffi.FFI()
-for name in ("tensor.h", "linalg.h"):
+for name in ("tensor.h", "linalg.h", "fft.h"):
     ffi.cdef(declarations((ENGINE / "include" / name).read_text()))
 lib: Any = ffi.dlopen(str(ENGINE / "bindings" / "lib" / "libpolyvm-engine.so"))
 

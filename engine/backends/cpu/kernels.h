@@ -114,6 +114,28 @@ typedef struct pvt_factors {
               void *q, int64_t q_row);
 } pvt_factors;
 
+/* One pass of a Fourier transform by Stockham's scheme, real and imaginary parts apart: for p from
+** `first` up to `end`, q < stride, with m = length / radix,
+**   to[q + stride (radix p + k)] = w^(p k) sum over j of from[q + stride (p + m j)] r^(j k)
+** where w and r are exp(-2 pi i / length) and exp(-2 pi i / radix). See passes.c for the radices.
+* */
+typedef struct pvt_pass {
+  int radix;
+  int64_t m, stride;
+  const void *twiddles; /* [p][k - 1] pairs, for strides of 8 and more */
+  const void *spread;   /* [k - 1][real, imaginary][q + stride p], for smaller ones */
+  const void *roots;    /* cosines of 2 pi j / radix, then sines */
+} pvt_pass;
+#define PVT_MAX_RADIX 47
+typedef void pvt_pass_kernel(const pvt_pass *pass, int64_t first, int64_t end,
+                             const void *from_real, const void *from_imag, void *to_real,
+                             void *to_imag);
+typedef struct pvt_passes {
+  pvt_pass_kernel *f32;
+  pvt_pass_kernel *f64;
+  int64_t lanes_f32, lanes_f64; /* lines that are best transformed at once */
+} pvt_passes;
+
 typedef struct pvt_kernels {
   const char *isa;
   const pvt_elementwise *elementwise;
@@ -122,6 +144,7 @@ typedef struct pvt_kernels {
   const pvt_casts *casts;
   const pvt_movers *movers;
   const pvt_products *products;
+  const pvt_passes *passes;
   const pvt_factors *factors; /* float32, float64, complex64, complex128 */
 } pvt_kernels;
 
