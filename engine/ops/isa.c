@@ -8,6 +8,7 @@
   extern const pvt_elementwise pvt_elementwise_##isa;                                              \
   extern const pvt_reductions pvt_reductions_##isa;                                                \
   extern const pvt_scans pvt_scans_##isa;                                                          \
+  extern const pvt_choosers pvt_choosers_##isa;                                                    \
   extern const pvt_casts pvt_casts_##isa;                                                          \
   extern const pvt_movers pvt_movers_##isa;                                                        \
   extern const pvt_products pvt_products_##isa;                                                    \
@@ -20,6 +21,7 @@
       &pvt_scans_##isa,                                                                            \
       &pvt_casts_##isa,                                                                            \
       &pvt_movers_##isa,                                                                           \
+      &pvt_choosers_##isa,                                                                         \
       &pvt_products_##isa,                                                                         \
       &pvt_passes_##isa,                                                                           \
       pvt_factors_##isa,                                                                           \

@@ -289,13 +289,14 @@ static int reduce_one(const reduction *r, const char *x, const char *mean, char 
   if (block > PVT_REDUCE_BLOCK) block = PVT_REDUCE_BLOCK;
   bool any_order =
       r->mean == NULL && (is_integer(r->total) || r->op == PVT_MAX || r->op == PVT_MIN);
-  if (any_order && r->type == r->input && stride == size && n > block) block = PVT_TILE;
+  bool packs = inner > 0 && n < block / 4; /* several rows to a block */
+  if (any_order && r->type == r->input && stride == size && !packs) block = PVT_TILE;
   _Alignas(64) char buffer[BUFFER / 2];
   pairs pairs;
   pairs.blocks = 0;
   bool decided = false;
   do {
-    if (inner > 0 && n < block / 4) { /* several rows to a block */
+    if (packs) {
       if (packed + n > block) {
         decided = add_row(r, &pairs, packed, buffer, mean);
         packed = 0;

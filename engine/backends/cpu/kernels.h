@@ -75,12 +75,27 @@ typedef struct pvt_movers {
   ** and the target's rows lie side by side. */
   void (*transpose[5])(int64_t rows, int64_t columns, const char *source, int64_t source_stride,
                        char *target, int64_t target_stride);
-  /* Elements of x whose mask byte is set, one behind the other; returns how many. */
-  int64_t (*compress[5])(int64_t n, const char *x, const char *mask, char *out);
-  int64_t (*count_set)(int64_t n, const char *mask);
-  /* out[i] = x[index[i]], indices within bounds. */
-  void (*gather[5])(int64_t n, const char *x, const int64_t *index, char *out);
 } pvt_movers;
+
+/* Choosing elements, by the logarithm of their size. Masks are bytes of 0 or 1. */
+typedef struct pvt_choosers {
+  /* Elements of x whose mask byte is set, one behind the other; returns how many. No more than
+  ** `room` elements of out are written, chosen or not. */
+  int64_t (*compress[5])(int64_t n, const char *x, const char *mask, char *out, int64_t room);
+  /* x[i] = the next of `left` values where the mask is set; returns how many were used, 0 if
+  ** value_stride is 0. */
+  int64_t (*expand[5])(int64_t n, const char *values, int64_t value_stride, int64_t left,
+                       const char *mask, char *x);
+  /* start + i as int64 for every mask byte i that is set. */
+  int64_t (*places)(int64_t n, const char *mask, int64_t start, char *out, int64_t room);
+  /* out[i] = the element at x + offset[i]; the reverse. */
+  void (*gather[5])(int64_t n, const char *x, const int64_t *offset, char *out);
+  void (*scatter[5])(int64_t n, const char *values, int64_t stride, const int64_t *offset, char *x);
+  /* offset[i] += stride * index[i], negative indices counted from the end of `size`. Returns n, or
+  ** the first i whose index is out of bounds. */
+  int64_t (*add_offsets)(int64_t n, const char *index, int64_t index_stride, int64_t size,
+                         int64_t stride, int64_t *offset);
+} pvt_choosers;
 
 /* Products c = a b, c += a b or c -= a b: m x k times k x n. Strides of a and b are any, in
 ** elements; c's columns lie side by side. They poll, and take scratch memory as they need it:
@@ -143,6 +158,7 @@ typedef struct pvt_kernels {
   const pvt_scans *scans;
   const pvt_casts *casts;
   const pvt_movers *movers;
+  const pvt_choosers *choosers;
   const pvt_products *products;
   const pvt_passes *passes;
   const pvt_factors *factors; /* float32, float64, complex64, complex128 */

@@ -2,8 +2,7 @@
 **
 ** Sums of floats are the same on every instruction set: 256 bytes of lanes (64 float32, 32 float64;
 ** real and imaginary parts in turn) take the elements one after the other and are then added
-** half to half. The places of extreme floats are those of integers that sort like them, NaN beyond
-** all.
+** half to half. NaN is beyond every extreme.
 */
 #include <string.h>
 
@@ -151,23 +150,6 @@ static void count_row(int64_t n, const char *x, char *out) {
 }
 
 /* ---- Extremes ----------------------------------------------------------- */
-
-/* Integers that sort as the floats do, -0 below 0; NaN, of either sign, comes out of HIGHEST. */
-static inline int32_t f32_key(uint32_t bits, int32_t nan) {
-  int32_t key = (int32_t)(bits ^ ((uint32_t)((int32_t)bits >> 31) >> 1));
-  return (bits & 0x7fffffff) > 0x7f800000 ? nan : key;
-}
-
-static inline int64_t f64_key(uint64_t bits, int64_t nan) {
-  int64_t key = (int64_t)(bits ^ ((uint64_t)((int64_t)bits >> 63) >> 1));
-  return (bits & INT64_MAX) > (uint64_t)0x7ff << 52 ? nan : key;
-}
-
-#define ITSELF(x) x
-#define MAX_f32(x) f32_key(x, INT32_MAX)
-#define MIN_f32(x) f32_key(x, INT32_MIN)
-#define MAX_f64(x) f64_key(x, INT64_MAX)
-#define MIN_f64(x) f64_key(x, INT64_MIN)
 
 /* Complex numbers go by the real, then the imaginary part; a NaN in either wins for good. */
 #define COMPLEX_ORDER(S)                                                                           \
@@ -358,51 +340,61 @@ FOLD_SQUARES(c128, f64, SQUARE(a[i].re - m[i].re) + SQUARE(a[i].im - m[i].im))
 
 /* ---- The place of the extreme ------------------------------------------- */
 
-/* A key for places: 0 and -0 are equal. */
-#define PLACE_MAX_f32(x) MAX_f32((x) == 0x80000000 ? 0 : (x))
-#define PLACE_MIN_f32(x) MIN_f32((x) == 0x80000000 ? 0 : (x))
-#define PLACE_MAX_f64(x) MAX_f64((x) == (uint64_t)1 << 63 ? 0 : (x))
-#define PLACE_MIN_f64(x) MIN_f64((x) == (uint64_t)1 << 63 ? 0 : (x))
-
-#define PLACE(name, TYPE, KEY_TYPE, INDEX, KEY, BETTER)                                            \
-  static int64_t name(int64_t n, const char *x, bool first, char *best) {                          \
-    const TYPE *restrict a = (const TYPE *)x;                                                      \
-    KEY_TYPE top = KEY(a[0]);                                                                      \
-    for (int64_t i = 1; i < n; i++) {                                                              \
-      KEY_TYPE key = KEY(a[i]);                                                                    \
-      top = key BETTER top ? key : top;                                                            \
-    }                                                                                              \
-    if (!first && !(top BETTER * (KEY_TYPE *)best)) return -1;                                     \
-    *(KEY_TYPE *)best = top;                                                                       \
+/* A NaN is beyond everything but another one. 64 at a time, so that looking for the first
+ * vectorises
+ ** too. BEYOND(a, b) and IS(a, b) take elements. */
+#define PLACE(name, S, T, INDEX, ROW, BEYOND, IS)                                                  \
+  static int64_t name##_##S(int64_t n, const char *x, bool first, char *best) {                    \
+    const e_##S *a = (const e_##S *)x;                                                             \
+    char row[16];                                                                                  \
+    ROW##_##S(n, x, row);                                                                          \
+    T top = *(e_##S *)row, before = first ? top : *(e_##S *)best;                                  \
+    if (!first && !(BEYOND(top, before))) return -1;                                               \
+    *(e_##S *)best = top;                                                                          \
     int64_t i = 0;                                                                                 \
-    while (KEY(a[i]) != top) i++;                                                                  \
+    for (; i + 64 <= n; i += 64) {                                                                 \
+      int found = 0;                                                                               \
+      for (int j = 0; j < 64; j++) found |= IS(a[i + j], top);                                     \
+      if (found) break;                                                                            \
+    }                                                                                              \
+    while (!(IS(a[i], top))) i++;                                                                  \
     return i;                                                                                      \
   }                                                                                                \
-  static void fold_##name(int64_t n, const char *x, int64_t index, char *best, char *places) {     \
-    const TYPE *restrict a = (const TYPE *)x;                                                      \
-    KEY_TYPE *restrict top = (KEY_TYPE *)best;                                                     \
-    INDEX *restrict place = (INDEX *)places;                                                       \
+  static void fold_##name##_##S(int64_t n, const char *x, int64_t index, char *best,               \
+                                char *places) {                                                    \
+    const e_##S *restrict a = (const e_##S *)x;                                                    \
+    e_##S *restrict top = (e_##S *)best;                                                           \
+    e_##INDEX *restrict place = (e_##INDEX *)places;                                               \
     if (index == 0) {                                                                              \
-      for (int64_t i = 0; i < n; i++) top[i] = KEY(a[i]);                                          \
+      memcpy(top, a, (size_t)n * sizeof *top);                                                     \
       memset(place, 0, (size_t)n * sizeof *place);                                                 \
       return;                                                                                      \
     }                                                                                              \
     for (int64_t i = 0; i < n; i++) {                                                              \
-      KEY_TYPE key = KEY(a[i]);                                                                    \
-      bool better = key BETTER top[i];                                                             \
-      top[i] = better ? key : top[i];                                                              \
-      place[i] = better ? (INDEX)index : place[i];                                                 \
+      T v = a[i], before = top[i];                                                                 \
+      bool beyond = BEYOND(v, before);                                                             \
+      top[i] = beyond ? v : before;                                                                \
+      place[i] = beyond ? (e_##INDEX)index : place[i];                                             \
     }                                                                                              \
   }
-#define PLACES(S, TYPE, KEY_TYPE, INDEX, MAX, MIN)                                                 \
-  PLACE(largest_##S, TYPE, KEY_TYPE, INDEX, MAX, >)                                                \
-  PLACE(smallest_##S, TYPE, KEY_TYPE, INDEX, MIN, <)
-PLACES(i32, e_i32, e_i32, e_i32, ITSELF, ITSELF)
-PLACES(u32, e_u32, e_u32, e_i32, ITSELF, ITSELF)
-PLACES(i64, e_i64, e_i64, e_i64, ITSELF, ITSELF)
-PLACES(u64, e_u64, e_u64, e_i64, ITSELF, ITSELF)
-PLACES(f32, e_u32, e_i32, e_i32, PLACE_MAX_f32, PLACE_MIN_f32)
-PLACES(f64, e_u64, e_i64, e_i64, PLACE_MAX_f64, PLACE_MIN_f64)
+#define ABOVE(a, b) ((a) > (b))
+#define BELOW(a, b) ((a) < (b))
+#define EQUAL(a, b) ((a) == (b))
+#define FLOAT_ABOVE(a, b) (((a) > (b)) | (((a) != (a)) & ((b) == (b))))
+#define FLOAT_BELOW(a, b) (((a) < (b)) | (((a) != (a)) & ((b) == (b))))
+#define FLOAT_EQUAL(a, b) (((a) == (b)) | (((a) != (a)) & ((b) != (b))))
+#define INTEGER_PLACES(S, T, INDEX)                                                                \
+  PLACE(largest, S, T, INDEX, max, ABOVE, EQUAL)                                                   \
+  PLACE(smallest, S, T, INDEX, min, BELOW, EQUAL)
+#define FLOAT_PLACES(S, T, INDEX)                                                                  \
+  PLACE(largest, S, T, INDEX, max, FLOAT_ABOVE, FLOAT_EQUAL)                                       \
+  PLACE(smallest, S, T, INDEX, min, FLOAT_BELOW, FLOAT_EQUAL)
+INTEGER_PLACES(i32, int32_t, i32)
+INTEGER_PLACES(u32, uint32_t, i32)
+INTEGER_PLACES(i64, int64_t, i64)
+INTEGER_PLACES(u64, uint64_t, i64)
+FLOAT_PLACES(f32, float, i32)
+FLOAT_PLACES(f64, double, i64)
 
 #define COMPLEX_PLACE(name, S, BETTER)                                                             \
   static int64_t name(int64_t n, const char *x, bool first, char *best) {                          \
