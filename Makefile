@@ -57,7 +57,8 @@ lint: build ## ruff, mypy, clang-format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	mkdir -p build/types/polyvm && cd build/types/polyvm && ln -sfn ../../../host host && \
-	  ln -sfn ../../../vm/binding vm && ln -sf $(addprefix ../../../vm/api/,$(notdir $(wildcard vm/api/*.py*))) .
+	  ln -sfn ../../../vm/binding vm && \
+	  ln -sfn ../../../engine/bindings engine && ln -sfn ../../../engine/np np && ln -sf $(addprefix ../../../vm/api/,$(notdir $(wildcard vm/api/*.py*))) .
 	$(BIN)/mypy -p polyvm
 
 format: $(READY) ## apply ruff and clang-format

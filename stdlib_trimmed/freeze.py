@@ -3,6 +3,7 @@
 Run with the Python of the SDK, so that the bytecode is the release's own::
 
     $SDK/bin/python stdlib_trimmed/freeze.py --lib $SDK/Lib --out build/frozen [--api vm/api]
+        [--arrays engine/np]
 
 Output, the same bytes for the same input:
 
@@ -43,8 +44,8 @@ _INIT = {
     "marshal": "PyMarshal_Init",
     "_warnings": "_PyWarnings_Init",
 }
-# Our own C modules: the runtime's, and the one that explains the cut.
-_OWN_BUILTINS = ("_cut", "_polyvm")
+# Our own C modules: the runtime's, the one that explains the cut, and the tensor engine's.
+_OWN_BUILTINS = ("_cut", "_polyvm", "_polyvm_tensor")
 _BOOTSTRAP = ("_frozen_importlib", "_frozen_importlib_external")
 _DISPLAY_NAMES = {
     "_frozen_importlib": "importlib._bootstrap",
@@ -107,10 +108,10 @@ def own_modules(lib: Path, overrides: Path) -> list[str]:
     return [name for name in stems if manifests.source_of(lib, name) is None]
 
 
-def freeze_api(api: Path) -> Iterator[Frozen]:
-    """Yield the package `polyvm` that tasks import, from the .py files of its folder."""
-    for path in sorted(api.rglob("*.py")):
-        parts = ("polyvm", *path.relative_to(api).with_suffix("").parts)
+def freeze_package(package: str, folder: Path) -> Iterator[Frozen]:
+    """Yield a package that tasks import, from the .py files of its folder."""
+    for path in sorted(folder.rglob("*.py")):
+        parts = (package, *path.relative_to(folder).with_suffix("").parts)
         is_package = parts[-1] == "__init__"
         name = ".".join(parts[:-1] if is_package else parts)
         yield compile_module(name, path.read_text(), is_package)
@@ -281,13 +282,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--lib", type=Path, required=True, help="the release's Lib folder")
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--api", type=Path, help="folder of the package `polyvm` for tasks")
+    parser.add_argument("--arrays", type=Path, help="folder of the package `polyvm.np`")
     parser.add_argument("--overrides", type=Path, default=HERE / "overrides")
     options = parser.parse_args(arguments)
     try:
         manifest = manifests.read(options.lib)
         modules = list(freeze_library(manifest, options.lib, options.overrides))
         if options.api is not None:
-            modules += freeze_api(options.api)
+            modules += freeze_package("polyvm", options.api)
+        if options.arrays is not None:
+            modules += freeze_package("polyvm.np", options.arrays)
     except (manifests.ManifestError, patches.PatchError, FreezeError) as error:
         sys.stderr.write(f"freeze.py: {error}\n")
         return 1

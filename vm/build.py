@@ -28,6 +28,10 @@ ENGINE = ROOT / "engine"
 # The folders of engine/ that go into the libraries, headers of their own beside the sources.
 # They are compiled with engine/include in sight and nothing of vm/ or CPython.
 ENGINE_PARTS = ("stream",)
+# The tensor engine is a library of its own (engine/build.py); its extension module is one of the
+# VMs' built-in modules, under this name.
+ENGINE_LIBRARY = ENGINE / "bindings" / "lib" / "libpolyvm-engine.so"
+TENSOR_MODULE = "_polyvm_tensor"
 
 WARNINGS = [
     "-Wall",
@@ -102,7 +106,7 @@ def is_current(stamp: Path, key: str, *outputs: Path) -> bool:
 def freeze(sdk: Path, out: Path) -> None:
     """Generate the C of the frozen standard library and of the module tables."""
     sources = [p for p in (ROOT / "stdlib_trimmed").rglob("*") if p.suffix in (".py", ".toml")]
-    sources += list((VM / "api").glob("*.py"))
+    sources += [*(VM / "api").glob("*.py"), *(ENGINE / "np").glob("*.py")]
     key = digest(sources, str(sdk))
     outputs = [out / f for f in ("frozen.c", "inittab.c", "dropped.c")]
     if is_current(out / "stamp", key, *outputs):
@@ -111,6 +115,7 @@ def freeze(sdk: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     command = [str(sdk / "bin" / "python"), str(ROOT / "stdlib_trimmed" / "freeze.py")]
     command += ["--lib", str(sdk / "Lib"), "--out", str(out), "--api", str(VM / "api")]
+    command += ["--arrays", str(ENGINE / "np")]
     run(command, "freezing the standard library")
     (out / "stamp").write_text(key)
 
@@ -135,6 +140,7 @@ def build_library(flavour: Flavour, sdk: Path, build: Path, jobs: int) -> Path:
     engine = {part: sorted((ENGINE / part).glob("*.c")) for part in ENGINE_PARTS}
     headers = [*(VM / "src").glob("*.h"), *(VM / "include").glob("*.h"), VM / "exports.map"]
     headers += ENGINE.rglob("*.h")
+    bindings = sorted((ENGINE / "bindings").glob("*.c"))
     library = BINDING / "lib" / f"libpolyvm-{flavour.name}.so"
     general = [*CODE, *WARNINGS, f"-I{ENGINE / 'include'}"]
     flags = [*general, *flavour.defines, "-DPy_BUILD_CORE"]
@@ -142,7 +148,8 @@ def build_library(flavour: Flavour, sdk: Path, build: Path, jobs: int) -> Path:
     flags += [f"-DPVM_BYTECODE_MAGIC={described['bytecode_magic']}u"]
     includes = ["-I" + str(p) for p in (VM / "src", sdk / "include", sdk / "include" / "internal")]
     stamp = build / f"{flavour.name}.stamp"
-    everything = [*sources, *(source for part in engine.values() for source in part), *headers]
+    everything = [*sources, *bindings, *headers]
+    everything += [source for part in engine.values() for source in part]
     key = digest([*everything, Path(__file__)], str(sdk), *flags, *LINK)
     if is_current(stamp, key, library):
         return library
@@ -150,6 +157,9 @@ def build_library(flavour: Flavour, sdk: Path, build: Path, jobs: int) -> Path:
     objects = compile_objects(sources, flags + includes, build / flavour.name, jobs)
     for part, its_sources in engine.items():
         objects += compile_objects(its_sources, general, build / flavour.name / part, jobs)
+    as_builtin = [f"-DPyInit__tensor=PyInit_{TENSOR_MODULE}", f"-I{sdk / 'include'}"]
+    where = build / flavour.name / "bindings"
+    objects += compile_objects(bindings, [*general, *as_builtin], where, jobs)
     library.parent.mkdir(exist_ok=True)
     temporary = library.with_suffix(".new")
     command = ["gcc", *LINK, f"-Wl,-soname,{library.name}"]
@@ -159,6 +169,10 @@ def build_library(flavour: Flavour, sdk: Path, build: Path, jobs: int) -> Path:
         str(sdk / described["archive"]),
         *described["link_libs"],
         "-lpthread",
+        f"-L{ENGINE_LIBRARY.parent}",
+        "-lpolyvm-engine",
+        # as the folders lie in a checkout, and as the packages lie when installed
+        "-Wl,-rpath,$ORIGIN/../../../engine/bindings/lib:$ORIGIN/../../engine/lib",
     ]
     run(command, f"linking {library.name}")
     os.replace(temporary, library)  # a process that has the old one loaded keeps it

@@ -15,7 +15,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ["pyproject.toml", "README.md", "LICENSE", "host", "vm/api", "vm/binding"]
-IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.new")
+PARTS += ["engine/bindings", "engine/np"]
+IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", "*.new", "*.c", "*.h")
 
 
 def stage(to: Path) -> None:

@@ -191,6 +191,10 @@ def build(program: Program, sanitizer: str, sdk: Path | None, out: Path, jobs: i
         flags += python_flags(sdk)
         rest = [str(FROZEN / f"{name}.o") for name in ("frozen", "inittab", "dropped")]
         rest += [str(sdk / described["archive"]), *described["link_libs"]]
+        engine = ENGINE / "bindings"
+        sources += engine.glob("*.c")
+        flags += ["-DPyInit__tensor=PyInit__polyvm_tensor"]
+        rest += [f"-L{engine / 'lib'}", "-lpolyvm-engine", f"-Wl,-rpath,{engine / 'lib'}"]
     objects = []
 
     def compile_one(source: Path) -> None:

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "python.h"
+#include "tensor.h"
 
 /* Header of every RAW block. 32 bytes keep malloc's 16-byte alignment. */
 struct pvm_block {
@@ -76,11 +77,25 @@ static void pass_limit(pvm_memory *memory) {
 #define LARGE 65536
 static int is_too_much(pvm_memory *memory, size_t size) {
   if (memory == NULL || memory->limit == 0 || size < LARGE) return 0;
-  size_t now = atomic_load_explicit(&memory->bytes, memory_order_relaxed);
+  size_t now = pvm_memory_total(memory);
   size_t most = memory->limit + memory->limit / 8 + (1u << 20);
   if (now <= most && size <= most - now) return 0;
   pass_limit(memory);
   return 1;
+}
+
+size_t pvm_memory_total(const pvm_memory *memory) {
+  size_t bytes = atomic_load_explicit((_Atomic size_t *)&memory->bytes, memory_order_relaxed);
+  return memory->arrays != NULL ? bytes + pvt_account_bytes(memory->arrays) : bytes;
+}
+
+int pvm_memory_admit(void *account, size_t size) {
+  pvm_memory *memory = account;
+  if (memory->limit == 0) return 1;
+  size_t now = pvm_memory_total(memory);
+  if (now <= memory->limit && size <= memory->limit - now) return 1;
+  pass_limit(memory);
+  return 0;
 }
 
 int pvm_memory_may_hold(size_t size) {
@@ -92,7 +107,7 @@ static void charge(pvm_memory *memory, size_t size) {
   atomic_store_explicit(&memory->bytes, now, memory_order_relaxed);
   if (now > atomic_load_explicit(&memory->peak, memory_order_relaxed))
     atomic_store_explicit(&memory->peak, now, memory_order_relaxed);
-  if (memory->limit != 0 && now > memory->limit) pass_limit(memory);
+  if (memory->limit != 0 && pvm_memory_total(memory) > memory->limit) pass_limit(memory);
 }
 
 static void discharge(pvm_memory *memory, size_t size) {

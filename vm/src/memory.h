@@ -31,6 +31,7 @@ struct pvm_memory {
   _Atomic size_t bytes; /* live arenas and blocks */
   _Atomic size_t peak;
   size_t limit; /* 0: none */
+  struct pvt_account *arrays; /* what the tensor engine holds for the VM; NULL: nothing */
   int over;     /* the limit was passed, or an allocation refused */
   void (*exceeded)(pvm_memory *memory);
 };
@@ -44,6 +45,13 @@ void pvm_memory_limit(pvm_memory *memory, size_t limit, void (*exceeded)(pvm_mem
 /* May the current VM hold a block so large, which is not CPython's, on top of what it has? If
 ** not, it counts as over its limit. */
 int pvm_memory_may_hold(size_t size);
+
+/* For the engine: may the account (a pvm_memory) hold an array so large? A refusal counts as
+** over the limit. */
+int pvm_memory_admit(void *memory, size_t size);
+
+/* All that counts towards the limit: CPython's memory and arrays. From any thread. */
+size_t pvm_memory_total(const pvm_memory *memory);
 
 /* Hook CPython's allocators. Once, before CPython's first allocation. */
 void pvm_memory_install(void);

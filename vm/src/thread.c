@@ -338,9 +338,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
     tell_stopped(w->executor, &data, reason);
   }
   if (load_ns != 0 && !loaded && !stopped) pvm_task_failure_note(task, pvm_now(), &data);
-  if (loaded)
-    seat_account(pvm_task_seat(task, w->seat, t),
-                 atomic_load_explicit(&vm->memory.bytes, memory_order_relaxed));
+  if (loaded) seat_account(pvm_task_seat(task, w->seat, t), pvm_memory_total(&vm->memory));
   pvm_completion *completion = &invocation->completion;
   completion->data = data;
   completion->outcome = outcome;

@@ -24,6 +24,7 @@ void pvm_vm_leave(void) {
   pvm_vm *vm = pvm_vm_current();
   if (vm == NULL) return;
   if (vm->tstate != NULL) PyEval_SaveThread();
+  pvt_context_set(NULL);
   pvm_memory_enter(NULL);
 }
 
@@ -31,7 +32,31 @@ void pvm_vm_enter(pvm_vm *vm) {
   if (pvm_vm_current() == vm) return;
   pvm_vm_leave();
   pvm_memory_enter(&vm->memory);
+  pvt_context_set(&vm->arrays);
   if (vm->tstate != NULL) PyEval_RestoreThread(vm->tstate);
+}
+
+/* An engine kernel looks up from its work. What stops the run is pending as an exception, which
+** the binding lets out. */
+static int attend(void *arg) {
+  pvm_vm *vm = arg;
+  uint32_t what = atomic_exchange(&vm->attention, 0);
+  if (what & PVM_ATTENTION_PAUSE && vm->runner != NULL) pvm_thread_pause(vm->runner);
+  return (what & PVM_ATTENTION_STOP) != 0;
+}
+
+static void open_account(pvm_vm *vm) {
+  vm->memory.arrays = pvt_account_new(pvm_memory_admit, &vm->memory);
+  vm->arrays = (pvt_context){vm->memory.arrays, &vm->attention, attend, vm};
+  pvt_context_set(&vm->arrays);
+}
+
+/* Arrays that others share stay, and are charged to nobody's limit any more. */
+static void close_account(pvm_vm *vm) {
+  pvt_context_set(NULL);
+  pvt_account_close(vm->memory.arrays);
+  vm->memory.arrays = NULL;
+  vm->arrays = (pvt_context){NULL, NULL, NULL, NULL};
 }
 
 pvm_vm *pvm_vm_new(void) {
@@ -101,11 +126,13 @@ int pvm_vm_begin(pvm_vm *vm, char *err) {
   uint64_t started = pvm_now();
   pvm_vm_leave();
   pvm_memory_enter(&vm->memory);
+  open_account(vm);
   pthread_mutex_lock(&lifecycle);
   PyThreadState *tstate = NULL;
   PyStatus status = Py_NewInterpreterFromConfig(&tstate, &config);
   pthread_mutex_unlock(&lifecycle);
   if (PyStatus_Exception(status) || tstate == NULL) {
+    close_account(vm);
     pvm_memory_enter(NULL);
     pvm_memory_release(&vm->memory);
     if (err)
@@ -184,6 +211,7 @@ void pvm_vm_end(pvm_vm *vm) {
     pthread_mutex_unlock(&lifecycle);
     vm->tstate = NULL;
   }
+  close_account(vm);
   pvm_memory_enter(NULL);
   vm->interrupted = NULL;
   pvm_memory_release(&vm->memory);
@@ -269,6 +297,7 @@ static void raise_soon(pvm_vm *vm, PyObject *type) {
 
 void pvm_vm_interrupt(pvm_vm *vm, int doom) {
   raise_soon(vm, vm->interrupted);
+  atomic_fetch_or(&vm->attention, PVM_ATTENTION_STOP); /* after the exception is there */
   if (doom && vm->tstate != NULL && vm->interrupted != NULL)
     _PyThreadState_SetDoom(vm->tstate, vm->interrupted);
 }
@@ -279,6 +308,7 @@ static int pause_here(void *thread) {
 }
 
 void pvm_vm_ask_pause(pvm_vm *vm) {
+  atomic_fetch_or(&vm->attention, PVM_ATTENTION_PAUSE);
   /* full: then it is asked again */
   if (vm->tstate != NULL && vm->runner != NULL)
     (void)_PyEval_AddPendingCall(vm->tstate->interp, pause_here, vm->runner, 0);
@@ -289,6 +319,7 @@ void pvm_vm_raise_memory_error(pvm_vm *vm) {
 }
 
 void pvm_vm_calm(pvm_vm *vm) {
+  atomic_store(&vm->attention, 0);
   if (vm->tstate != NULL) _PyThreadState_SetDoom(vm->tstate, NULL);
 }
 
@@ -358,7 +389,7 @@ int pvm_vm_stats_get(pvm_vm *vm, pvm_vm_stats *stats) {
   stats->id = vm->id;
   stats->generation = vm->generation;
   stats->calls = vm->calls;
-  stats->bytes = atomic_load_explicit(&vm->memory.bytes, memory_order_relaxed);
+  stats->bytes = pvm_memory_total(&vm->memory);
   stats->peak_bytes = atomic_load_explicit(&vm->memory.peak, memory_order_relaxed);
   stats->create_ns = vm->create_ns;
   return PVM_OK;

@@ -15,6 +15,7 @@
 #include "memory.h"
 #include "program.h"
 #include "python.h"
+#include "tensor.h"
 
 struct pvm_vm {
   pvm_memory memory; /* first: the current account names the current VM */
@@ -32,7 +33,11 @@ struct pvm_vm {
   struct pvm_thread *runner; /* the worker's thread that it belongs to, if any */
   PyObject *streams[2];      /* the task's stdout and stderr */
   pvm_codec codec;
+  pvt_context arrays; /* what the tensor engine does in this VM is counted and stopped by */
+  _Atomic uint32_t attention; /* PVM_ATTENTION_...: what engine kernels are to look at */
 };
+
+enum { PVM_ATTENTION_STOP = 1, PVM_ATTENTION_PAUSE = 2 };
 
 /* The VM that this thread is in, or NULL. */
 pvm_vm *pvm_vm_current(void);
