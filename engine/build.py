@@ -113,7 +113,7 @@ def link(objects: list[Path], output: Path, *options: str) -> None:
     """Through a temporary name: a process that has the old one loaded keeps it."""
     output.parent.mkdir(parents=True, exist_ok=True)
     temporary = output.with_name(output.name + ".new")
-    command = ["gcc", *LINK, *options, "-o", str(temporary), *map(str, objects)]
+    command = ["gcc", *LINK, "-o", str(temporary), *map(str, objects), *options]
     run([*command, *LIBRARIES], f"linking {output.name}")
     os.replace(temporary, output)
 

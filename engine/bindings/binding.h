@@ -49,6 +49,7 @@ void *np_raise(np_state *state, int status);
 /* ---- dtype.c ---- */
 int np_dtype_setup(PyObject *module, np_state *state);
 bool np_dtype_check(PyObject *object);
+extern PyMethodDef np_dtype_functions[];
 PyObject *np_dtype_object(np_state *state, pvt_dtype dtype); /* a new reference */
 /* A dtype, its name, a Python type (bool, int, float, complex) or a struct code. None gives
 ** `fallback`. Returns -1 with TypeError. */

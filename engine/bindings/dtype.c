@@ -211,6 +211,43 @@ static PyType_Spec spec = {
     .slots = slots,
 };
 
+/* ---- Rules -------------------------------------------------------------- */
+
+static PyObject *promote(PyObject *module, PyObject *args) {
+  PyObject *a, *b;
+  if (!PyArg_ParseTuple(args, "OO:_promote", &a, &b)) return NULL;
+  np_state *state = np_state_of(module);
+  int first = np_dtype_parse(state, a, PVT_FLOAT64), second = np_dtype_parse(state, b, PVT_FLOAT64);
+  if (first < 0 || second < 0) return NULL;
+  return np_dtype_object(state, pvt_promote((pvt_dtype)first, (pvt_dtype)second));
+}
+
+static PyObject *can_cast(PyObject *module, PyObject *args) {
+  PyObject *a, *b;
+  const char *rule;
+  if (!PyArg_ParseTuple(args, "OOs:_can_cast", &a, &b, &rule)) return NULL;
+  np_state *state = np_state_of(module);
+  int from = np_dtype_parse(state, a, PVT_FLOAT64), to = np_dtype_parse(state, b, PVT_FLOAT64);
+  if (from < 0 || to < 0) return NULL;
+  if (strcmp(rule, "no") == 0 || strcmp(rule, "equiv") == 0) return PyBool_FromLong(from == to);
+  pvt_casting casting;
+  if (strcmp(rule, "safe") == 0) casting = PVT_CAST_SAFE;
+  else if (strcmp(rule, "same_kind") == 0) casting = PVT_CAST_SAME_KIND;
+  else if (strcmp(rule, "unsafe") == 0) casting = PVT_CAST_UNSAFE;
+  else
+    return PyErr_Format(PyExc_ValueError,
+                        "casting must be one of 'no', 'equiv', 'safe', 'same_kind', or 'unsafe' "
+                        "(got '%s')",
+                        rule);
+  return PyBool_FromLong(pvt_can_cast((pvt_dtype)from, (pvt_dtype)to, casting));
+}
+
+PyMethodDef np_dtype_functions[] = {
+    {"_promote", promote, METH_VARARGS, "_promote(a, b): the type that both fit in."},
+    {"_can_cast", can_cast, METH_VARARGS, "_can_cast(from, to, casting)"},
+    {NULL, NULL, 0, NULL},
+};
+
 int np_dtype_setup(PyObject *module, np_state *state) {
   state->dtype_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &spec, NULL);
   if (state->dtype_type == NULL) return -1;

@@ -7,5 +7,17 @@ that may only be read: ``float(x)``, ``int(x)`` and ``x.item()`` make Python num
 
 from __future__ import annotations
 
-from polyvm.np import _core
+import math
+
 from polyvm.np._core import *  # noqa: F403
+from polyvm.np._creation import *  # noqa: F403
+from polyvm.np._manipulation import *  # noqa: F403
+from polyvm.np._types import *  # noqa: F403
+
+newaxis = None
+e = math.e
+euler_gamma = 0.5772156649015329
+inf = math.inf
+nan = math.nan
+pi = math.pi
+__array_api_version__ = "2024.12"

@@ -1,0 +1,8 @@
+# What the extension module has; binding.h says where each part is written.
+from typing import Any
+
+tensor: Any
+AxisError: type[ValueError]
+LinAlgError: type[ValueError]
+
+def __getattr__(name: str) -> Any: ...
