@@ -11,7 +11,11 @@ import math
 
 from polyvm.np._core import *  # noqa: F403
 from polyvm.np._creation import *  # noqa: F403
+from polyvm.np._elementwise import *  # noqa: F403
+from polyvm.np._info import *  # noqa: F403
 from polyvm.np._manipulation import *  # noqa: F403
+from polyvm.np._products import *  # noqa: F403
+from polyvm.np._sets import *  # noqa: F403
 from polyvm.np._types import *  # noqa: F403
 
 newaxis = None
