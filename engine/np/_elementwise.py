@@ -32,7 +32,7 @@ __all__ = [
     "bitwise_left_shift",
     "bitwise_not",
     "bitwise_right_shift",
-    "conjugate",
+    "conj",
     "cumulative_prod",
     "cumulative_sum",
     "degrees",
@@ -70,7 +70,7 @@ amin = core.min
 bitwise_invert = bitwise_not = core.invert
 bitwise_left_shift = core.left_shift
 bitwise_right_shift = core.right_shift
-conjugate = core.conj
+conj = core.conjugate
 degrees = core.rad2deg
 fix = core.trunc
 mod = core.remainder

@@ -19,7 +19,7 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
         raise ValueError("x1 and x2 must have the same size along the given axis")
     x1, x2 = _last(x1, axis), _last(x2, axis)
     if x1.dtype.kind == "c":
-        x1 = core.conj(x1)
+        x1 = core.conjugate(x1)
     if x1.ndim == 1 and x2.ndim == 1:
         return core.matmul(x1, x2)
     product = core.matmul(core.expand_dims(x1, -2), core.expand_dims(x2, -1))
@@ -77,7 +77,7 @@ def matvec(x1: Any, x2: Any, /) -> Any:
 def vecmat(x1: Any, x2: Any, /) -> Any:
     """Return products of vectors, conjugated, with matrices."""
     x1 = core.asarray(x1)
-    row = core.expand_dims(core.conj(x1) if x1.dtype.kind == "c" else x1, -2)
+    row = core.expand_dims(core.conjugate(x1) if x1.dtype.kind == "c" else x1, -2)
     return core.squeeze(core.matmul(row, x2), axis=-2)
 
 
