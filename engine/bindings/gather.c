@@ -400,7 +400,7 @@ static PyObject *matmul(PyObject *module, PyObject *const *args, Py_ssize_t n, P
 
 PyMethodDef np_gather_functions[] = {
     {"where", (PyCFunction)(void (*)(void))where, METH_FASTCALL, "where(condition, x, y)"},
-    {"clip", FAST(clip), "clip(x, min=None, max=None)"},
+    {"clip", FAST(clip), "clip($module, x, /, min=None, max=None)\n--\n\nLimit the values."},
     {"nonzero", nonzero, METH_O, "nonzero(x): indices by dimension"},
     {"take", FAST(take), "take(x, indices, axis=None, mode='raise')"},
     {"take_along_axis", FAST(take_along_axis), "take_along_axis(x, indices, axis=-1)"},
