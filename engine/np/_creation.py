@@ -194,7 +194,7 @@ def fromfunction(
 
 def fromiter(iterable: Iterable[Any], dtype: Any, count: int = -1) -> Any:
     """Return a one-dimensional array of what an iterable gives."""
-    items = []
+    items: list[Any] = []
     for item in iterable:
         if len(items) == count:
             break
@@ -231,9 +231,8 @@ def _triangle(x: Any, k: int, lower: bool) -> Any:
     x = core.asarray(x)
     if x.ndim < 1:
         raise ValueError("tril and triu need at least one dimension")
-    mask = tri(
-        *x.shape[-2:] if x.ndim > 1 else (x.shape[0],) * 2, k=k if lower else k - 1, dtype=bool
-    )
+    rows, columns = x.shape[-2:] if x.ndim > 1 else (x.shape[0], x.shape[0])
+    mask = tri(rows, columns, k if lower else k - 1, bool)
     zero = core.zeros((), dtype=x.dtype)
     return core.where(mask, x, zero) if lower else core.where(mask, zero, x)
 

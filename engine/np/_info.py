@@ -9,8 +9,8 @@ from polyvm.np._types import isdtype
 
 __all__ = ["__array_namespace_info__"]
 
-_STANDARD = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-_STANDARD += ("float32", "float64", "complex64", "complex128")
+_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+_STANDARD = ("bool", *_INTEGERS, "float32", "float64", "complex64", "complex128")
 
 
 class Info:

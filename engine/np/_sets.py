@@ -88,7 +88,7 @@ def unique(
         ordered = core.sort(core.ravel(ar))
         return ordered[_firsts(ordered, equal_nan)]
     values, indices, inverse, counts = _unique(ar, equal_nan)
-    result = (values,)
+    result: tuple[Any, ...] = (values,)
     result += (indices,) if return_index else ()
     result += (inverse,) if return_inverse else ()
     result += (counts,) if return_counts else ()
@@ -113,7 +113,7 @@ def _unique_rows(ar: Any, axis: int, index: bool, inverse: bool, counts: bool) -
     values = core.permute_dims(moved[ranks[mask]], back)
     if not (index or inverse or counts):
         return values
-    result = (values,)
+    result: tuple[Any, ...] = (values,)
     if index:
         result += (ranks[mask],)
     if inverse:

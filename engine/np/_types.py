@@ -225,4 +225,4 @@ def issubdtype(arg1: Any, arg2: Any) -> bool:
     family = arg2.members if isinstance(arg2, _Abstract) else (core.dtype(arg2),)
     if isinstance(arg1, _Abstract):
         return set(arg1.members) <= set(family)
-    return core.dtype(arg1) in family
+    return bool(core.dtype(arg1) in family)

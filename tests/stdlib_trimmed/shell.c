@@ -92,6 +92,12 @@ PyObject *PyInit__polyvm(void) {
   return PyModuleDef_Init(&shell_def);
 }
 
+/* The shell is without the tensor engine. */
+PyObject *PyInit__polyvm_tensor(void) {
+  PyErr_SetString(PyExc_ImportError, "this shell has no arrays");
+  return NULL;
+}
+
 /* ---- runtime ---- */
 
 static void start_runtime(void) {

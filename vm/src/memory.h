@@ -30,9 +30,9 @@ struct pvm_memory {
   pvm_arena spare;      /* one arena kept between a free and the next request */
   _Atomic size_t bytes; /* live arenas and blocks */
   _Atomic size_t peak;
-  size_t limit; /* 0: none */
+  size_t limit;               /* 0: none */
   struct pvt_account *arrays; /* what the tensor engine holds for the VM; NULL: nothing */
-  int over;     /* the limit was passed, or an allocation refused */
+  int over;                   /* the limit was passed, or an allocation refused */
   void (*exceeded)(pvm_memory *memory);
 };
 

@@ -33,7 +33,7 @@ struct pvm_vm {
   struct pvm_thread *runner; /* the worker's thread that it belongs to, if any */
   PyObject *streams[2];      /* the task's stdout and stderr */
   pvm_codec codec;
-  pvt_context arrays; /* what the tensor engine does in this VM is counted and stopped by */
+  pvt_context arrays;         /* what the tensor engine does in this VM is counted and stopped by */
   _Atomic uint32_t attention; /* PVM_ATTENTION_...: what engine kernels are to look at */
 };
 
