@@ -149,7 +149,11 @@ PROGRAM_LIST = (
 
 
 # Bytecode that is damaged at random; it needs the SDK's headers, a corpus and a seed.
-FUZZ = Program("verify_fuzz", ("verify", "verify_code"), ())
+FUZZ = Program(
+    "verify_fuzz",
+    ("verify", "verify_code", "verify_instructions", "verify_paths", "verify_tables"),
+    (),
+)
 CORPUS = ("bench", "host", "stdlib_trimmed")  # folders with Python files
 
 
