@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 import msgspec
 
 from polyvm.host import durable, durations
-from polyvm.host.errors import ManifestError, StateFileError
+from polyvm.host.errors import ManifestError
 
 MAX_CRASHES = 16  # PVM_BREAKER_CRASHES_MAX
 MIN_WINDOW_NS = 1_000_000  # PVM_BREAKER_WINDOW_MIN
@@ -184,14 +184,6 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     breakers: dict[str, _Entry]
 
 
-class _Version(msgspec.Struct):
-    format: int
-
-
-_VERSION = msgspec.json.Decoder(_Version)
-_STATE = msgspec.json.Decoder(_File)
-
-
 class BreakerFile:
     """The breakers' file in a state folder, which several processes may share.
 
@@ -201,13 +193,22 @@ class BreakerFile:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._path = folder / _FILE
+        self._file = durable.StateFile(
+            folder / _FILE,
+            _File,
+            format=_FORMAT,
+            max_bytes=_MAX_BYTES,
+            new=lambda: _File(format=_FORMAT, breakers={}),
+            sound=_check,
+            unreadable="make it readable, or delete it to begin with every circuit breaker closed",
+            damaged="delete it to begin with every circuit breaker closed",
+        )
         self._saved: dict[str, int] = {}
 
     def load(self, clock: Callable[[], int] = time.time_ns) -> dict[str, Kept]:
         """Return the breakers by their task's name, with the time since then gone by."""
         now = clock()
-        return {name: _later(entry, now) for name, entry in self._read().breakers.items()}
+        return {name: _later(entry, now) for name, entry in self._file.read().breakers.items()}
 
     def save(
         self, snapshots: Mapping[str, Snapshot], clock: Callable[[], int] = time.time_ns
@@ -221,7 +222,7 @@ class BreakerFile:
         if not changed:
             return False
         with durable.locked(self._folder):
-            state = self._read()
+            state = self._file.read()
             for name in changed:
                 kept = snapshots[name]
                 if _as_new(kept):
@@ -229,43 +230,15 @@ class BreakerFile:
                 else:
                     fields = {field: getattr(kept, field) for field in Kept.__struct_fields__}
                     state.breakers[name] = _Entry(at=clock(), **fields)
-            content = msgspec.json.format(msgspec.json.encode(state), indent=1)
-            durable.replace(self._path, content + b"\n")
+            self._file.write(state)
         self._saved.update(changes)
         return True
 
-    def _read(self) -> _File:
-        try:
-            with self._path.open("rb") as file:
-                content = file.read(_MAX_BYTES + 1)
-        except FileNotFoundError:
-            return _File(format=_FORMAT, breakers={})
-        except OSError as error:
-            raise StateFileError(
-                f"{self._path}: cannot be read: {error.strerror or error}; make it readable, or "
-                "delete it to begin with every circuit breaker closed"
-            ) from None
-        try:
-            return _decode(content)
-        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-            raise StateFileError(
-                f"{self._path}: not the state as polyvm writes it ({error}); restore it from a "
-                "copy, or delete it to begin with every circuit breaker closed"
-            ) from None
 
-
-def _decode(content: bytes) -> _File:
-    """Raise ValueError for anything that `_File` as written cannot be."""
-    if len(content) > _MAX_BYTES:
-        raise ValueError(f"larger than {_MAX_BYTES} bytes")
-    version = _VERSION.decode(content).format
-    if version != _FORMAT:
-        raise ValueError(f"format {version}, but this polyvm reads {_FORMAT}")
-    state = _STATE.decode(content)
+def _check(state: _File) -> None:
     for name, entry in state.breakers.items():
         if not _is_sound(entry):
             raise ValueError(f"the breaker of {name!r} contradicts itself")
-    return state
 
 
 def _is_sound(kept: Kept) -> bool:

@@ -1,14 +1,95 @@
-"""State that outlives the process: files replaced whole or not at all, one writer at a time."""
+"""State that outlives the process: files replaced whole or not at all, one writer at a time.
+
+What cannot be read is an error, never a new beginning.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
 
 from polyvm.host.errors import StateFileError
+
+_T = TypeVar("_T", bound=msgspec.Struct)
+
+
+class _Version(msgspec.Struct):
+    format: int
+
+
+_VERSION = msgspec.json.Decoder(_Version)
+
+
+class StateFile(Generic[_T]):
+    """A JSON file of one kind of state, which has a field ``format``.
+
+    kind: its struct; other fields than its own are refused. new: makes the state of a file that is
+    not there. sound: raises ValueError for a state that contradicts itself. unreadable, damaged:
+    what a file means to the user that cannot be read, or is not as it was written; the ends of
+    sentences.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kind: type[_T],
+        *,
+        format: int,  # noqa: A002 - as the field is called
+        max_bytes: int,
+        new: Callable[[], _T],
+        sound: Callable[[_T], None] | None = None,
+        unreadable: str,
+        damaged: str,
+    ) -> None:
+        self._path = path
+        self._decoder = msgspec.json.Decoder(kind)
+        self._format = format
+        self._max_bytes = max_bytes
+        self._new = new
+        self._sound = sound
+        self._unreadable = unreadable
+        self._damaged = damaged
+
+    def read(self) -> _T:
+        """Return the state. Raises StateFileError."""
+        try:
+            with self._path.open("rb") as file:
+                content = file.read(self._max_bytes + 1)
+        except FileNotFoundError:
+            return self._new()
+        except OSError as error:
+            raise StateFileError(
+                f"{self._path}: cannot be read: {error.strerror or error}; {self._unreadable}"
+            ) from None
+        try:
+            return self._decode(content)
+        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+            raise StateFileError(
+                f"{self._path}: not the state as polyvm writes it ({error}); restore it from a "
+                f"copy, or {self._damaged}"
+            ) from None
+
+    def write(self, state: _T) -> None:
+        """Replace the state durably, as `replace` does. Call it with the folder locked."""
+        content = msgspec.json.format(msgspec.json.encode(state), indent=1)
+        replace(self._path, content + b"\n")
+
+    def _decode(self, content: bytes) -> _T:
+        if len(content) > self._max_bytes:
+            raise ValueError(f"larger than {self._max_bytes} bytes")
+        version = _VERSION.decode(content).format
+        if version != self._format:
+            raise ValueError(f"format {version}, but this polyvm reads {self._format}")
+        state = self._decoder.decode(content)
+        if self._sound is not None:
+            self._sound(state)
+        return state
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -36,14 +36,6 @@ class _State(msgspec.Struct, forbid_unknown_fields=True):
     tasks: dict[str, _Mark]
 
 
-class _Version(msgspec.Struct):
-    format: int
-
-
-_VERSION = msgspec.json.Decoder(_Version)
-_STATE = msgspec.json.Decoder(_State)
-
-
 def default_folder() -> Path:
     """Return where the user's state is. Raises StateFileError for a user without a home."""
     if folder := os.environ.get("POLYVM_STATE"):
@@ -67,12 +59,20 @@ class History:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._path = folder / _FILE
+        self._file = durable.StateFile(
+            folder / _FILE,
+            _State,
+            format=_FORMAT,
+            max_bytes=_MAX_BYTES,
+            new=lambda: _State(format=_FORMAT, latest=0, tasks={}),
+            unreadable="without it older bundles could come back",
+            damaged="delete it to let older bundles in once more",
+        )
         self._now = 0.0
 
     def check(self, name: str, sequence: int, digest: bytes) -> None:
         """Raise RollbackError for a sequence below the task's mark, or at it with other content."""
-        self._check(self._read(), name, sequence, digest)
+        self._check(self._file.read(), name, sequence, digest)
 
     def record(
         self,
@@ -88,7 +88,7 @@ class History:
         is the sealing machine's clock that is wrong.
         """
         with durable.locked(self.folder):
-            state = self._read()
+            state = self._file.read()
             self._check(state, name, sequence, digest)
             now = max(state.latest, int(clock()))
             latest = max(now, created) if created <= now + _DAY else now
@@ -97,12 +97,11 @@ class History:
                 return
             state.tasks[name] = mark
             state.latest = latest
-            content = msgspec.json.format(msgspec.json.encode(state), indent=1)
-            durable.replace(self._path, content + b"\n")
+            self._file.write(state)
 
     def now(self, clock: Callable[[], float] = time.time) -> float:
         """Return the time, never earlier than any seen before, though the clock be set back."""
-        self._now = max(self._now, clock(), self._read().latest)
+        self._now = max(self._now, clock(), self._file.read().latest)
         return self._now
 
     def _check(self, state: _State, name: str, sequence: int, digest: bytes) -> None:
@@ -119,32 +118,3 @@ class History:
                 f"task {name!r}: another bundle with the same sequence {sequence} was live here; "
                 "seal it anew, with a higher sequence"
             )
-
-    def _read(self) -> _State:
-        try:
-            with self._path.open("rb") as file:
-                content = file.read(_MAX_BYTES + 1)
-        except FileNotFoundError:
-            return _State(format=_FORMAT, latest=0, tasks={})
-        except OSError as error:
-            raise StateFileError(
-                f"{self._path}: cannot be read: {error.strerror or error}; without it older "
-                "bundles could come back"
-            ) from None
-        try:
-            return _decode(content)
-        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-            raise StateFileError(
-                f"{self._path}: not the state as polyvm writes it ({error}); restore it from a "
-                "copy, or delete it to let older bundles in once more"
-            ) from None
-
-
-def _decode(content: bytes) -> _State:
-    """Raise ValueError for anything that `_State` as written cannot be."""
-    if len(content) > _MAX_BYTES:
-        raise ValueError(f"larger than {_MAX_BYTES} bytes")
-    version = _VERSION.decode(content).format
-    if version != _FORMAT:
-        raise ValueError(f"format {version}, but this polyvm reads {_FORMAT}")
-    return _STATE.decode(content)
