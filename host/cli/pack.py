@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", metavar="DIR", type=Path, help="folder that holds a task.toml")
+    add_output(parser)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Declare where a bundle goes."""
     parser.add_argument(
         "-o",
         "--output",

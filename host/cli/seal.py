@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from polyvm.host.cli.pack import add_output
 from polyvm.host.errors import ExitCode, KeyFileError, UsageError
 from polyvm.host.sealing import keyring, keys
 from polyvm.host.sealing.keyring import Keyring
@@ -36,13 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="task folders, or plain bundles",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        type=Path,
-        help="file, or folder to put NAME-VERSION.bundle in (default: the working directory)",
-    )
+    add_output(parser)
     parser.add_argument(
         "--for",
         dest="recipients",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from typing import TYPE_CHECKING, Any
 
 from polyvm.host.errors import ExitCode
-from tests.e2e.conftest import PATIENCE, read_results, wait_for
-from tests.e2e.test_recovery import child_of, write_events
+from tests.e2e.conftest import read_results
+from tests.e2e.test_recovery import kill_three_times, write_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,17 +75,7 @@ def test_killed_in_the_middle_of_chains(
     output = cli.folder / "out.jsonl"
     arguments = ["run", "tasks", "--input", events, "--output", output, "--no-table"]
     host = cli.start(*arguments, "--supervise", "--state", cli.folder / "state")
-    for _ in range(3):
-        goal = len(read_results(output)) + rand.randint(1, 4000)
-        wait_for(
-            lambda goal=goal: len(read_results(output)) >= goal or host.poll() is not None,
-            "results",
-        )
-        child = child_of(host.pid)
-        if child is not None and host.poll() is None:
-            os.kill(child, signal.SIGKILL)
-    _, err = host.communicate(timeout=PATIENCE)
-    assert host.returncode == ExitCode.OK, err.decode()
+    kill_three_times(host, output, rand)
     for line, graphs in check(read_results(output), tasks, count).items():
         for graph in graphs:
             assert {each["outcome"] for each in graph.values()} == {"done"}

@@ -13,6 +13,7 @@ from polyvm.host.errors import ExitCode
 from tests.e2e.conftest import PATIENCE, read_results, wait_for
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -53,6 +54,21 @@ def child_of(pid: int) -> int | None:
     return int(found[0]) if found else None
 
 
+def kill_three_times(supervised: subprocess.Popen[bytes], output: Path, rand: Seeded) -> None:
+    """Kill a host at three places of its work; its last life ends well."""
+    for _ in range(3):
+        goal = len(read_results(output)) + rand.randint(1, 4000)
+        wait_for(
+            lambda goal=goal: len(read_results(output)) >= goal or supervised.poll() is not None,
+            "results",
+        )
+        child = child_of(supervised.pid)
+        if child is not None and supervised.poll() is None:
+            os.kill(child, signal.SIGKILL)
+    _, err = supervised.communicate(timeout=PATIENCE)
+    assert supervised.returncode == ExitCode.OK, err.decode()
+
+
 def by_line(results: list[dict[str, object]], task: str) -> dict[object, dict[str, object]]:
     """One result of each line: what was run twice counts once."""
     return {result["line"]: result for result in results if result["task"] == task}
@@ -69,17 +85,7 @@ def test_killed_again_and_again(
     output = cli.folder / "out.jsonl"
     arguments = ["run", "tasks", "--input", events, "--output", output, "--no-table"]
     host = cli.start(*arguments, "--supervise", "--state", cli.folder / "state")
-    for _ in range(3):
-        goal = len(read_results(output)) + rand.randint(1, 4000)
-        wait_for(
-            lambda goal=goal: len(read_results(output)) >= goal or host.poll() is not None,
-            "results",
-        )
-        child = child_of(host.pid)
-        if child is not None and host.poll() is None:
-            os.kill(child, signal.SIGKILL)
-    _, err = host.communicate(timeout=PATIENCE)
-    assert host.returncode == ExitCode.OK, err.decode()
+    kill_three_times(host, output, rand)
     found = by_line(read_results(output), "counts")
     assert sorted(found) == list(range(1, count + 1))  # type: ignore[type-var]
     base = sum(range(2000))

@@ -195,7 +195,7 @@ class Executor:
         check(lib.pvm_executor_start(config, out, err), err)
         self._executor: Any = out[0]
         self._stopped = False
-        self.triggers = Triggers(self._handle)
+        self.triggers = Triggers(lambda: self.handle)
 
     def add(
         self,
@@ -210,11 +210,11 @@ class Executor:
         """
         err = ffi.new("char[]", ERR_MAX)
         config = raw_task_config(lane, limits, options)
-        return check(lib.pvm_task_add(self._handle(), program.handle, config, err), err)
+        return check(lib.pvm_task_add(self.handle, program.handle, config, err), err)
 
     def withdraw(self, task: int) -> None:
         """Refuse new work for the task. What was accepted still runs."""
-        check(lib.pvm_task_withdraw(self._handle(), task))
+        check(lib.pvm_task_withdraw(self.handle, task))
 
     def chain(self, first: int, nodes: Sequence[ChainNode]) -> None:
         """From now on, each invocation of `first` starts these tasks after it; none: nothing.
@@ -229,7 +229,7 @@ class Executor:
                 fail(lib.PVM_E_INVALID)
             raw[place].task, raw[place].failure = node.task, node.failure
             raw[place].after = sum(1 << earlier for earlier in set(node.after))
-        check(lib.pvm_chain_set(self._handle(), first, raw, len(nodes)))
+        check(lib.pvm_chain_set(self.handle, first, raw, len(nodes)))
 
     def submit(
         self, task: int, payload: bytes, tag: int = 0, **options: Unpack[SubmitOptions]
@@ -240,7 +240,7 @@ class Executor:
         """
         raw = raw_submit_options(options)
         return self.check_accepted(
-            task, lib.pvm_submit(self._handle(), task, tag, payload, len(payload), raw)
+            task, lib.pvm_submit(self.handle, task, tag, payload, len(payload), raw)
         )
 
     def cancel(self, id: int) -> bool:
@@ -249,7 +249,7 @@ class Executor:
         One that runs is interrupted, and may yet end by itself before that reaches it. While the
         executor stops, which ends all, nothing is done, and it is True.
         """
-        status = lib.pvm_cancel(self._handle(), id)
+        status = lib.pvm_cancel(self.handle, id)
         if status not in (lib.PVM_E_UNKNOWN, lib.PVM_E_STATE):
             check(status)
         return bool(status != lib.PVM_E_UNKNOWN)
@@ -264,7 +264,7 @@ class Executor:
         return self.check_accepted(
             task,
             lib.pvm_submit_many(
-                self._handle(), task, first_tag, b"".join(payloads), ends, len(payloads), ffi.NULL
+                self.handle, task, first_tag, b"".join(payloads), ends, len(payloads), ffi.NULL
             ),
         )
 
@@ -281,7 +281,7 @@ class Executor:
         """
         raw = raw_submit_options(options)
         out = ffi.new("pvm_array **")
-        count = lib.pvm_array_submit(self._handle(), task, first_tag, packed, len(packed), raw, out)
+        count = lib.pvm_array_submit(self.handle, task, first_tag, packed, len(packed), raw, out)
         if count == lib.PVM_E_INVALID:
             raise ValueError(
                 f"task {task}: runs in processes, the array has more elements than max_pending, "
@@ -319,7 +319,7 @@ class Executor:
     def collect_batch(self, max: int = 1024, timeout_ms: int = 100) -> Batch:
         """The same, in columns."""
         raw = ffi.new("pvm_batch *")
-        check(lib.pvm_collect_batch(self._handle(), raw, max, timeout_ms))
+        check(lib.pvm_collect_batch(self.handle, raw, max, timeout_ms))
         return Batch(raw)
 
     def invoke(self, task: int, payload: bytes, **options: Unpack[SubmitOptions]) -> Completion:
@@ -327,14 +327,14 @@ class Executor:
         raw = ffi.new("pvm_completion *")
         wanted = raw_submit_options(options)
         self.check_accepted(
-            task, lib.pvm_invoke(self._handle(), task, payload, len(payload), wanted, raw)
+            task, lib.pvm_invoke(self.handle, task, payload, len(payload), wanted, raw)
         )
         return _completion(raw[0])
 
     def stats(self, task: int) -> TaskStats:
         """Count what the task has done so far and holds now."""
         raw = ffi.new("pvm_task_stats *")
-        check(lib.pvm_task_stats_get(self._handle(), task, raw))
+        check(lib.pvm_task_stats_get(self.handle, task, raw))
         return TaskStats(raw.accepted, raw.finished, raw.failed, raw.running, raw.vms, raw.bytes)
 
     def check_accepted(self, task: int, status: int) -> int:
@@ -342,37 +342,37 @@ class Executor:
         if status != lib.PVM_E_BREAKER:
             return check(status)
         why = ffi.new("char[]", ERR_MAX)
-        lib.pvm_task_breaker_explain(self._handle(), task, why)
+        lib.pvm_task_breaker_explain(self.handle, task, why)
         return check(status, why)
 
     def breaker(self, task: int) -> Any:
         """Return the task's circuit breaker as a pvm_breaker_snapshot."""
         snapshot = ffi.new("pvm_breaker_snapshot *")
-        check(lib.pvm_task_breaker_read(self._handle(), task, snapshot))
+        check(lib.pvm_task_breaker_read(self.handle, task, snapshot))
         return snapshot[0]
 
     def restore_breaker(self, task: int, fields: Mapping[str, Any]) -> None:
         """Go on where an earlier process stood, given the fields of a pvm_breaker_snapshot."""
         snapshot = ffi.new("pvm_breaker_snapshot *", dict(fields))
-        check(lib.pvm_task_breaker_restore(self._handle(), task, snapshot))
+        check(lib.pvm_task_breaker_restore(self.handle, task, snapshot))
 
     def force_breaker(self, task: int, hold: int) -> None:
         """An operator's order, a pvm_breaker_hold: 0 as the rules say, 1 open, 2 closed."""
-        check(lib.pvm_task_breaker_force(self._handle(), task, hold))
+        check(lib.pvm_task_breaker_force(self.handle, task, hold))
 
     def note_crash(self, task: int) -> None:
         """Tell the task's breaker of an invocation that ended with an earlier process."""
-        check(lib.pvm_task_breaker_crashed(self._handle(), task))
+        check(lib.pvm_task_breaker_crashed(self.handle, task))
 
     def threads(self) -> ThreadStats:
         """Count the worker threads, and those that were given up."""
         raw = ffi.new("pvm_executor_stats *")
-        check(lib.pvm_executor_stats_get(self._handle(), raw))
+        check(lib.pvm_executor_stats_get(self.handle, raw))
         return ThreadStats(raw.threads, raw.stuck, raw.unserved, raw.pauses)
 
     def note_position(self, position: int) -> None:
         """Keep in the journal how much of its input the host has submitted, in its own unit."""
-        lib.pvm_executor_note_position(self._handle(), position)
+        lib.pvm_executor_note_position(self.handle, position)
 
     def stop(self, drain_ms: int = 5000) -> int:
         """Finish accepted work for up to drain_ms, cancel the rest, end the workers.
@@ -380,7 +380,7 @@ class Executor:
         Completions stay collectable. Returns how many invocations were cancelled.
         """
         self._stopped = True
-        return check(lib.pvm_executor_stop(self._handle(), drain_ms))
+        return check(lib.pvm_executor_stop(self.handle, drain_ms))
 
     def close(self) -> None:
         """Stop if need be, and free. Uncollected completions are dropped."""
@@ -394,9 +394,6 @@ class Executor:
     @property
     def handle(self) -> Any:
         """The pvm_executor. Raises StateError after `close`."""
-        return self._handle()
-
-    def _handle(self) -> Any:
         if self._executor is None:
             fail(lib.PVM_E_STATE)
         return self._executor

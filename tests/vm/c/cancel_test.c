@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "task_code.h"
 #include "vm.h"
 
 #define SUBMITTERS 8
@@ -24,25 +25,9 @@ static long rounds;
 static _Atomic long accepted, collected, cancelled, found;
 static _Atomic int finished;
 
-static uint32_t next_random(uint32_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
-
 static pvm_program *load_program(const char *name) {
-  char path[4096], err[PVM_ERR_MAX];
-  snprintf(path, sizeof path, "%s/%s.code", folder, name);
-  FILE *file = fopen(path, "rb");
-  CHECK(file != NULL);
-  static char code[65536];
-  size_t len = fread(code, 1, sizeof code, file);
-  fclose(file);
-  pvm_program *program = pvm_program_new(name, "1.0.0", "main:run");
-  CHECK(program != NULL);
-  CHECK(pvm_program_add_module(program, "main", 0, code, len, err) == PVM_OK);
-  CHECK(pvm_program_finish(program, err) == PVM_OK);
+  pvm_program *program = read_program(folder, name);
+  CHECK(pvm_program_finish(program, NULL) == PVM_OK);
   return program;
 }
 

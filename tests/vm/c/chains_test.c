@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "task_code.h"
 #include "vm.h"
 
 #define FIRSTS 2       /* tasks that are triggered */
@@ -33,29 +34,9 @@ static unsigned char *ended; /* by count in the id: completions */
 static size_t ended_cap;
 static _Atomic long accepted, collected;
 
-static uint32_t next_random(uint32_t *state) {
-  *state ^= *state << 13;
-  *state ^= *state >> 17;
-  *state ^= *state << 5;
-  return *state;
-}
-
 static pvm_program *load_program(const char *name) {
-  char path[4096];
-  snprintf(path, sizeof path, "%s/%s.code", folder, name);
-  FILE *file = fopen(path, "rb");
-  CHECK(file != NULL);
-  CHECK(fseek(file, 0, SEEK_END) == 0);
-  size_t len = (size_t)ftell(file);
-  rewind(file);
-  char *code = malloc(len);
-  CHECK(code != NULL && fread(code, 1, len, file) == len);
-  fclose(file);
-  pvm_program *program = pvm_program_new(name, "1.0.0", "main:run");
-  CHECK(program != NULL);
-  CHECK(pvm_program_add_module(program, "main", 0, code, len, err) == PVM_OK);
+  pvm_program *program = read_program(folder, name);
   CHECK(pvm_program_finish(program, err) == PVM_OK);
-  free(code);
   return program;
 }
 
