@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from polyvm.host.invocations import Invocations
     from polyvm.host.journal import Unfinished
     from polyvm.host.lifetime import Lifetime
+    from polyvm.host.manifest import Manifest
     from polyvm.host.registry import Registry
     from polyvm.host.results import ResultWriter
-    from polyvm.vm import Completion, LogRecord
+    from polyvm.host.traces import TraceFile
+    from polyvm.vm import Batch, Completion, LogRecord, Trace
 
 _WAIT_MS = 100  # how long a thread waits at a time, and so how soon it sees the end
 
@@ -26,7 +28,7 @@ class Collector:
     """Collects from executors, in a thread for each source, until `finish`.
 
     ``durable``: a journal forgets completions at the collection after theirs, so that results must
-    have reached their file by then.
+    have reached their file by then. ``traces``: where those of traced invocations go.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class Collector:
         lifetime: Lifetime,
         *,
         durable: bool,
+        traces: TraceFile | None = None,
     ) -> None:
         self._registry = registry
         self._invocations = invocations
         self._writer = writer
         self._lifetime = lifetime
         self._durable = durable
+        self._traces = traces
         self._writing = threading.Lock()
         self._counting = threading.Lock()
         self._over = threading.Event()
@@ -52,7 +56,7 @@ class Collector:
         self.not_run = 0  # invocations that ended without a run of this process
         self.lost_records = 0
 
-    def completions_of(self, collect: Callable[..., list[Completion]]) -> None:
+    def completions_of(self, collect: Callable[..., Batch]) -> None:
         """Start to collect ended invocations."""
         self._threads.append(self._lifetime.thread(self._collect, collect))
 
@@ -69,6 +73,8 @@ class Collector:
     def close(self) -> None:
         """Write what is left, after `finish`."""
         self.rejections.close()
+        if self._traces is not None:
+            self._traces.close()
         if self._writer is not None:
             self._lifetime.guard(self._writer.close)
 
@@ -108,14 +114,29 @@ class Collector:
             if flush:
                 self._writer.flush()
 
-    def _collect(self, collect: Callable[..., list[Completion]]) -> None:
+    def _write_traces(
+        self, settled: list[tuple[Completion, Manifest]], traces: dict[int, Trace]
+    ) -> None:
+        if self._traces is not None:
+            self._traces.write(
+                (traces[completion.id], manifest)
+                for completion, manifest in settled
+                if completion.id in traces
+            )
+
+    def _collect(self, collect: Callable[..., Batch]) -> None:
         while True:
             last = self._over.is_set()
-            completions = collect(timeout_ms=0 if last else _WAIT_MS)
+            batch = collect(timeout_ms=0 if last else _WAIT_MS)
+            completions = list(batch)
             if self._registry.settle_arrays() and self._registry.pending == 0:
                 self._lifetime.changed.set()
             if completions:
-                paired = self._invocations.hand_out(self._registry.settle(completions))
+                settled = self._registry.settle(completions)
+                traces = {trace.id: trace for trace in batch.traces}
+                if traces:
+                    self._write_traces(settled, traces)
+                paired = self._invocations.hand_out(settled, traces)
                 if self._writer is not None and not self._writer.failed:
                     lines = [results.encode(results.record(*pair)) for pair in paired]
                     self._lifetime.guard(self._write, lines, flush=self._durable)

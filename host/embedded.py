@@ -62,6 +62,7 @@ class Host:
         *,
         deadline: str | None = None,
         priority: int = 0,
+        trace: bool = False,
         on_complete: Callable[[Any], object] | None = None,
         on_error: Callable[[NotDone], object] | None = None,
     ) -> Invocation:
@@ -70,11 +71,12 @@ class Host:
         deadline: such as "500ms", from now to its end; priority: -100 to 100. By default they are
         the task's own. on_complete gets the task's value when it is done, on_error what `result`
         would raise; both are called as `Invocation.add_done_callback` says.
+        trace: its end has a trace of its stages.
         Raises as `Invocations.submit` does, and then nothing was accepted.
         """
         deadline_ns = durations.parse(deadline) if deadline is not None else 0
         invocation = self._service.invocations.submit(
-            task, value, deadline_ns=deadline_ns, priority=priority
+            task, value, deadline_ns=deadline_ns, priority=priority, trace=trace
         )
         if on_complete is not None or on_error is not None:
             invocation.add_done_callback(partial(_call_back, on_complete, on_error))

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
@@ -23,11 +24,11 @@ from polyvm.host.switches import Disabled, Paused
 from polyvm.vm import BreakerOpen, QueueFull, RateLimited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping
 
     from polyvm.host.manifest import Manifest
     from polyvm.host.registry import Registry
-    from polyvm.vm import Completion, SubmitOptions
+    from polyvm.vm import Completion, SubmitOptions, Trace
 
 KEPT = 1000  # ended invocations that are remembered
 KEPT_BYTES = 32 * 2**20  # of their results
@@ -51,10 +52,11 @@ class NotDone(PolyvmError):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How an invocation ended, and of which version of its task it was."""
+    """How an invocation ended, of which version of its task it was, and its trace, if any."""
 
     completion: Completion
     manifest: Manifest
+    trace: Trace | None = None
 
 
 class Invocation:
@@ -205,9 +207,13 @@ class Invocations:
             del self._pending[invocation.id]
 
     def hand_out(
-        self, paired: list[tuple[Completion, Manifest]]
+        self,
+        paired: list[tuple[Completion, Manifest]],
+        traces: Mapping[int, Trace] = MappingProxyType({}),
     ) -> list[tuple[Completion, Manifest]]:
         """Settle the invocations that were submitted here; return the other completions.
+
+        ``traces``: of those that were traced, by id.
 
         What comes after them in a chain is kept with them, and is among the others as well.
         """
@@ -220,7 +226,8 @@ class Invocations:
             for completion, manifest in paired:
                 invocation = self._pending.pop(completion.tag, None)
                 if invocation is not None:
-                    ended.append((invocation, Ended(completion, manifest)))
+                    end = Ended(completion, manifest, traces.get(completion.id))
+                    ended.append((invocation, end))
                     self._remember(invocation, len(completion.data))
                     if completion.trigger:
                         self._chained[completion.trigger] = invocation
@@ -228,7 +235,8 @@ class Invocations:
                 others.append((completion, manifest))
                 if completion.trigger in self._chained:
                     invocation = self._chained[completion.trigger]
-                    invocation.settle_further(Ended(completion, manifest))
+                    trace = traces.get(completion.id)
+                    invocation.settle_further(Ended(completion, manifest, trace))
                     touched.add(completion.trigger)
         for invocation, end in ended:
             invocation.settle(end)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from polyvm.host.invocations import Invocation, Invocations
     from polyvm.host.registry import Registry
-    from polyvm.vm import Array
+    from polyvm.vm import Array, SubmitOptions
 
 CHUNK = 1024  # values that go together, at most
 AHEAD = 2  # chunks on their way besides the one whose results are being taken
@@ -36,7 +36,7 @@ class Mapping:
         invocations: Invocations,
         stopping: Callable[[], bool],
         name: str,
-        options: dict[str, int],
+        options: SubmitOptions,
     ) -> None:
         """``options``: a submission's, deadline_ns and priority."""
         self._registry = registry

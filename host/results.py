@@ -98,7 +98,7 @@ class ResultWriter:
             ) from None
         self._regular = stat.S_ISREG(os.fstat(self._descriptor).st_mode) and output != "-"
         if self._regular:
-            self._whole = _whole_lines(self._descriptor) if resume else 0
+            self._whole = whole_lines(self._descriptor) if resume else 0
             os.ftruncate(self._descriptor, self._whole)
             os.lseek(self._descriptor, self._whole, os.SEEK_SET)
 
@@ -145,8 +145,8 @@ class ResultWriter:
                 self._descriptor = -1
 
 
-def _whole_lines(descriptor: int) -> int:
-    """How many bytes of the file are whole lines."""
+def whole_lines(descriptor: int) -> int:
+    """Count the bytes of a file that are whole lines."""
     end = os.fstat(descriptor).st_size
     while end > 0:
         start = max(0, end - _FLUSH_BYTES)

@@ -35,6 +35,7 @@ from polyvm.host.runners import Runners
 from polyvm.host.sealing.history import default_folder
 from polyvm.host.switches import Switches, SwitchFile
 from polyvm.host.table import Display, LiveTable, Progress, ProgressLines, render
+from polyvm.host.traces import TraceFile
 from polyvm.host.watcher import Watcher
 from polyvm.vm import Executor, collect_logs, info
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from polyvm.host.api.server import Server
+    from polyvm.vm import SubmitOptions
 
 _POLL_EVERY = 0.5  # seconds between looks at the tasks folder
 _FIRST_POLLS = 0.1  # the same while the first scan waits for a file that is being written
@@ -71,6 +73,8 @@ class Options:
     switches: Path | None = None  # a file of switches
     event_fields: EventFields = field(default_factory=EventFields)  # what triggers look at
     journal: Path | None = None  # a folder for what must outlive the process
+    trace: Path | None = None  # a file for traces
+    trace_share: float = 1.0  # of the invocations
 
 
 class Service:
@@ -119,6 +123,7 @@ class Service:
             writer,
             self._lifetime,
             durable=self._recovery is not None,
+            traces=self._trace(options),
         )
         self.scanned = threading.Event()  # the tasks folder was read once
         self._fed = threading.Event()  # the feed has ended
@@ -130,6 +135,13 @@ class Service:
     def _make_triggers(self) -> LiveTriggers:
         self._executor.triggers.configure(**self._options.event_fields.configuration)
         return LiveTriggers(self._executor.triggers, self.switches)
+
+    def _trace(self, options: Options) -> TraceFile | None:
+        if options.trace is None:
+            return None
+        file = TraceFile(options.trace)
+        self._executor.trace(options.trace_share)
+        return file
 
     def _make_feed(self, source: str) -> Feed:
         return Feed(
@@ -150,7 +162,7 @@ class Service:
         Raises the PolyvmError that ended the run early, after the rest has been put in order.
         """
         with self._lifetime.until_signalled() if self._handled else contextlib.nullcontext():
-            self._collector.completions_of(self._executor.collect)
+            self._collector.completions_of(self._executor.collect_batch)
             self._collector.logs_of(collect_logs)
             self._collector.logs_of(self._processes.collect_logs)
             serving = self._serve()
@@ -161,7 +173,7 @@ class Service:
         return self._exit_code()
 
     def map(
-        self, task: str, values: Iterable[Any], chunk: int, options: dict[str, int]
+        self, task: str, values: Iterable[Any], chunk: int, options: SubmitOptions
     ) -> Iterator[Any]:
         """Run a task on many values, as `Host.map` says."""
         stopping = self._lifetime.stopping.is_set

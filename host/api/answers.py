@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from polyvm.host import results
+from polyvm.host import results, traces
 from polyvm.host.breakers import Hold
 from polyvm.host.invocations import NoSuchTask, Stopping
 from polyvm.host.switches import Disabled, Paused
@@ -108,6 +108,8 @@ def of_end(
     fields = results.record(ended.completion, ended.manifest)
     del fields["line"], fields["id"]
     fields = {"id": str(invocation.id), **fields, "load_us": ended.completion.load_ns // 1000}
+    if ended.trace is not None:
+        fields["trace"] = traces.fields(ended.trace)
     body = results.encode(fields)
     # JSON cannot hold every result, and then the outcome is another one.
     outcome = msgspec.json.decode(body, type=_Head).outcome

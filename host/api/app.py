@@ -1,6 +1,6 @@
 """The API's addresses and what they do.
 
-    POST /v1/tasks/NAME:run                          payload: JSON; deadline, priority, wait, hangup
+    POST /v1/tasks/NAME:run                          payload: JSON; see request.py
     POST /v1/tasks/NAME:enable|disable|pause|resume  also /v1/lanes/NAME:...
     POST /v1/tasks/NAME:breaker-open|breaker-close|breaker-auto
     GET  /v1/tasks, /v1/tasks/NAME, /v1/tasks/NAME:breaker, /v1/breakers
@@ -146,6 +146,7 @@ class _Api:
                     payload,
                     deadline_ns=options.deadline_ns,
                     priority=options.priority,
+                    trace=options.trace,
                 )
             except Exception as error:  # noqa: BLE001 - raised again if it is no refusal
                 return answers.of_refusal(error, breaker)

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_PRIORITY = 100  # PVM_PRIORITY_MAX of vm.h, on either side of 0
-_FIELDS = ("deadline", "priority", "wait", "hangup")
+_FIELDS = ("deadline", "priority", "wait", "hangup", "trace")
 _HEADER = "PolyVM-"
-_TRUTH = {"true": True, "false": False}
+_TRUTH = {"true": True, "false": False, "1": True, "0": False}
 _HANGUP = {"finish": False, "cancel": True}
 
 
@@ -28,10 +28,11 @@ class RunOptions:
     priority: int = 0
     wait: bool = True
     cancel: bool = False
+    trace: bool = False
 
 
 def run_options(query: Mapping[str, str], headers: Mapping[str, str]) -> RunOptions:
-    """Read ``deadline``, ``priority``, ``wait`` and ``hangup``, or headers: ``PolyVM-Deadline``.
+    """Read the fields, or headers such as ``PolyVM-Deadline``.
 
     The query goes first. Raises ValueError with a sentence.
     """
@@ -39,12 +40,13 @@ def run_options(query: Mapping[str, str], headers: Mapping[str, str]) -> RunOpti
         if name not in _FIELDS:
             raise ValueError(f"unknown parameter {name[:100]!r}; there are {', '.join(_FIELDS)}")
     given = {name: query.get(name, headers.get(_HEADER + name)) for name in _FIELDS}
-    deadline, priority, wait, hangup = (given[name] for name in _FIELDS)
+    deadline, priority, wait, hangup, trace = (given[name] for name in _FIELDS)
     return RunOptions(
         deadline_ns=_deadline(deadline) if deadline is not None else 0,
         priority=_priority(priority) if priority is not None else 0,
-        wait=_wait(wait) if wait is not None else True,
+        wait=_truth("wait", wait) if wait is not None else True,
         cancel=_hangup(hangup) if hangup is not None else False,
+        trace=_truth("trace", trace) if trace is not None else False,
     )
 
 
@@ -70,9 +72,9 @@ def _priority(text: str) -> int:
     return priority
 
 
-def _wait(text: str) -> bool:
+def _truth(name: str, text: str) -> bool:
     if text not in _TRUTH:
-        raise ValueError(f"wait {text[:40]!r} is neither true nor false")
+        raise ValueError(f"{name} {text[:40]!r} is neither true nor false")
     return _TRUTH[text]
 
 

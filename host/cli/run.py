@@ -72,6 +72,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what triggers take for an event's type, page, id, key or time, such as key=user_id; "
         "also unit, ttl, memory, keys, pending (default: see the guide of triggers)",
     )
+    parser.add_argument(
+        "--trace",
+        metavar="FILE",
+        type=Path,
+        help="write when traced invocations came to each stage, for a trace viewer",
+    )
+    parser.add_argument(
+        "--trace-sample",
+        metavar="SHARE",
+        type=_share,
+        default=1.0,
+        help="the share of invocations that --trace traces, to 1 (default: %(default)s)",
+    )
     serving.add_arguments(parser)
     policy.add_arguments(parser)
 
@@ -95,6 +108,8 @@ def run(options: argparse.Namespace) -> ExitCode:
             switches=options.switches,
             event_fields=event_fields.parse(options.event_field),
             journal=_journal(options),
+            trace=options.trace,
+            trace_share=options.trace_sample,
         ),
         _console(to_stderr=options.output == "-"),
     )
@@ -130,6 +145,16 @@ def _workers(text: str) -> int:
     if not text.isdecimal() or int(text) not in _WORKERS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to {_WORKERS[-1]}")
     return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share, more than 0 and up to 1")
+    return share
 
 
 def _check_files(source: str | None, output: str | None) -> None:

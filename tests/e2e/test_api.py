@@ -286,6 +286,46 @@ def test_an_interrupted_call_is_cancelled(cli: Cli, host: Host) -> None:
     assert 'polyvm_invocations_total{lane="regular",outcome="cancelled",task="spin"} 1.0' in metrics
 
 
+def test_traces(cli: Cli, start: Callable[..., Host]) -> None:
+    write_task(cli.folder / "tasks" / "apart", ECHO, isolation="process")
+    host = start("--workers", "1")
+    assert "trace" not in host.ask("POST", "/v1/tasks/echo:run", b"1").body
+    trace = host.ask("POST", "/v1/tasks/echo:run?trace=1", b"1").body["trace"]
+    assert next(iter(trace["stages_ns"])) == "accepted"
+    assert {"taken", "decoded", "returned", "ended", "collected"} <= trace["stages_ns"].keys()
+    trace = host.ask("POST", "/v1/tasks/apart:run?trace=1", b"1").body["trace"]
+    assert list(trace["stages_ns"]) == ["accepted", "taken", "ready", "ended", "collected"]
+    trace = host.ask("POST", "/v1/tasks/spin:run?deadline=20ms", b"1", PolyVM_Trace="true").body
+    assert (trace["outcome"], trace["trace"]["interruptions"] > 0) == ("timed_out", True)
+
+
+def test_a_trace_file(cli: Cli) -> None:
+    write_task(cli.folder / "tasks" / "echo", ECHO)
+    (cli.folder / "in.jsonl").write_text("1\n" * 500)
+    arguments = [
+        "run",
+        "tasks",
+        "--input",
+        "in.jsonl",
+        "--output",
+        "out.jsonl",
+        "--trace",
+        "t.json",
+    ]
+    assert cli(*arguments).code == ExitCode.OK
+    lines = (cli.folder / "t.json").read_text().splitlines()
+    runs = [json.loads(line.removesuffix(",")) for line in lines if '"cat":"run"' in line]
+    results = [json.loads(line) for line in (cli.folder / "out.jsonl").read_text().splitlines()]
+    assert sorted(run["args"]["id"] for run in runs) == sorted(str(each["id"]) for each in results)
+    assert cli(*arguments, "--trace-sample", "0.1").code == ExitCode.OK
+    more = (cli.folder / "t.json").read_text().count('"cat":"run"')
+    assert 500 < more < 700  # those of the first run are still there
+    done = cli(*arguments, "--trace-sample", "0")
+    assert (done.code, "'0' is not a share" in done.err) == (ExitCode.USAGE, True)
+    done = cli("run", "tasks", "--input", "in.jsonl", "--trace", "nowhere/t.json")
+    assert (done.code, "cannot write traces to" in done.err) == (ExitCode.CANNOT_WRITE, True)
+
+
 def test_top(cli: Cli, host: Host) -> None:
     host.ask("POST", "/v1/tasks/echo:run", b"1")
     host.ask("POST", "/v1/tasks/fail:run", b"1")

@@ -35,6 +35,7 @@ from .logs import LogRecord, collect_logs
 from .machine import Vm, VmStats
 from .memory import Memory, protect_process, wipe
 from .program import Module, Program
+from .traces import Stage, Trace
 from .triggers import EventBatch, Fired, TriggerMode, Triggers, TriggersStats, TriggerStats
 
 __all__ = [
@@ -63,11 +64,13 @@ __all__ = [
     "Program",
     "QueueFull",
     "RateLimited",
+    "Stage",
     "StateError",
     "SubmitOptions",
     "TaskStats",
     "ThreadStats",
     "Ticket",
+    "Trace",
     "TriggerMode",
     "TriggerStats",
     "Triggers",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 from .library import check, ffi, lib
+from .traces import traces_of
 
 
 class Outcome(enum.IntEnum):
@@ -57,9 +58,12 @@ _NIL = b"\xc0"
 
 
 class Batch(Sequence[Completion]):
-    """Completions of one collection, or of one array; made by Executor and Array."""
+    """Completions of one collection, or of one array; made by Executor and Array.
 
-    __slots__ = ("_data", "_first", "_records", "not_done")
+    traces: of those that were traced.
+    """
+
+    __slots__ = ("_data", "_first", "_records", "not_done", "traces")
 
     def __init__(self, raw: Any, not_done: int | None = None) -> None:
         """Take over a pvm_batch. not_done: of an array, how many are not DONE."""
@@ -70,6 +74,7 @@ class Batch(Sequence[Completion]):
             size = raw.records[count - 1].end if count else self._first
             self._data: bytes = ffi.unpack(ffi.cast("char *", raw.data), size) if size else b""
             self.not_done = not_done
+            self.traces = traces_of(raw) if raw.trace_count else ()
         finally:
             lib.pvm_batch_free(raw)
 

@@ -89,6 +89,7 @@ class SubmitOptions(TypedDict, total=False):
     deadline_ns: from now to its end; priority: -100 to 100.
     id, attempt: of an invocation that an earlier process had accepted. ids: how many it had with
     its chain. crashed: bit i says that invocation id + i of it took that process down.
+    trace: trace it, see Batch.traces.
     """
 
     deadline_ns: int
@@ -97,6 +98,7 @@ class SubmitOptions(TypedDict, total=False):
     attempt: int
     ids: int
     crashed: int
+    trace: bool
 
 
 def raw_task_config(lane: Lane, limits: Limits | None, options: AddOptions) -> Any:
@@ -321,6 +323,10 @@ class Executor:
         raw = ffi.new("pvm_batch *")
         check(lib.pvm_collect_batch(self.handle, raw, max, timeout_ms))
         return Batch(raw)
+
+    def trace(self, share: float) -> None:
+        """Trace this share of the invocations from now on, 0 to 1; see Batch.traces."""
+        check(lib.pvm_executor_trace(self._handle(), share))
 
     def invoke(self, task: int, payload: bytes, **options: Unpack[SubmitOptions]) -> Completion:
         """Submit and wait for the result; of a chain, the first task's."""

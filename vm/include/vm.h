@@ -404,6 +404,7 @@ typedef struct pvm_submit_options {
   uint64_t id;          /* and its id there */
   uint32_t ids;         /* how many ids it had, the further ones for its chain; 0: 1 */
   uint64_t crashed;     /* in a chain, bit i: id + i took that process down and is not run */
+  uint32_t trace;       /* 1: trace it, and what follows in its chain; see pvm_trace */
 } pvm_submit_options;
 
 /* Accept one invocation; the payload is copied. options may be NULL. Returns its id (> 0), or a
@@ -437,10 +438,47 @@ typedef struct pvm_record {
   uint64_t trigger;
 } pvm_record;
 
+/* The way of one invocation that was traced. Untraced ones cost nothing, and traced ones some 1 µs.
+** Collected in batches only, with the invocation's record; pvm_invoke and arrays are not traced. */
+typedef enum pvm_stage {
+  PVM_STAGE_ACCEPTED = 0,
+  PVM_STAGE_QUEUED = 1,    /* in a worker's queue, after having waited for its task's turn */
+  PVM_STAGE_TAKEN = 2,     /* by the thread that runs it */
+  PVM_STAGE_READY = 3,     /* the task has a VM here: made and loaded, or found */
+  PVM_STAGE_DECODED = 4,   /* the payload */
+  PVM_STAGE_RETURNED = 5,  /* the entry point, or it raised */
+  PVM_STAGE_ENCODED = 6,   /* the result, or the traceback */
+  PVM_STAGE_KICKED = 7,    /* interrupted for the first time */
+  PVM_STAGE_GIVEN_UP = 8,  /* with its thread */
+  PVM_STAGE_ENDED = 9,
+  PVM_STAGE_COLLECTED = 10
+} pvm_stage;
+#define PVM_STAGES 11
+
+typedef struct pvm_trace {
+  uint64_t id;
+  uint64_t tag;
+  int64_t task;
+  int32_t outcome;
+  uint32_t worker;
+  uint32_t attempt;
+  uint32_t kicks;      /* interruptions */
+  uint32_t pauses;     /* in favour of the core lane */
+  uint64_t trigger;
+  uint64_t paused_ns;  /* all pauses together */
+  uint64_t at_ns[PVM_STAGES]; /* since the epoch; 0: it did not come to that */
+} pvm_trace;
+
+/* From now on trace this share of the invocations, 0 to 1, chosen by their ids, beside those whose
+** submission asks for it. */
+PVM_API int pvm_executor_trace(pvm_executor *executor, double share);
+
 typedef struct pvm_batch {
   uint32_t count;
   pvm_record *records;
   unsigned char *data;
+  uint32_t trace_count;
+  pvm_trace *traces; /* of those of them that were traced; NULL if none was */
 } pvm_batch;
 
 PVM_API int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t max,

@@ -109,7 +109,7 @@ int pvm_array_take(pvm_array *array, pvm_batch *batch) {
   if (array == NULL || batch == NULL) return PVM_E_INVALID;
   if (atomic_load_explicit(&array->state, memory_order_acquire) != DONE || array->taken)
     return PVM_E_STATE;
-  batch->count = 0;
+  *batch = (pvm_batch){0};
   batch->records = malloc((array->count ? array->count : 1) * sizeof *batch->records);
   batch->data = malloc(results_size(array));
   if (batch->records == NULL || batch->data == NULL) {

@@ -8,6 +8,7 @@
 #include "executor.h"
 #include "packed.h"
 #include "runtime.h"
+#include "trace.h"
 
 typedef struct node {
   pvm_invocation *invocation; /* until it starts or ends */
@@ -344,6 +345,7 @@ static void number(pvm_executor *executor, pvm_chain_run *run, const pvm_submit_
     completion->tag = trigger->tag;
     completion->attempt = trigger->attempt;
     completion->trigger = trigger->id;
+    if (first->trace != NULL) pvm_trace_begin(UINT64_MAX, NULL, invocation);
     invocation->priority = options != NULL && options->priority != 0
                                ? options->priority
                                : invocation->task->config.priority;

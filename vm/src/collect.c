@@ -10,6 +10,7 @@
 #include "chain_run.h"
 #include "executor.h"
 #include "runtime.h"
+#include "trace.h"
 
 static void deliver(pvm_executor *executor, pvm_invocation *invocation) {
   if (invocation->array != NULL) {
@@ -37,6 +38,7 @@ static void end(pvm_executor *executor, pvm_invocation *invocation, pvm_share *s
   atomic_fetch_add(&share->finished, 1);
   if (atomic_load_explicit(&task->withdrawn, memory_order_relaxed) && pvm_task_over(task))
     pvm_executor_settle(executor, task);
+  pvm_trace_mark(invocation->trace, PVM_STAGE_ENDED);
   deliver(executor, invocation);
   atomic_fetch_add(delivered, 1);
   if (atomic_load(&executor->state) != PVM_EXECUTOR_RUNNING) pvm_executor_tell_drained(executor);
@@ -120,7 +122,7 @@ static void hand_out(pvm_executor *executor, uint32_t block) {
 
 /* Take ended invocations out, up to max, waiting for the first; hand each to `take`. */
 static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
-                   void (*take)(void *to, uint32_t index, pvm_completion *completion), void *to) {
+                   void (*take)(void *to, uint32_t index, pvm_invocation *invocation), void *to) {
   uint64_t deadline = pvm_now() + (uint64_t)timeout_ms * 1000000u;
   uint32_t count = 0, places[PVM_LANES] = {0};
   if (executor->journal != NULL) pvm_executor_finish_handed(executor);
@@ -128,7 +130,7 @@ static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
   do {
     pvm_invocation *invocation;
     while (count < max && (invocation = pvm_ring_pop(&executor->completed)) != NULL) {
-      take(to, count++, &invocation->completion);
+      take(to, count++, invocation);
       places[invocation->task->config.lane]++;
       hand_out(executor, pvm_executor_block_of(invocation));
       pvm_invocation_release(invocation);
@@ -139,8 +141,8 @@ static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
   return (int)count;
 }
 
-static void take_completion(void *to, uint32_t index, pvm_completion *completion) {
-  ((pvm_completion *)to)[index] = *completion;
+static void take_completion(void *to, uint32_t index, pvm_invocation *invocation) {
+  ((pvm_completion *)to)[index] = invocation->completion;
 }
 
 int pvm_collect(pvm_executor *executor, pvm_completion *completions, uint32_t max,
@@ -170,10 +172,28 @@ typedef struct growing {
   pvm_batch *batch;
   size_t len;
   size_t cap;
+  uint64_t wall_ns;
+  uint32_t trace_cap;
 } growing;
 
-static void take_record(void *to, uint32_t index, pvm_completion *completion) {
+/* Without memory the trace is lost. */
+static void take_trace(growing *g, pvm_invocation *invocation) {
+  pvm_batch *batch = g->batch;
+  pvm_trace_mark(invocation->trace, PVM_STAGE_COLLECTED);
+  if (batch->trace_count == g->trace_cap) {
+    uint32_t cap = g->trace_cap ? 2 * g->trace_cap : 16;
+    pvm_trace *traces = realloc(batch->traces, cap * sizeof *traces);
+    if (traces == NULL) return;
+    batch->traces = traces;
+    g->trace_cap = cap;
+  }
+  pvm_trace_read(invocation, g->wall_ns, &batch->traces[batch->trace_count++]);
+}
+
+static void take_record(void *to, uint32_t index, pvm_invocation *invocation) {
   growing *g = to;
+  pvm_completion *completion = &invocation->completion;
+  if (invocation->trace != NULL) take_trace(g, invocation);
   size_t len = completion->data.len;
   if (g->cap - g->len < len) {
     size_t cap = g->cap ? g->cap : 4096;
@@ -195,9 +215,8 @@ static void take_record(void *to, uint32_t index, pvm_completion *completion) {
 int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t max, uint32_t timeout_ms) {
   if (pvm_runtime_forked()) return PVM_E_FORKED;
   if (executor == NULL || batch == NULL || max == 0) return PVM_E_INVALID;
-  growing g = {batch, 0, 0};
-  batch->count = 0;
-  batch->data = NULL;
+  growing g = {.batch = batch, .wall_ns = executor->wall_ns};
+  *batch = (pvm_batch){0};
   batch->records = malloc(max * sizeof *batch->records);
   if (batch->records == NULL) return PVM_E_NOMEM;
   batch->count = (uint32_t)collect(executor, max, timeout_ms, take_record, &g);
@@ -208,5 +227,6 @@ void pvm_batch_free(pvm_batch *batch) {
   if (batch == NULL) return;
   free(batch->records);
   free(batch->data);
-  *batch = (pvm_batch){0, NULL, NULL};
+  free(batch->traces);
+  *batch = (pvm_batch){0};
 }

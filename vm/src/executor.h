@@ -19,10 +19,11 @@ enum {
 struct pvm_executor {
   pvm_executor_config config;
   _Atomic int state;
-  uint32_t cores;               /* that its threads may use */
-  uint64_t wall_ns;             /* the wall clock when the monotonic one was 0 */
-  pvm_journal *journal;         /* NULL: none is kept */
-  _Atomic uint64_t withdrawals; /* counts occasions on which VMs may have to retire */
+  uint32_t cores;                /* that its threads may use */
+  uint64_t wall_ns;              /* the wall clock when the monotonic one was 0 */
+  pvm_journal *journal;          /* NULL: none is kept */
+  _Atomic uint64_t traced_below; /* see trace.c: 0 to 2^32, for none and all */
+  _Atomic uint64_t withdrawals;  /* counts occasions on which VMs may have to retire */
   pvm_task_table tasks;
   _Atomic(struct pvm_trigger_set *) triggers; /* NULL: there were none yet */
   pthread_mutex_t grouping; /* of starting a group, and of leaving the state RUNNING */

@@ -4,6 +4,7 @@
 
 #include "executor.h"
 #include "runtime.h"
+#include "trace.h"
 
 int64_t pvm_external_add(pvm_executor *executor, const char *name, const pvm_task_config *config) {
   int status = pvm_runtime_check();
@@ -72,6 +73,8 @@ int pvm_external_end(pvm_executor *executor, pvm_ticket *ticket, pvm_outcome out
   uint64_t started = started_ns != 0 ? started_ns : now;
   uint64_t called = called_ns != 0 ? called_ns : now;
   pvm_completion *completion = &invocation->completion;
+  if (started_ns != 0) pvm_trace_mark_at(invocation->trace, PVM_STAGE_TAKEN, started);
+  if (called_ns != 0) pvm_trace_mark_at(invocation->trace, PVM_STAGE_READY, called);
   completion->outcome = outcome;
   completion->worker = worker;
   completion->queued_ns = started - invocation->accepted_ns;

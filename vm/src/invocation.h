@@ -26,8 +26,9 @@ typedef struct pvm_invocation {
   _Atomic uint32_t over;       /* futex of who waits: PVM_OVER_NOT ... */
   /* 1; one more while a thread that was given up may read it, one while its chain does */
   _Atomic uint32_t references;
-  struct pvm_chain_run *chain; /* that it is part of; NULL */
-  uint32_t node;               /* and its number there */
+  struct pvm_trace_marks *trace; /* see trace.h; NULL: it is not traced */
+  struct pvm_chain_run *chain;   /* that it is part of; NULL */
+  uint32_t node;                 /* and its number there */
   size_t len;
   unsigned char *payload; /* `copied`, or memory of its own */
   unsigned char copied[];
@@ -39,6 +40,7 @@ void pvm_array_release(pvm_array *array);
 static inline void pvm_invocation_release(pvm_invocation *invocation) {
   if (atomic_fetch_sub_explicit(&invocation->references, 1, memory_order_acq_rel) != 1) return;
   if (invocation->payload != invocation->copied) free(invocation->payload);
+  free(invocation->trace);
   if (invocation->array != NULL) pvm_array_release(invocation->array);
   else free(invocation);
 }

@@ -12,6 +12,7 @@
 
 #include "executor.h"
 #include "runtime.h"
+#include "trace.h"
 
 #define AGAIN_NS 10000000u /* between two kicks */
 #define LOOK_NS 1000000u   /* between two looks at whether what is cancelled has begun */
@@ -139,6 +140,7 @@ static void kick(pvm_thread *t) {
   if (vm != NULL) pvm_vm_interrupt(vm, run->kicks >= DOOM_AFTER);
   pthread_kill(t->handle, pvm_ladder_signal());
   run->kicks++;
+  if (run->invocation != NULL) pvm_trace_note_kick(run->invocation->trace);
   run->again_ns = pvm_now() + AGAIN_NS;
 }
 
@@ -171,6 +173,7 @@ static void give_up(pvm_ladder *ladder, pvm_worker *worker, pvm_thread *t) {
   if (invocation == NULL) return;
   invocation->completion.outcome = reason;
   invocation->completion.run_ns = pvm_now() - started;
+  pvm_trace_mark(invocation->trace, PVM_STAGE_GIVEN_UP);
   char text[PVM_ERR_MAX];
   snprintf(text, sizeof text, "%s; it did not end, and its thread was given up",
            pvm_ladder_words(ladder, reason));

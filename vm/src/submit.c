@@ -10,6 +10,7 @@
 #include "executor.h"
 #include "packed.h"
 #include "runtime.h"
+#include "trace.h"
 
 uint32_t pvm_executor_take_places(pvm_executor *executor, pvm_lane lane, uint32_t wanted) {
   _Atomic uint32_t *outstanding = &executor->outstanding[lane];
@@ -117,9 +118,14 @@ static int make(const intake *in, uint64_t tag, uint64_t id, const void *payload
   invocation->len = len;
   if (len != 0) memcpy(invocation->payload, payload, len);
   int status = let_in(in, invocation, tag, id);
-  if (status != PVM_OK) free(invocation);
-  else *out = invocation;
-  return status;
+  if (status != PVM_OK) {
+    free(invocation);
+    return status;
+  }
+  pvm_trace_begin(atomic_load_explicit(&in->executor->traced_below, memory_order_relaxed),
+                  in->options, invocation);
+  *out = invocation;
+  return PVM_OK;
 }
 
 int pvm_executor_make(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
@@ -143,6 +149,7 @@ static pvm_worker *choose(pvm_task *task) {
 
 static pvm_worker *enqueue(pvm_invocation *invocation) {
   pvm_worker *w = choose(invocation->task);
+  pvm_trace_mark(invocation->trace, PVM_STAGE_QUEUED);
   pvm_queue_push(&w->queue, invocation);
   return w;
 }
@@ -184,7 +191,10 @@ static void dispatch(pvm_executor *executor, pvm_task *task, pvm_invocation **bl
     if (pvm_task_dispatch(task, block[i])) block[ready++] = block[i];
   if (ready == 0) return;
   pvm_worker *w = choose(task);
-  for (uint32_t i = 0; i < ready; i++) pvm_queue_push(&w->queue, block[i]);
+  for (uint32_t i = 0; i < ready; i++) {
+    pvm_trace_mark(block[i]->trace, PVM_STAGE_QUEUED);
+    pvm_queue_push(&w->queue, block[i]);
+  }
   wake(w, ready);
 }
 

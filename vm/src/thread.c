@@ -12,6 +12,7 @@
 #include "crash.h"
 #include "executor.h"
 #include "runtime.h"
+#include "trace.h"
 
 /* Enough for all the nested C calls that CPython allows (see pvm_vm_begin). Pages are
 ** touched only if a task does recurse that deep. */
@@ -85,6 +86,7 @@ void pvm_thread_pause(pvm_thread *t) {
     now = pvm_now();
   }
   atomic_fetch_add(&run->paused_ns, now - began);
+  if (run->invocation != NULL) pvm_trace_note_pause(run->invocation->trace, now - began);
   atomic_fetch_add_explicit(&executor->pauses, 1, memory_order_relaxed);
   if (run->invocation != NULL && atomic_load(&run->reason) == PVM_TIMED_OUT)
     atomic_store(&run->due_ns, due_of(run));
@@ -312,8 +314,10 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
     /* it came to run while the core lane has work: whoever saw none running did not ask */
     if (atomic_load(&w->executor->core_unfinished) != 0) pvm_ladder_ring(&w->executor->ladder);
   }
+  pvm_trace_mark(invocation->trace, PVM_STAGE_TAKEN);
   pvm_vm *vm = seat_take(t, task, &data, &load_ns);
   int loaded = vm != NULL;
+  if (loaded) pvm_trace_mark(invocation->trace, PVM_STAGE_READY);
   if (loaded) {
     char err[PVM_ERR_MAX] = "";
     outcome = pvm_vm_run(vm, invocation->payload, invocation->len, &data, err);

@@ -7,6 +7,7 @@
 #include "runtime.h"
 #include "task_module.h"
 #include "thread.h"
+#include "trace.h"
 #include "traceback.h"
 #include "vm_state.h"
 
@@ -268,8 +269,15 @@ int pvm_vm_bind(pvm_vm *vm, pvm_program *program, pvm_buffer *error, char *err) 
   return status;
 }
 
+/* Of the invocation that a worker's thread runs in the VM; NULL: none is traced. */
+static pvm_trace_marks *trace_of(const pvm_vm *vm) {
+  const pvm_invocation *invocation = vm->runner != NULL ? vm->runner->run.invocation : NULL;
+  return invocation != NULL ? invocation->trace : NULL;
+}
+
 int pvm_vm_run(pvm_vm *vm, const void *payload, size_t len, pvm_buffer *result, char *err) {
   if (vm->entry == NULL) return PVM_E_STATE;
+  pvm_trace_marks *trace = trace_of(vm);
   pvm_vm_enter(vm);
   vm->calls++;
   PyObject *argument = pvm_decode(&vm->codec, payload, len);
@@ -277,11 +285,14 @@ int pvm_vm_run(pvm_vm *vm, const void *payload, size_t len, pvm_buffer *result, 
     pvm_take_error(err);
     return PVM_E_DECODE;
   }
+  pvm_trace_mark(trace, PVM_STAGE_DECODED);
   PyObject *value = PyObject_CallOneArg(vm->entry, argument);
+  pvm_trace_mark(trace, PVM_STAGE_RETURNED);
   Py_DECREF(argument);
   int encoded = value != NULL ? pvm_encode(value, result) : -1;
   Py_XDECREF(value);
   if (encoded < 0) take_traceback(result);
+  pvm_trace_mark(trace, PVM_STAGE_ENCODED);
   flush_streams(vm);
   return encoded < 0 ? PVM_FAILED : PVM_DONE;
 }

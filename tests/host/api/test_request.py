@@ -17,6 +17,8 @@ def test_query_goes_before_headers() -> None:
     )
     assert run_options({"hangup": "cancel"}, {"PolyVM-hangup": "finish"}).cancel
     assert run_options({}, {"PolyVM-hangup": "cancel"}).cancel
+    assert run_options({"trace": "1"}, {}).trace
+    assert not run_options({"trace": "false"}, {"PolyVM-trace": "true"}).trace
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,7 @@ def test_query_goes_before_headers() -> None:
         ({"priority": "high"}, "-100 to 100"),
         ({"wait": "yes"}, "neither true nor false"),
         ({"hangup": "yes"}, "neither finish nor cancel"),
+        ({"trace": "2"}, "trace '2' is neither true nor false"),
         ({"deadlin": "1s"}, "unknown parameter 'deadlin'"),
     ],
 )

@@ -24,6 +24,7 @@ static int64_t tasks[TASKS];
 static long rounds;
 static _Atomic long accepted, collected, cancelled, found;
 static _Atomic int finished;
+static long traced; /* the collector's */
 
 static pvm_program *load_program(const char *name) {
   pvm_program *program = read_program(folder, name);
@@ -64,6 +65,7 @@ static void *submit(void *argument) {
       pvm_submit_options options = {0};
       if (next_random(&seed) % 2) options.priority = (int32_t)(next_random(&seed) % 201) - 100;
       if (next_random(&seed) % 4 == 0) options.deadline_ns = 3600000000000u;
+      options.trace = next_random(&seed) % 2;
       int task = (int)(next_random(&seed) % TASKS);
       int64_t id = pvm_submit(executor, tasks[task], 0, "\x01", 1, &options);
       CHECK(id > 0 || id == PVM_E_FULL);
@@ -86,16 +88,24 @@ static void *submit(void *argument) {
 }
 
 static void take(uint32_t timeout_ms) {
-  pvm_completion some[16];
-  int count = pvm_collect(executor, some, 16, timeout_ms);
+  pvm_batch batch;
+  int count = pvm_collect_batch(executor, &batch, 16, timeout_ms);
   CHECK(count >= 0);
   for (int i = 0; i < count; i++) {
-    int endless = some[i].task >= tasks[TASKS - 2];
-    CHECK(some[i].outcome == PVM_CANCELLED || (some[i].outcome == PVM_DONE && !endless));
-    if (some[i].outcome == PVM_CANCELLED) atomic_fetch_add(&cancelled, 1);
-    CHECK(pvm_cancel(executor, some[i].id) == PVM_E_UNKNOWN); /* it is over */
-    pvm_buffer_free(&some[i].data);
+    const pvm_record *ended = &batch.records[i];
+    int endless = ended->task >= tasks[TASKS - 2];
+    CHECK(ended->outcome == PVM_CANCELLED || (ended->outcome == PVM_DONE && !endless));
+    if (ended->outcome == PVM_CANCELLED) atomic_fetch_add(&cancelled, 1);
+    CHECK(pvm_cancel(executor, ended->id) == PVM_E_UNKNOWN); /* it is over */
   }
+  for (uint32_t i = 0; i < batch.trace_count; i++) {
+    const uint64_t *at = batch.traces[i].at_ns;
+    CHECK(at[PVM_STAGE_ACCEPTED] <= at[PVM_STAGE_ENDED]);
+    CHECK(at[PVM_STAGE_ENDED] <= at[PVM_STAGE_COLLECTED]);
+    CHECK(at[PVM_STAGE_TAKEN] == 0 || at[PVM_STAGE_QUEUED] <= at[PVM_STAGE_TAKEN]);
+  }
+  traced += batch.trace_count;
+  pvm_batch_free(&batch);
   atomic_fetch_add(&collected, count);
 }
 
@@ -124,6 +134,7 @@ int main(int argc, char **argv) {
   pthread_join(collector, NULL);
   CHECK(atomic_load(&collected) == atomic_load(&accepted));
   CHECK(atomic_load(&cancelled) <= atomic_load(&found));
+  CHECK(traced > 0 && traced < atomic_load(&collected));
   pvm_executor_stats stats;
   CHECK(pvm_executor_stop(executor, 60000) == 0);
   CHECK(pvm_executor_stats_get(executor, &stats) == PVM_OK && stats.unfinished == 0);
