@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 HOUR = 3600 * 10**9
 FOREVER = "def run(payload):\n    while True: pass\n"
+# Ends when the file named by the payload exists, and no sooner.
 STUBBORN = """
-def run(payload):
+import os
+def run(path):
     while True:
         try:
-            while True: pass
+            while not os.path.exists(path): pass
+            return
         except BaseException: pass
 """
 
@@ -105,16 +108,19 @@ def test_what_waits_for_its_task_s_turn(executor: Executor) -> None:
     until(lambda: executor.stats(task).running == 1)
 
 
-def test_what_does_not_stop_is_given_up() -> None:
+def test_what_does_not_stop_is_given_up(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
     with Executor(1, grace_ms=1) as executor:
         task = executor.add(program(STUBBORN))
-        number = executor.submit(task, NIL)
+        number = executor.submit(task, pack(str(gate)))
         until(lambda: executor.stats(task).running == 1)
         assert executor.cancel(number)
         (ended,) = collect(executor, 1)
         assert ended.outcome is Outcome.CANCELLED
         assert ended.data.startswith(b"stopped: it was cancelled")
         assert executor.invoke(executor.add(program(ECHO, name="echo")), NIL).data == NIL
+        gate.touch()
+        until(lambda: executor.threads().stuck == 0)
 
 
 def test_a_full_queue_of_cancelled_work_takes_more() -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from polyvm.vm import Completion, Executor, Lane, Limits, Outcome, Stage, Trace, VmError
 from tests.vm.programs import ECHO, NIL, pack, program, until
+from tests.vm.test_cancel import STUBBORN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 WAY = (
     *(Stage.ACCEPTED, Stage.QUEUED, Stage.TAKEN, Stage.READY),
@@ -106,27 +108,22 @@ def test_what_fails_or_never_runs(executor: Executor) -> None:
     assert Stage.DECODED not in trace.at_ns
 
 
-def test_what_is_stopped_and_what_is_given_up(executor: Executor) -> None:
-    forever = executor.add(
-        program("def run(x):\n    while True: pass\n"), limits=Limits(timeout_ns=10**7)
-    )
+def test_what_is_stopped_and_what_is_given_up(executor: Executor, tmp_path: Path) -> None:
+    limits = Limits(timeout_ns=5 * 10**8)  # not while it is being loaded
+    forever = executor.add(program("def run(x):\n    while True: pass\n"), limits=limits)
     executor.submit(forever, NIL, trace=True)
     trace = one(executor)
     assert trace.outcome == Outcome.TIMED_OUT
     assert trace.kicks >= 1
     assert trace.at_ns[Stage.DECODED] <= trace.at_ns[Stage.KICKED] <= trace.at_ns[Stage.ENDED]
-    stubborn = executor.add(
-        program(
-            "def run(x):\n    while True:\n        try:\n            while True: pass\n"
-            "        except BaseException: pass\n",
-            name="stubborn",
-        ),
-        limits=Limits(timeout_ns=10**7),
-    )
-    executor.submit(stubborn, NIL, trace=True)
+    stubborn = executor.add(program(STUBBORN, name="stubborn"), limits=limits)
+    assert executor.invoke(stubborn, pack("/")).outcome is Outcome.DONE
+    executor.submit(stubborn, pack(str(tmp_path / "gate")), trace=True)
     trace = one(executor)
     assert trace.at_ns[Stage.KICKED] <= trace.at_ns[Stage.GIVEN_UP] <= trace.at_ns[Stage.ENDED]
     assert Stage.RETURNED not in trace.at_ns
+    (tmp_path / "gate").touch()
+    until(lambda: executor.threads().stuck == 0)
 
 
 def test_waiting_for_ones_turn_and_being_cancelled(executor: Executor) -> None:
