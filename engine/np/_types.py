@@ -157,7 +157,7 @@ def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
     """Say whether a cast keeps to the rule: 'no', 'equiv', 'safe', 'same_kind' or 'unsafe'."""
     if isinstance(from_, (int, float, complex)) and not isinstance(from_, core.ndarray):
         raise TypeError("can_cast() does not support Python ints, floats, and complex")
-    return core.tensor._can_cast(_dtype_of(from_), core.dtype(to), casting)  # noqa: SLF001
+    return bool(core.tensor._can_cast(_dtype_of(from_), core.dtype(to), casting))  # noqa: SLF001
 
 
 # How wide a kind is: Python's numbers take the type beside them unless their kind is wider.

@@ -124,6 +124,10 @@ def test_complex(name: str, dtype: str, rand: random.Random) -> None:
         wanted = getattr(np, name)(x)
     out = np.empty(x.shape, dtype)
     direct.call("unary", number(name, "unary"), x, out)
+    if name == "expm1":  # infinite exponents go by the Array API standard, as exp's do
+        ruled = ~np.isfinite(x)
+        with np.errstate(all="ignore"):
+            wanted[ruled] = np.exp(x[ruled]) - np.ones(1, dtype)
     digits = np.finfo(dtype).eps * 16
     for part in ("real", "imag"):
         np.testing.assert_allclose(getattr(out, part), getattr(wanted, part), digits, digits)

@@ -36,7 +36,13 @@ FUNCTION(arccos, cacos)
 FUNCTION(arctan, catan)
 FUNCTION(sinh, csinh)
 FUNCTION(cosh, ccosh)
-FUNCTION(tanh, ctanh)
+/* The limit's imaginary part has the operand's sign, by the Array API standard. */
+#define LIMITED_TANH(z, make, f)                                                                   \
+  (isinf(__real__ z) && isfinite(__imag__ z)                                                       \
+       ? make(copysign##f(1, __real__ z), copysign##f(0, __imag__ z))                              \
+       : ctanh##f(z))
+COMPLEX(tanh, c64, float, CMPLXF, LIMITED_TANH(z, CMPLXF, f))
+COMPLEX(tanh, c128, double, CMPLX, LIMITED_TANH(z, CMPLX, ))
 FUNCTION(arcsinh, casinh)
 FUNCTION(arccosh, cacosh)
 FUNCTION(arctanh, catanh)
@@ -46,8 +52,12 @@ FUNCTION(arctanh, catanh)
     return make(__real__ z * by, __imag__ z * by);                                                 \
   }                                                                                                \
   static inline complex T expm1_of_##suffix(complex T z) {                                         \
+    if (!isfinite(__real__ z) || !isfinite(__imag__ z)) { /* as the C standard's cexp */           \
+      complex T whole = cexp##f(z);                                                                \
+      return make(__real__ whole - 1, __imag__ whole);                                             \
+    }                                                                                              \
     T half = sin##f(__imag__ z / 2);                                                               \
-    return make(expm1##f(__real__ z) * cos##f(__imag__ z) - 2 * half * half,                       \
+    return make(expm1##f(__real__ z) * cos##f(__imag__ z) - 2 * half * half + 0,                   \
                 exp##f(__real__ z) * sin##f(__imag__ z));                                          \
   }                                                                                                \
   static inline complex T log1p_of_##suffix(complex T z) {                                         \
