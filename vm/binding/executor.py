@@ -326,7 +326,7 @@ class Executor:
 
     def trace(self, share: float) -> None:
         """Trace this share of the invocations from now on, 0 to 1; see Batch.traces."""
-        check(lib.pvm_executor_trace(self._handle(), share))
+        check(lib.pvm_executor_trace(self.handle, share))
 
     def invoke(self, task: int, payload: bytes, **options: Unpack[SubmitOptions]) -> Completion:
         """Submit and wait for the result; of a chain, the first task's."""
