@@ -230,6 +230,101 @@ PVT_API int pvt_fill(pvt_array *array, const void *element);
 PVT_API int pvt_arange_int(pvt_array *array, int64_t start, int64_t step);
 PVT_API int pvt_arange_float(pvt_array *array, double start, double step);
 
+/* ---- Transform operators: lists of regions ------------------------------ */
+
+/* Operators that only move elements append regions to a list, which pvt_raster then moves. Inputs
+** are views of any strides; `to` is what they write, of the shape that the operator gives
+** (PVT_E_SHAPE) and of the inputs' type (PVT_E_DTYPE). Only addresses are computed: neither need
+** be there yet. Regions of one list never write one element twice. */
+typedef struct pvt_regions {
+  pvt_region *items;
+  size_t count, capacity;
+  pvt_buffer *buffer; /* of the items, charged as any other */
+} pvt_regions;
+
+#define PVT_REGIONS_NONE {0, 0, 0, 0}
+PVT_API void pvt_regions_release(pvt_regions *regions);
+/* Move them, if they are of arrays of that type. */
+PVT_API int pvt_regions_run(const pvt_regions *regions, pvt_dtype dtype);
+/* An array that is not there, to be the `to` of one list and the source of another. */
+PVT_API int pvt_array_placeholder(pvt_array *array, pvt_dtype dtype, int ndim,
+                                  const int64_t *shape);
+/* What `second` reads of `between` (in C order), which `first` writes, read from where `first` reads
+** it: one list instead of two, and nothing in between. What `second` reads elsewhere stays.
+** *possible is false, and *both as it was, where that takes more dimensions than regions have, or
+** where `first` does not write all that `second` reads. */
+PVT_API int pvt_regions_compose(const pvt_regions *first, const pvt_array *between,
+                                const pvt_regions *second, pvt_regions *both, bool *possible);
+
+/* x broadcast to `to`: copies of views, so slices, permutations, reversals ... are this too. */
+PVT_API int pvt_transform_copy(pvt_regions *regions, const pvt_array *x, const pvt_array *to);
+PVT_API int pvt_transform_permute(pvt_regions *regions, const pvt_array *x, const int *axes,
+                                  const pvt_array *to);
+/* `to` is contiguous, of as many elements. */
+PVT_API int pvt_transform_reshape(pvt_regions *regions, const pvt_array *x, const pvt_array *to);
+PVT_API int pvt_transform_concat(pvt_regions *regions, const pvt_array *const *inputs, int count,
+                                 int axis, const pvt_array *to);
+/* Along a new axis. */
+PVT_API int pvt_transform_stack(pvt_regions *regions, const pvt_array *const *inputs, int count,
+                                int axis, const pvt_array *to);
+/* The parts lie one behind the other along the axis, and are all of x. */
+PVT_API int pvt_transform_split(pvt_regions *regions, const pvt_array *x, int axis,
+                                const pvt_array *const *parts, int count);
+/* Bit i of axes: dimension i is reversed. */
+PVT_API int pvt_transform_flip(pvt_regions *regions, const pvt_array *x, uint32_t axes,
+                               const pvt_array *to);
+/* Dimension i is rolled by shifts[i] (any integer): there is one for each. */
+PVT_API int pvt_transform_roll(pvt_regions *regions, const pvt_array *x, const int64_t *shifts,
+                               const pvt_array *to);
+/* x, repeats[i] times along to's dimension i; x may have fewer dimensions. */
+PVT_API int pvt_transform_tile(pvt_regions *regions, const pvt_array *x, const int64_t *repeats,
+                               const pvt_array *to);
+/* Every element of the axis `times` times, one behind the other; or element i times[i] times. */
+PVT_API int pvt_transform_repeat(pvt_regions *regions, const pvt_array *x, int axis, int64_t times,
+                                 const pvt_array *to);
+PVT_API int pvt_transform_repeat_each(pvt_regions *regions, const pvt_array *x, int axis,
+                                      const int64_t *times, const pvt_array *to);
+/* NumPy's modes. `value` is one element, read when the regions are moved; only for constant. */
+typedef enum pvt_pad_mode {
+  PVT_PAD_CONSTANT, PVT_PAD_EDGE, PVT_PAD_REFLECT, PVT_PAD_SYMMETRIC, PVT_PAD_WRAP
+} pvt_pad_mode;
+PVT_API int pvt_transform_pad(pvt_regions *regions, const pvt_array *x, const int64_t *before,
+                              const int64_t *after, pvt_pad_mode mode, const void *value,
+                              const pvt_array *to);
+/* to[..., i, j] = x[..., i, j] on and below diagonal k (`lower`), or on and above it; `zero`, an
+** element, elsewhere. */
+PVT_API int pvt_transform_triangle(pvt_regions *regions, const pvt_array *x, bool lower, int64_t k,
+                                   const void *zero, const pvt_array *to);
+/* x's dimensions without the two, then the diagonal (`offset` above the main one). */
+PVT_API int pvt_transform_diagonal(pvt_regions *regions, const pvt_array *x, int64_t offset,
+                                   int axis1, int axis2, const pvt_array *to);
+/* Windows of `size` elements, every `step`: the axis counts windows, a last dimension their
+** elements. */
+PVT_API int pvt_transform_windows(pvt_regions *regions, const pvt_array *x, int axis, int64_t size,
+                                  int64_t step, const pvt_array *to);
+/* x: [n, c, height, width]; to: [n, c, kernel[0], kernel[1], rows, columns]. Padding (top, left,
+** bottom, right) is `zero`. */
+typedef struct pvt_window2d {
+  int64_t kernel[2], stride[2], dilation[2], padding[4];
+} pvt_window2d;
+PVT_API int pvt_transform_im2col(pvt_regions *regions, const pvt_array *x,
+                                 const pvt_window2d *window, const void *zero, const pvt_array *to);
+/* [n, c * block * block, h, w] to [n, c, h * block, w * block]; the block's place comes before the
+** channel (as ONNX's DCR), or after it (CRD). */
+PVT_API int pvt_transform_depth_to_space(pvt_regions *regions, const pvt_array *x, int64_t block,
+                                         bool channel_first, const pvt_array *to);
+/* The reverse of the first form. */
+PVT_API int pvt_transform_space_to_depth(pvt_regions *regions, const pvt_array *x, int64_t block,
+                                         const pvt_array *to);
+
+/* ---- What operators there are ------------------------------------------- */
+
+/* Atomic ones have kernels; transforms are regions or views only; composites call others. */
+typedef enum pvt_operator_class { PVT_ATOMIC, PVT_TRANSFORM, PVT_COMPOSITE } pvt_operator_class;
+/* The number of operators of a class, and the name of one of them; NULL beyond the last. */
+PVT_API int pvt_operator_count(pvt_operator_class class);
+PVT_API const char *pvt_operator_name(pvt_operator_class class, int i);
+
 /* ---- Elementwise operators ---------------------------------------------- */
 
 typedef enum pvt_unary_op {
@@ -282,7 +377,7 @@ typedef enum pvt_reduce_op {
 } pvt_reduce_op;
 
 /* What it gives by NumPy's rules: sums of small integers in int64 or uint64, means of integers
-** in float64, bool for any and all, int64 for counts. */
+** in float64, bool for any and all, int64 for counts; PVT_SUMSQ adds |x|^2, which is real. */
 PVT_API int pvt_reduce_types(pvt_reduce_op op, pvt_dtype x, pvt_dtype *result);
 /* Bit i of axes: dimension i is reduced. out has x's dimensions, the reduced ones of size 1. x is
 ** converted to out's type first where sums, products and means need it (so a wider out is

@@ -52,6 +52,7 @@ void pvt_chunk_of(pvt_chunk *chunk, const pvt_array *from, int first_from, const
                   int first_to) {
   pvt_move *move = &chunk->move;
   move->source = from->data;
+  move->joins = true;
   move->target = to->data;
   move->itemsize = pvt_itemsize((pvt_dtype)to->dtype);
   move->ndim = to->ndim - first_to;

@@ -66,7 +66,8 @@ bool pvt_move_normalise(pvt_move *move) {
   }
   move->ndim = last + 1;
   int64_t itemsize = (int64_t)move->itemsize;
-  if (last > 0 && move->source_stride[last] == itemsize && move->target_stride[last] == itemsize) {
+  if (move->joins && last > 0 && move->source_stride[last] == itemsize &&
+      move->target_stride[last] == itemsize) {
     int64_t bytes = move->size[last] * itemsize;
     if (bytes <= 16 && (bytes & (bytes - 1)) == 0) {
       move->itemsize = (size_t)bytes;
@@ -78,6 +79,7 @@ bool pvt_move_normalise(pvt_move *move) {
 
 void pvt_move_between(pvt_move *move, const pvt_array *from, const pvt_array *to) {
   move->source = from->data;
+  move->joins = true;
   move->target = to->data;
   move->itemsize = pvt_itemsize((pvt_dtype)to->dtype);
   move->ndim = to->ndim;

@@ -12,6 +12,7 @@ typedef struct pvt_move {
   char *target;
   int ndim;
   size_t itemsize; /* 1, 2, 4, 8 or 16 bytes */
+  bool joins;      /* may normalising join elements into larger ones? */
   int64_t size[PVT_MOVE_DIMS];
   int64_t source_stride[PVT_MOVE_DIMS]; /* bytes */
   int64_t target_stride[PVT_MOVE_DIMS];

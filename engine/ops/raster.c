@@ -7,6 +7,7 @@ static void move_of(pvt_move *move, const pvt_region *region, size_t itemsize) {
   move->source = region->source;
   move->target = region->target;
   move->itemsize = itemsize;
+  move->joins = true;
   move->ndim = region->ndim;
   for (int i = 0; i < region->ndim; i++) {
     move->size[i] = region->size[i];
