@@ -489,7 +489,8 @@ static PyObject *array_str(PyObject *self) {
 }
 
 static PyObject *array_format(PyObject *self, PyObject *format) {
-  if (PyUnicode_Check(format) && PyUnicode_GET_LENGTH(format) == 0) return PyObject_Str(self);
+  bool plain = PyUnicode_Check(format) && PyUnicode_GET_LENGTH(format) == 0;
+  if (plain && (np_get(self)->ndim != 0 || np_get(self)->writable)) return PyObject_Str(self);
   if (np_get(self)->ndim != 0) {
     PyErr_SetString(PyExc_TypeError,
                     "unsupported format string passed to numpy.ndarray.__format__");

@@ -8,8 +8,10 @@ that may only be read: ``float(x)``, ``int(x)`` and ``x.item()`` make Python num
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from polyvm.np._core import *  # noqa: F403
+from polyvm.np._core import tensor
 from polyvm.np._creation import *  # noqa: F403
 from polyvm.np._elementwise import *  # noqa: F403
 from polyvm.np._info import *  # noqa: F403
@@ -17,6 +19,36 @@ from polyvm.np._manipulation import *  # noqa: F403
 from polyvm.np._products import *  # noqa: F403
 from polyvm.np._sets import *  # noqa: F403
 from polyvm.np._types import *  # noqa: F403
+
+# What is imported when it is first used: name -> module of this package.
+_LATER: dict[str, str] = {}
+for _module, _names in {
+    "_printing": """array2string array_repr array_str format_float_positional
+        format_float_scientific get_printoptions printoptions set_printoptions""",
+}.items():
+    _LATER.update(dict.fromkeys(_names.split(), _module))
+
+
+def __getattr__(name: str) -> Any:
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module 'polyvm.np' has no attribute {name!r}")
+    value = getattr(__import__(f"polyvm.np.{module}", None, None, ["*"]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
+def _print(array: Any, is_repr: bool) -> str:
+    from polyvm.np import _printing
+
+    return _printing.text(array, is_repr)
+
+
+tensor._set_printer(_print)  # noqa: SLF001 - the extension's
 
 newaxis = None
 e = math.e
