@@ -23,6 +23,15 @@ from polyvm.np._types import *  # noqa: F403
 # What is imported when it is first used: name -> module of this package.
 _LATER: dict[str, str] = {}
 for _module, _names in {
+    "_calculus": "convolve correlate cross ediff1d gradient interp trapezoid unwrap",
+    "_choosing": """apply_along_axis apply_over_axes argwhere choose compress diagonal extract
+        fill_diagonal flatnonzero lexsort ndenumerate ndindex piecewise place put putmask
+        ravel_multi_index select trace unravel_index vectorize""",
+    "_histograms": "digitize histogram histogram2d histogram_bin_edges histogramdd",
+    "_missing": """nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin
+        nanpercentile nanprod nanquantile nanstd nansum nanvar""",
+    "_statistics": "average corrcoef cov median percentile ptp quantile",
+    "_polynomials": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots",
     "_printing": """array2string array_repr array_str format_float_positional
         format_float_scientific get_printoptions printoptions set_printoptions""",
 }.items():

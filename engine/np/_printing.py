@@ -598,11 +598,10 @@ def format_float_positional(
     """
     value, name = _float_operand(x)
     if not unique and precision is None:
-        raise ValueError("in non-unique mode `precision` must be supplied")
+        raise TypeError("in non-unique mode `precision` must be supplied")
     special = _not_a_number(value, sign)
     if special is not None:
-        width = (pad_left or 0) + (pad_right + 1 if pad_right else 0)
-        return special.rjust(width)
+        return special
     magnitude = abs(value)
     digits, power = _digits(magnitude, _reads_back(name))
     places, least = precision, min_digits
@@ -638,10 +637,10 @@ def format_float_scientific(
     """Return a float with an exponent of at least ``exp_digits``; see `format_float_positional`."""
     value, name = _float_operand(x)
     if not unique and precision is None:
-        raise ValueError("in non-unique mode `precision` must be supplied")
+        raise TypeError("in non-unique mode `precision` must be supplied")
     special = _not_a_number(value, sign)
     if special is not None:
-        return special.rjust(pad_left or 0)
+        return special
     magnitude = abs(value)
     if unique:
         digits, first = _digits(magnitude, _reads_back(name))

@@ -167,7 +167,7 @@ def test_format_float(
 ) -> None:
     options = {"precision": precision, "unique": unique, "trim": trim, "sign": sign}
     if precision is None and not unique:
-        with pytest.raises(ValueError, match="precision"):
+        with pytest.raises(TypeError, match="precision"):
             xp.format_float_positional(value, **options)
         return
     if left is not None:
