@@ -43,7 +43,7 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
 
 
 def _scott(x: Any) -> float:
-    return float((24.0 * math.pi**0.5 / x.size) ** (1.0 / 3.0) * core.std(x))
+    return math.pow(24.0 * math.sqrt(math.pi) / x.size, 1.0 / 3.0) * float(core.std(x))
 
 
 def _sturges(x: Any) -> float:
@@ -51,7 +51,7 @@ def _sturges(x: Any) -> float:
 
 
 def _rice(x: Any) -> float:
-    return float(ptp(x)) / (2.0 * x.size ** (1.0 / 3))
+    return float(ptp(x)) / (2.0 * math.pow(x.size, 1.0 / 3))
 
 
 def _root(x: Any) -> float:
@@ -60,7 +60,7 @@ def _root(x: Any) -> float:
 
 def _freedman_diaconis(x: Any) -> float:
     high, low = percentile(x, [75, 25])
-    return 2.0 * float(high - low) * x.size ** (-1.0 / 3.0)
+    return 2.0 * float(high - low) * math.pow(x.size, -1.0 / 3.0)
 
 
 def _doane(x: Any) -> float:
@@ -83,7 +83,7 @@ def _stone(x: Any, low: float, high: float) -> float:
     def cost(bins: int) -> float:
         width = extent / bins
         share = histogram(x, bins=bins, range=(low, high))[0] / size
-        return (2 - (size + 1) * float(core.sum(share * share))) / width
+        return (2.0 - (int(size) + 1) * float(core.sum(share * share))) / width
 
     return extent / min(range(1, max(100, int(math.sqrt(size))) + 1), key=cost)
 
@@ -256,7 +256,9 @@ def histogramdd(
     ranges = [None] * dims if range is None else list(range)
     if len(ranges) != dims:
         raise ValueError("range argument must have one entry per dimension")
-    edges, inside, flat = [], None, None
+    edges: list[Any] = []
+    inside: Any = None
+    flat: Any = None
     for k, (one, limits) in enumerate(zip(given, ranges, strict=True)):
         values = points[:, k]
         if core.asarray(one).ndim == 0 and int(one) < 1:

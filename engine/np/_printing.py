@@ -392,7 +392,7 @@ class _Layout:
             places = [*range(self.edge), None, *range(size - self.edge, size)]
         if array.ndim == 1:
             return self._row(array, places, indent, width)
-        gap = self.separator.rstrip() + "\n" * (array.ndim - 1)
+        gap: str = self.separator.rstrip() + "\n" * (array.ndim - 1)
         inner = [
             "..." if place is None else self.text(array[place], indent + " ", width - 1)
             for place in places
