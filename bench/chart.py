@@ -1,9 +1,10 @@
-"""One picture of a run: speed by program, throughput by workers, round trips, memory."""
+"""One picture of a run: speed by program, throughput by workers, round trips, memory, arrays."""
 
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bench.sections import arrays
 from bench.sections.programs import ratios
 
 OURS = "#1b7f4d"
@@ -27,6 +28,7 @@ def draw(results: dict[str, Any], folder: Path) -> list[Path]:
             ("scaling", _scaling),
             ("dispatch", _dispatch),
             ("memory", _memory),
+            ("arrays", _arrays),
         )
         if name in sections and (name != "programs" or _has_reference(sections[name]))
     ]
@@ -140,3 +142,18 @@ def _memory(axes: Any, data: dict[str, Any]) -> None:
     axes.set_xlabel("share of the run")
     axes.set_title("Resident memory, MB")
     axes.legend(frameon=False, fontsize=8)
+
+
+def _arrays(axes: Any, data: dict[str, Any]) -> None:
+    speed = sorted((value, name) for name, value in arrays.by_operation(data).items())
+    values = [value for value, _ in speed]
+    axes.barh(
+        [name for _, name in speed],
+        [value - 1 for value in values],
+        left=1,
+        color=[OURS if value >= 1 else "#c0504d" for value in values],
+    )
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.tick_params(axis="y", labelsize=5)
+    axes.set_title("Speed of arrays, all sizes, NumPy on one thread = 1")

@@ -296,6 +296,26 @@ def stuck(source: str, timeout_ns: int) -> dict[str, Any]:
     }
 
 
+# -- arrays -----------------------------------------------------------------------------------
+
+array_pools: dict[int, tuple[vm.Executor, int]] = {}
+
+
+def array_tasks(workers: int, count: int) -> dict[str, Any]:
+    """Run `count` tasks that work on arrays; the executor is kept, and warmed up at first."""
+    known = array_pools.get(workers)
+    if known is None:
+        pool = vm.Executor(workers=workers, max_pending=MAX_PENDING)
+        path = BENCH / "arrays" / "model_task.py"
+        known = array_pools[workers] = pool, pool.add(made("model", "main:run", {"main": path}))
+        values_of(pool.submit_array(known[1], encode(list(range(64 * workers)))))
+    pool, task = known
+    start = time.perf_counter_ns()
+    results = values_of(pool.submit_array(task, encode(list(range(count)))))
+    elapsed = time.perf_counter_ns() - start
+    return {"ns": elapsed, "count": count, "digest": digest(results)}
+
+
 # -- the life of VMs --------------------------------------------------------------------------
 
 
@@ -458,6 +478,7 @@ def main() -> None:
             "limits": limits,
             "saturated": saturated,
             "stuck": stuck,
+            "array_tasks": array_tasks,
             "create": create,
             "resets": resets,
             "warm": warm,

@@ -9,6 +9,7 @@
 from types import ModuleType
 
 from bench.sections import (
+    arrays,
     dispatch,
     guarding,
     lifecycle,
@@ -27,5 +28,6 @@ SECTIONS: dict[str, ModuleType] = {
     "guarding": guarding,
     "sealing": sealing,
     "triggers": triggers,
+    "arrays": arrays,
     "memory": memory,
 }

@@ -109,6 +109,19 @@ RESULTS: dict[str, Any] = {
                 "left_bytes": 60,
             },
         },
+        "arrays": {
+            "versions": {"numpy": "2.3.0", "isa": "avx2"},
+            "ns": {
+                "add": {
+                    "16": [[100.0, 110.0], [400.0, 440.0]],
+                    "1000": [[1000.0, 1000.0], [1000.0, 1000.0]],
+                },
+                "where": {"16": [[100.0], [100.0]]},
+            },
+            "missing": {"svdvals": "no attribute 'linalg'"},
+            "different": [],
+            "vms": {"1": [500.0], "2": [990.0]},
+        },
     },
 }
 
@@ -124,6 +137,13 @@ def test_every_section_gives_rows_and_tables() -> None:
         assert SECTIONS[name].rows(data), name
         for table in SECTIONS[name].tables(data):
             assert all(len(line) == len(table.columns) for line in table.lines), table.title
+
+
+def test_arrays_are_compared_round_by_round() -> None:
+    assert row("arrays: 2 operations, all sizes").ratio == pytest.approx(4 ** (1 / 3))
+    assert row("arrays: a call with 16 elements").ratio == pytest.approx(2.0)
+    assert row("arrays: where").good is False
+    assert row("tasks on arrays, 2 VMs").ratio == pytest.approx(1.98)
 
 
 def test_programs_are_compared_round_by_round() -> None:

@@ -1,0 +1,1 @@
+"""What `polyvm.np` and NumPy are compared by: operations on arrays, and their inputs."""
