@@ -139,6 +139,11 @@ extern PyMethodDef np_create_functions[];
 extern PyMethodDef np_sort_functions[];
 extern PyMethodDef np_gather_functions[];
 
+/* ---- methods.c ---- */
+extern PyMethodDef np_forwarded_methods[];
+PyObject *np_flat(PyObject *self, void *closure);
+int np_set_flat(PyObject *self, PyObject *value, void *closure);
+
 /* ---- arguments.c ---- */
 /* Match positional arguments and keywords of a METH_FASTCALL | METH_KEYWORDS call against names;
 ** the first `positional` of them may be given by position, `required` must be there; missing ones

@@ -210,6 +210,11 @@ static PyObject *get_flags(PyObject *self, void *closure) {
                        array->writable ? Py_True : Py_False);
 }
 
+static PyObject *get_data(PyObject *self, void *closure) {
+  (void)closure;
+  return PyMemoryView_FromObject(self);
+}
+
 static PyGetSetDef properties[] = {
     {"shape", get_shape, set_shape, "The sizes of the dimensions.", NULL},
     {"strides", get_strides, NULL, "Bytes from one element to the next, by dimension.", NULL},
@@ -223,6 +228,8 @@ static PyGetSetDef properties[] = {
     {"T", get_transposed, NULL, "A view with the dimensions in reverse order.", NULL},
     {"mT", get_matrix_transposed, NULL, "A view with the last two dimensions exchanged.", NULL},
     {"real", get_part, set_part, "A view of the real part.", NULL},
+    {"flat", np_flat, np_set_flat, "The elements in C order, to walk, read and set.", NULL},
+    {"data", get_data, NULL, "A memoryview of the elements.", NULL},
     {"imag", get_part, set_part, "A view of the imaginary part.", (void *)1},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -610,7 +617,8 @@ static PyType_Slot own_slots[] = {
  * the
  ** type lives, which is as long as the module does: it is never freed. */
 static PyMethodDef *gather_methods(void) {
-  PyMethodDef *const tables[] = {own_methods, np_reduce_methods, np_shape_methods};
+  PyMethodDef *const tables[] = {own_methods, np_reduce_methods, np_shape_methods,
+                                 np_forwarded_methods};
   size_t count = 1;
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (PyMethodDef *m = tables[t]; m->ml_name != NULL; m++) count++;

@@ -25,7 +25,7 @@ _LATER: dict[str, str] = {}
 for _module, _names in {
     "_calculus": "convolve correlate cross ediff1d gradient interp trapezoid unwrap",
     "_choosing": """apply_along_axis apply_over_axes argwhere choose compress diagonal extract
-        fill_diagonal flatnonzero lexsort ndenumerate ndindex piecewise place put putmask
+        fill_diagonal flatiter flatnonzero lexsort ndenumerate ndindex piecewise place put putmask
         ravel_multi_index select trace unravel_index vectorize""",
     "_histograms": "digitize histogram histogram2d histogram_bin_edges histogramdd",
     "_missing": """nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin

@@ -19,6 +19,7 @@ __all__ = [
     "diagonal",
     "extract",
     "fill_diagonal",
+    "flatiter",
     "flatnonzero",
     "lexsort",
     "ndenumerate",
@@ -325,6 +326,47 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: s
             raise ValueError("invalid entry in coordinates array")
         flat = flat * size + place.astype(core.int64)
     return flat
+
+
+class flatiter:  # noqa: N801 - NumPy's name
+    """An array's elements in C order: iterates over them, and reads and sets them by flat index."""
+
+    def __init__(self, base: Any) -> None:
+        """Start at the first element of ``base``."""
+        self.base = base
+        self.index = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self.index >= self.base.size:
+            raise StopIteration
+        self.index += 1
+        return self.base[unravel_index(self.index - 1, self.base.shape)]
+
+    def __len__(self) -> int:
+        return int(self.base.size)
+
+    def _places(self, key: Any) -> Any:
+        return core.arange(self.base.size)[key]
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return elements, as a copy."""
+        return core.ravel(self.base)[key] if key is not Ellipsis else self.copy()
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Set elements to values, repeated as needed."""
+        places = core.reshape(self._places(key), (-1,))
+        values = core.ravel(core.asarray(value))
+        if places.size and not values.size:
+            raise ValueError("Error setting single item of array.")
+        if places.size:
+            _write_flat(self.base, places, _cycled(values, places.size).astype(self.base.dtype))
+
+    def copy(self) -> Any:
+        """Return the elements as a vector of their own."""
+        return core.reshape(self.base.copy(), (-1,))
 
 
 class ndindex:  # noqa: N801 - NumPy's name
