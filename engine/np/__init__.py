@@ -27,6 +27,8 @@ for _module, _names in {
     "_choosing": """apply_along_axis apply_over_axes argwhere choose compress diagonal extract
         fill_diagonal flatiter flatnonzero lexsort ndenumerate ndindex piecewise place put putmask
         ravel_multi_index select trace unravel_index vectorize""",
+    "_einsum": "einsum",
+    "_files": "genfromtxt load loadtxt save savetxt savez savez_compressed",
     "_histograms": "digitize histogram histogram2d histogram_bin_edges histogramdd",
     "_missing": """nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin
         nanpercentile nanprod nanquantile nanstd nansum nanvar""",
