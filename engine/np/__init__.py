@@ -8,7 +8,6 @@ that may only be read: ``float(x)``, ``int(x)`` and ``x.item()`` make Python num
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from polyvm.np._core import *  # noqa: F403
 from polyvm.np._core import tensor
@@ -19,6 +18,11 @@ from polyvm.np._manipulation import *  # noqa: F403
 from polyvm.np._products import *  # noqa: F403
 from polyvm.np._sets import *  # noqa: F403
 from polyvm.np._types import *  # noqa: F403
+
+# Set, not imported, in all of this package: typing alone costs a VM more than the rest of it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # What is imported when it is first used: name -> module of this package.
 _LATER: dict[str, str] = {}

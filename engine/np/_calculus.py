@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from polyvm.np import _core as core
 from polyvm.np._elementwise import diff
 from polyvm.np._manipulation import _axes, _axis, moveaxis
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "convolve",

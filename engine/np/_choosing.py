@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import operator
-from collections.abc import Callable, Iterator
-from typing import Any
 
 from polyvm.np import _core as core
 from polyvm.np._manipulation import _axis, broadcast_arrays, moveaxis
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 __all__ = [
     "apply_along_axis",

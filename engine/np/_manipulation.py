@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import operator
-from typing import Any
 
 from polyvm.np import _core as core
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "append",

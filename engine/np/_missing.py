@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from polyvm.np import _core as core
 from polyvm.np._statistics import _between, _delivered, _gathered, _prepared_q, _quantile, median
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "nanargmax",

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from typing import Any
 
 from polyvm.np import _core as core
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
 __all__ = [
     "array2string",

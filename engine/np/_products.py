@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from polyvm.np import _core as core
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["dot", "inner", "kron", "matvec", "outer", "tensordot", "vdot", "vecdot", "vecmat"]
 

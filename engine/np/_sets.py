@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 from polyvm.np import _core as core
+from polyvm.np._results import Result
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "in1d",
@@ -21,27 +24,25 @@ __all__ = [
 ]
 
 
-class UniqueAllResult(NamedTuple):
+class UniqueAllResult(Result):
     """What `unique_all` gives."""
 
-    values: Any
-    indices: Any
-    inverse_indices: Any
-    counts: Any
+    __slots__ = ()
+    _fields = ("values", "indices", "inverse_indices", "counts")
 
 
-class UniqueCountsResult(NamedTuple):
+class UniqueCountsResult(Result):
     """What `unique_counts` gives."""
 
-    values: Any
-    counts: Any
+    __slots__ = ()
+    _fields = ("values", "counts")
 
 
-class UniqueInverseResult(NamedTuple):
+class UniqueInverseResult(Result):
     """What `unique_inverse` gives."""
 
-    values: Any
-    inverse_indices: Any
+    __slots__ = ()
+    _fields = ("values", "inverse_indices")
 
 
 def _firsts(ordered: Any, equal_nan: bool) -> Any:

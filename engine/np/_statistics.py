@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from polyvm.np import _core as core
 from polyvm.np._manipulation import _axes, moveaxis
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "average",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from polyvm.np import _core as core
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "astype",
@@ -59,7 +60,6 @@ __all__ += ["complexfloating", "floating", "generic", "inexact", "integer", "num
 __all__ += ["signedinteger", "unsignedinteger"]
 
 
-@dataclass(frozen=True)
 class finfo:  # noqa: N801 - the standard's name
     """Limits of a floating-point type, or of a complex type's parts."""
 
@@ -73,15 +73,21 @@ class finfo:  # noqa: N801 - the standard's name
     resolution: float
     smallest_subnormal: float
 
-    def __new__(cls, dtype: Any, /) -> finfo:  # noqa: PYI034 - it is final
-        """Look the type up. Raises ValueError for one that is not inexact."""
-        self = object.__new__(cls)
-        for name, value in _float_limits(dtype).items():
-            object.__setattr__(self, name, value)
-        return self
-
     def __init__(self, dtype: Any, /) -> None:
-        """See `__new__`."""
+        """Look the type up. Raises ValueError for one that is not inexact."""
+        self.__dict__.update(_float_limits(dtype))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, finfo) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((finfo, self.dtype, self.bits))
+
+    def __repr__(self) -> str:
+        return (
+            f"finfo(resolution={self.resolution}, min={self.min}, max={self.max}, "
+            f"dtype={self.dtype})"
+        )
 
     @property
     def tiny(self) -> float:
