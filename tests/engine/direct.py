@@ -8,6 +8,7 @@ NumPy does not have, travels as uint16 wrapped by `as_bfloat16`.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,8 @@ def declarations(header: str) -> str:
 ffi = cffi.FFI()
 for name in ("tensor.h", "linalg.h", "fft.h"):
     ffi.cdef(declarations((ENGINE / "include" / name).read_text()))
-lib: Any = ffi.dlopen(str(ENGINE / "bindings" / "lib" / "libpolyvm-engine.so"))
+LIBRARY = ENGINE / "bindings" / "lib" / "libpolyvm-engine.so"
+lib: Any = ffi.dlopen(os.environ.get("POLYVM_ENGINE_LIBRARY") or str(LIBRARY))
 
 
 class EngineError(Exception):
