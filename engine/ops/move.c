@@ -121,7 +121,8 @@ static int copy_elements(pvt_cast_kernel *copy, int64_t n, const char *source, i
 static int transpose(int log, int64_t rows, int64_t columns, const char *source, int64_t from,
                      char *target, int64_t to) {
   const pvt_movers *movers = pvt_kernels_get()->movers;
-  int64_t at_once = rows < BLOCK_ROWS ? rows : BLOCK_ROWS;
+  int64_t most = columns < BLOCK_ROWS ? PVT_TILE / columns : BLOCK_ROWS;
+  int64_t at_once = rows < most ? rows : most;
   int64_t across = PVT_TILE / at_once / 64 * 64;
   if (across == 0) across = 64;
   for (int64_t i = 0; i < rows; i += at_once)
