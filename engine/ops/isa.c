@@ -13,6 +13,7 @@
   extern const pvt_movers pvt_movers_##isa;                                                        \
   extern const pvt_products pvt_products_##isa;                                                    \
   extern const pvt_passes pvt_passes_##isa;                                                        \
+  extern const pvt_sorting pvt_sorting_##isa;                                                      \
   extern const pvt_factors pvt_factors_##isa[4];                                                   \
   static const pvt_kernels isa##_kernels = {                                                       \
       #isa,                                                                                        \
@@ -24,6 +25,7 @@
       &pvt_choosers_##isa,                                                                         \
       &pvt_products_##isa,                                                                         \
       &pvt_passes_##isa,                                                                           \
+      &pvt_sorting_##isa,                                                                          \
       pvt_factors_##isa,                                                                           \
   };
 

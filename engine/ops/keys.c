@@ -29,8 +29,8 @@ int64_t pvt_sort_counts(int64_t n) {
 }
 
 /* Counting digits of all passes first shows which of them change nothing. */
-#define SORT(K)                                                                                    \
-  int pvt_sort_##K(int64_t n, K **keys, K **spare, uint64_t *counts, int low, int high) {          \
+#define RADIX_SORT(K)                                                                              \
+  static int radix_sort_##K(int64_t n, K **keys, K **spare, uint64_t *counts, int low, int high) { \
     K *a = *keys, *b = *spare;                                                                     \
     K mask = high - low < (int)sizeof(K) * 8 ? (K)(((K)1 << (high - low)) - 1) : (K) ~(K)0;        \
     if (n <= FEW) {                                                                                \
@@ -91,8 +91,21 @@ int64_t pvt_sort_counts(int64_t n) {
 typedef uint16_t u16;
 typedef uint32_t u32;
 typedef uint64_t u64;
-SORT(u32)
-SORT(u64)
+RADIX_SORT(u16)
+RADIX_SORT(u32)
+RADIX_SORT(u64)
+
+int pvt_sort_u32(int64_t n, u32 **keys, u32 **spare, uint64_t *counts, int low, int high) {
+  const pvt_sorting *vectors = pvt_kernels_get()->sorting;
+  if (vectors->sort_u32 != NULL) return vectors->sort_u32(n, *keys, *spare);
+  return radix_sort_u32(n, keys, spare, counts, low, high);
+}
+
+int pvt_sort_u64(int64_t n, u64 **keys, u64 **spare, uint64_t *counts, int low, int high) {
+  const pvt_sorting *vectors = pvt_kernels_get()->sorting;
+  if (vectors->sort_u64 != NULL) return vectors->sort_u64(n, *keys, *spare);
+  return radix_sort_u64(n, keys, spare, counts, low, high);
+}
 
 /* Whole keys are counted: what is equal cannot be told apart. */
 int pvt_sort_u8(int64_t n, uint8_t **keys, uint8_t **spare, uint64_t *counts, int low, int high) {
@@ -117,12 +130,10 @@ int pvt_sort_u8(int64_t n, uint8_t **keys, uint8_t **spare, uint64_t *counts, in
   return PVT_OK;
 }
 
-static int sort_u16_digits(int64_t n, u16 **keys, u16 **spare, uint64_t *counts);
-
 int pvt_sort_u16(int64_t n, uint16_t **keys, uint16_t **spare, uint64_t *counts, int low,
                  int high) {
   (void)low, (void)high;
-  if (n < MANY) return sort_u16_digits(n, keys, spare, counts);
+  if (n < MANY) return radix_sort_u16(n, keys, spare, counts, 0, 16);
   memset(counts, 0, 65536 * sizeof *counts);
   uint16_t *a = *keys;
   for (int64_t i0 = 0; i0 < n; i0 += CHUNK) {
@@ -138,14 +149,6 @@ int pvt_sort_u16(int64_t n, uint16_t **keys, uint16_t **spare, uint64_t *counts,
   return PVT_OK;
 }
 
-#define pvt_sort_u16 sort_u16_whole
-static inline SORT(u16)
-#undef pvt_sort_u16
-
-    static int sort_u16_digits(int64_t n, u16 **keys, u16 **spare, uint64_t *counts) {
-  return sort_u16_whole(n, keys, spare, counts, 0, 16);
-}
-
 /* ---- Selection ---------------------------------------------------------- */
 
 /* Quickselect: what equals the pivot is done with. The pivot is a pseudomedian of nine random
@@ -156,7 +159,7 @@ static inline SORT(u16)
     return c < low ? low : c > high ? high : c;                                                    \
   }                                                                                                \
                                                                                                    \
-  int pvt_select_##K(int64_t n, K *keys, int64_t at) {                                             \
+  static int quickselect_##K(int64_t n, K *keys, int64_t at) {                                     \
     int64_t first = 0, end = n;                                                                    \
     uint64_t random = 0x9e3779b97f4a7c15;                                                          \
     while (end - first > FEW) {                                                                    \
@@ -205,3 +208,15 @@ static inline SORT(u16)
 
 SELECT(u32)
 SELECT(u64)
+
+int pvt_select_u32(int64_t n, u32 *keys, u32 *spare, int64_t at) {
+  const pvt_sorting *vectors = pvt_kernels_get()->sorting;
+  return vectors->select_u32 != NULL ? vectors->select_u32(n, keys, spare, at)
+                                     : quickselect_u32(n, keys, at);
+}
+
+int pvt_select_u64(int64_t n, u64 *keys, u64 *spare, int64_t at) {
+  const pvt_sorting *vectors = pvt_kernels_get()->sorting;
+  return vectors->select_u64 != NULL ? vectors->select_u64(n, keys, spare, at)
+                                     : quickselect_u64(n, keys, at);
+}

@@ -1,6 +1,6 @@
 /* sort.c - sorting lines of elements, and their indices.
 **
-** A line becomes keys (keys.h) that are sorted by radix. Indices travel in the lower half of 64-bit
+** A line becomes keys (keys.h), which are sorted. Indices travel in the lower half of 64-bit
 ** keys; where elements have 64 bits themselves, their leading bits travel with the indices, and
 ** runs that are equal so far are put in order at last. Complex elements are merged.
 */
@@ -28,7 +28,7 @@ static int prepare(sorter *s, const pvt_array *x, int64_t n, bool descending) {
   s->descending = descending;
   s->n = n;
   s->infinity = pvt_infinity_bits(s->dtype);
-  size_t room = (size_t)n * 8 + 64, first = s->size == 16 ? 2 * room : room;
+  size_t room = (size_t)n * 8 + 128, first = s->size == 16 ? 2 * room : room;
   size_t counts = (size_t)pvt_sort_counts(n) * sizeof *s->counts;
   s->scratch = pvt_buffer_new(first + 2 * room + counts);
   if (s->scratch == NULL) return pvt_error_status();
@@ -364,7 +364,7 @@ static int argsort_line_complex(sorter *s, const char *x, int64_t x_step, char *
                              int64_t out_step) {                                                   \
     K *keys = (K *)s->room[0];                                                                     \
     int64_t count = load_##K(s, x, x_step, keys);                                                  \
-    int status = at < count ? pvt_select_##K(count, keys, at) : PVT_OK;                            \
+    int status = at < count ? pvt_select_##K(count, keys, (K *)s->room[1], at) : PVT_OK;           \
     if (status == PVT_OK) store_##K(s, keys, count, keys, out, out_step);                          \
     return status;                                                                                 \
   }
@@ -379,7 +379,7 @@ static int argselect_line(sorter *s, const char *x, int64_t x_step, int64_t at, 
   int64_t n = s->n, less = 0, equal = 0;
   keys_of_line(s, x, x_step, keys);
   memcpy(copy, keys, (size_t)n * sizeof *keys);
-  int status = pvt_select_u64(n, copy, at);
+  int status = pvt_select_u64(n, copy, (uint64_t *)s->room[2], at);
   if (status != PVT_OK) return status;
   uint64_t pivot = copy[at];
   for (int64_t i = 0; i < n; i++) less += keys[i] < pivot, equal += keys[i] == pivot;

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from tests.engine import direct
 from tests.engine.direct import BFloat16, EngineError, as_bfloat16, call, lib, of_bfloat16
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.conftest import Seeded
 
 DTYPES = (
@@ -17,6 +20,13 @@ DTYPES = (
     "float16", "float32", "float64", "complex64", "complex128",
 )  # fmt: skip
 SIZES = (0, 1, 2, 3, 16, 39, 41, 100, 1000, 70_000)
+
+
+# AVX-512 has kernels of its own, everything else sorts by radix.
+@pytest.fixture(params=[isa for isa in direct.isas() if isa != "avx2"], autouse=True)
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    with direct.using(request.param):
+        yield request.param
 
 
 def line(rng: np.random.Generator, n: int, dtype: str) -> np.ndarray:

@@ -151,6 +151,15 @@ typedef struct pvt_passes {
   int64_t lanes_f32, lanes_f64; /* lines that are best transformed at once */
 } pvt_passes;
 
+/* Sorting unsigned keys, and putting the one that belongs at `at` there, smaller ones before it.
+** `spare` has room for as many keys and 64 bytes. Both poll. NULL: there are none. */
+typedef struct pvt_sorting {
+  int (*sort_u32)(int64_t n, uint32_t *keys, uint32_t *spare);
+  int (*sort_u64)(int64_t n, uint64_t *keys, uint64_t *spare);
+  int (*select_u32)(int64_t n, uint32_t *keys, uint32_t *spare, int64_t at);
+  int (*select_u64)(int64_t n, uint64_t *keys, uint64_t *spare, int64_t at);
+} pvt_sorting;
+
 typedef struct pvt_kernels {
   const char *isa;
   const pvt_elementwise *elementwise;
@@ -161,6 +170,7 @@ typedef struct pvt_kernels {
   const pvt_choosers *choosers;
   const pvt_products *products;
   const pvt_passes *passes;
+  const pvt_sorting *sorting;
   const pvt_factors *factors; /* float32, float64, complex64, complex128 */
 } pvt_kernels;
 
