@@ -34,6 +34,10 @@ for _module, _names in {
     "_einsum": "einsum",
     "_files": "genfromtxt load loadtxt save savetxt savez savez_compressed",
     "_histograms": "digitize histogram histogram2d histogram_bin_edges histogramdd",
+    "_index_tricks": """c_ diag_indices diag_indices_from index_exp mgrid ogrid r_ s_
+        tril_indices_from triu_indices_from""",
+    "_numbers": """bartlett base_repr binary_repr bitwise_count blackman float_power frexp hamming
+        hanning i0 kaiser ldexp modf packbits real_if_close spacing unpackbits""",
     "_missing": """nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin
         nanpercentile nanprod nanquantile nanstd nansum nanvar""",
     "_statistics": "average corrcoef cov median percentile ptp quantile",

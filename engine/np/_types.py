@@ -26,6 +26,18 @@ _UNSIGNED = (core.uint8, core.uint16, core.uint32, core.uint64)
 _REAL = (core.float16, core.bfloat16, core.float32, core.float64)
 _COMPLEX = (core.complex64, core.complex128)
 
+# NumPy's other names, on a 64-bit machine
+bool_ = core.bool
+byte, short, intc = core.int8, core.int16, core.int32
+int_ = intp = long = longlong = core.int64
+ubyte, ushort, uintc = core.uint8, core.uint16, core.uint32
+uint = uintp = ulong = ulonglong = core.uint64
+half, single, double = core.float16, core.float32, core.float64
+csingle, cdouble = core.complex64, core.complex128
+__all__ += ["bool_", "byte", "cdouble", "csingle", "double", "half", "int_", "intc", "intp", "long"]
+__all__ += ["longlong", "short", "single", "ubyte", "uint", "uintc", "uintp", "ulong", "ulonglong"]
+__all__ += ["ushort"]
+
 _KINDS: dict[str, tuple[Any, ...]] = {
     "bool": (core.bool,),
     "signed integer": _SIGNED,
