@@ -1,8 +1,8 @@
-"""Build the binary wheel: library, frozen standard library, binding and host in one file.
+"""Build the binary wheel: libraries, frozen standard library, bindings and host in one file.
 
 Run by `make wheel` after `make build`. What it makes installs with pip alone: no compiler,
-no CPython SDK. The binding uses CPython's stable ABI, so one wheel serves every host
-Python from 3.11 on.
+no CPython SDK. It is for the version of CPython that builds it: polyvm.np's extension module
+reads arrays too often to go through the stable ABI.
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ def stage(to: Path) -> None:
             shutil.copytree(source, target, ignore=IGNORED)
         else:
             shutil.copy2(source, target)
-    for library in (to / "vm" / "binding").rglob("*.so"):
+    for extension in (to / "engine" / "bindings").glob("_tensor*.so"):
+        if extension.name != f"_tensor{sysconfig.get_config_var('EXT_SUFFIX')}":
+            extension.unlink()  # of another Python that has built here
+    for library in [*(to / "vm").rglob("*.so"), *(to / "engine").rglob("*.so")]:
         subprocess.run(["strip", "--strip-unneeded", str(library)], check=True)
 
 
 def main() -> int:
-    """Write dist/polyvm-VERSION-cp311-abi3-PLATFORM.whl and print its path."""
+    """Write dist/polyvm-VERSION-cpXY-cpXY-PLATFORM.whl and print its path."""
     staged, made, dist = ROOT / "build/wheel/src", ROOT / "build/wheel/dist", ROOT / "dist"
     stage(staged)
     shutil.rmtree(made, ignore_errors=True)
@@ -44,7 +47,9 @@ def main() -> int:
     )
     (pure,) = made.glob("*.whl")
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
-    tags = ["--python-tag=cp311", "--abi-tag=abi3", f"--platform-tag={platform}", "--remove"]
+    python = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    tags = [f"--python-tag={python}", f"--abi-tag={python}{sys.abiflags}"]
+    tags += [f"--platform-tag={platform}", "--remove"]
     subprocess.run(
         [sys.executable, "-m", "wheel", "tags", *tags, str(pure)],
         check=True,
