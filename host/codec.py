@@ -1,19 +1,51 @@
-"""What a VM's codec makes of a task's result, told in Python.
+"""Payloads and results as MessagePack, with arrays; what a VM's codec does, told in Python.
 
 Under ordinary Python (`polyvm dev`) results are brought into the form that they have when they
 leave a VM, and what a VM refuses is refused with the same kind of exception.
+
+Arrays of polyvm.np are an extension type and carry their elements, so they may lie in journals
+and go to other processes. Their scalars, which are 0-d arrays, go as plain numbers.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import sys
 from typing import Any
 
 import msgspec
 
 MAX_DEPTH = 128  # PVM_MAX_DEPTH of vm.h
+ARRAY = 1  # NP_PACKED_TYPE of engine/bindings/pack.h
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+
+
+def decode(data: bytes | memoryview) -> Any:
+    """Return the value of a payload or a result; arrays come as polyvm.np's, writable copies.
+
+    Raises msgspec.DecodeError, TypeError or ValueError.
+    """
+    return _decoder.decode(data)
+
+
+def encode_payload(value: Any) -> bytes:
+    """Return the MessagePack of a value that is meant for a task.
+
+    Arrays may be polyvm.np's, or any that numpy.ndarray's protocols tell about: DLPack or buffer.
+    Raises TypeError, ValueError or OverflowError for what MessagePack cannot hold.
+    """
+    return _encoder.encode(value)
+
+
+def as_json(value: Any) -> Any:
+    """What JSON has for an array: nested lists. For msgspec, which asks for what it cannot write.
+
+    Raises TypeError for anything else, complex numbers included.
+    """
+    if _is_array(value):
+        return value.tolist()
+    raise TypeError(f"JSON has nothing for a value of type '{type(value).__name__}'")
 
 
 def encode(value: Any) -> bytes:
@@ -39,6 +71,8 @@ def _plain(value: Any, depth: int) -> Any:
         return number
     if isinstance(value, float):
         return float(value)
+    if _is_array(value):
+        return _packed(value)
     if depth >= MAX_DEPTH:
         raise ValueError(f"a value nested more than {MAX_DEPTH} deep cannot be returned")
     if isinstance(value, dict):
@@ -52,7 +86,8 @@ def _plain(value: Any, depth: int) -> Any:
         return _plain(value.value, depth + 1)
     raise TypeError(
         f"a value of type '{type(value).__name__}' cannot be returned from a task: return None, "
-        "bool, int, float, str, bytes, a list, tuple, set or dict of these, a dataclass or an enum"
+        "bool, int, float, str, bytes, a list, tuple, set or dict of these, an array of "
+        "polyvm.np, a dataclass or an enum"
     )
 
 
@@ -68,3 +103,40 @@ def _text(value: str) -> str:
     except UnicodeEncodeError:
         raise ValueError("a string with lone surrogates cannot be returned") from None
     return text
+
+
+def _is_array(value: Any) -> bool:
+    """Whether it is polyvm.np's: nobody has one before that is imported."""
+    module = sys.modules.get("polyvm.engine._tensor")
+    return module is not None and isinstance(value, module.ndarray)
+
+
+def _packed(array: Any) -> Any:
+    """Scalars as Python's numbers, where MessagePack has them; arrays as their extension type."""
+    from polyvm.engine import packed
+
+    number = packed.number_of(array)
+    return msgspec.msgpack.Ext(ARRAY, packed.pack(array)) if number is None else number
+
+
+def _for_payload(value: Any) -> Any:
+    if _is_array(value):
+        return _packed(value)
+    if hasattr(type(value), "__dlpack__"):
+        from polyvm import np
+
+        return _packed(np.asarray(value))
+    raise TypeError(f"Encoding objects of type {type(value).__name__} is unsupported")
+
+
+def _extension(code: int, data: memoryview) -> Any:
+    if code != ARRAY:
+        return msgspec.msgpack.Ext(code, bytes(data))
+    from polyvm import np  # noqa: F401 - what the array's methods rely on
+    from polyvm.engine import packed
+
+    return packed.unpack(data)
+
+
+_decoder = msgspec.msgpack.Decoder(ext_hook=_extension)
+_encoder = msgspec.msgpack.Encoder(enc_hook=_for_payload)

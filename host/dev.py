@@ -13,8 +13,6 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from polyvm.host import codec
 from polyvm.host import manifest as manifests
 from polyvm.host.errors import ManifestError, MissingError, PackError
@@ -50,7 +48,7 @@ class OrdinaryTask:
 
     def __call__(self, payload: Any) -> Answer:
         """Run the task once. Exceptions become the answer's failure; KeyboardInterrupt passes."""
-        given = msgspec.msgpack.decode(msgspec.msgpack.encode(payload))
+        given = codec.decode(codec.encode_payload(payload))
         try:
             returned = self._entry(given)
         except KeyboardInterrupt:
@@ -58,7 +56,7 @@ class OrdinaryTask:
         except BaseException as error:  # noqa: BLE001 - sys.exit in a task is a failure as well
             return Answer(None, _traceback(error))
         try:
-            return Answer(msgspec.msgpack.decode(codec.encode(returned)), None)
+            return Answer(codec.decode(codec.encode(returned)), None)
         except (TypeError, ValueError, OverflowError) as error:
             return Answer(None, "".join(traceback.format_exception_only(error)).rstrip())
 

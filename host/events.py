@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from polyvm.host import codec
 from polyvm.host.invocations import Stopping, reason
 from polyvm.host.registry import EventReport
 
@@ -27,7 +26,7 @@ class Events:
 
     def put(self, events: Sequence[Any]) -> EventReport:
         """Hand in maps that MessagePack can hold; otherwise as `put_packed`."""
-        return self.put_packed([msgspec.msgpack.encode(event) for event in events])
+        return self.put_packed([codec.encode_payload(event) for event in events])
 
     def put_packed(self, events: list[bytes]) -> EventReport:
         """Hand in MessagePack maps, in order. Raises Stopping."""

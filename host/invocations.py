@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Unpack
 
-import msgspec
-
-from polyvm.host import log, results
+from polyvm.host import codec, log, results
 from polyvm.host.errors import PolyvmError
 from polyvm.host.switches import Disabled, Paused
 from polyvm.vm import BreakerOpen, QueueFull, RateLimited
@@ -174,7 +172,7 @@ class Invocations:
 
     def submit(self, name: str, value: Any, **options: Unpack[SubmitOptions]) -> Invocation:
         """Submit a value that MessagePack can hold; otherwise as `submit_packed`."""
-        payload = msgspec.msgpack.encode(value)
+        payload = codec.encode_payload(value)
         return self.submit_packed(name, payload, **options)
 
     def submit_packed(

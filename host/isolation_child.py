@@ -24,8 +24,6 @@ import threading
 import traceback
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from polyvm import _ordinary
 from polyvm.host import codec, isolation_confinement, isolation_frames
 from polyvm.host.isolation_frames import (
@@ -187,7 +185,7 @@ class _Task:
         """Call the entry: outcome and data."""
         assert self._entry is not None, "loaded before"
         try:
-            returned = self._entry(msgspec.msgpack.decode(payload))
+            returned = self._entry(codec.decode(payload))
         except BaseException as error:  # noqa: BLE001 - as above
             return self._failure(error)
         try:

@@ -10,8 +10,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from polyvm.host import codec
 from polyvm.host.invocations import NoSuchTask, NotDone, Stopping
 from polyvm.vm import Outcome, QueueFull
 
@@ -69,7 +68,7 @@ class Mapping:
             return True
         try:
             array = self._registry.submit_array(
-                self._name, msgspec.msgpack.encode(part), **self._options
+                self._name, codec.encode_payload(part), **self._options
             )
         except QueueFull:
             return False
@@ -92,7 +91,7 @@ class Mapping:
                 yield invocation.result()
             return
         batch = first.result()
-        values = msgspec.msgpack.decode(batch.packed)
+        values = codec.decode(batch.packed)
         if not batch.not_done:
             yield from values
             return

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from polyvm.host import codec
 from polyvm.host.errors import WriteError
 
 
@@ -28,11 +29,12 @@ def from_json(text: bytes) -> tuple[Any, bytes]:
 
 
 def to_json(value: Any) -> str:
-    """Return a task's result as one line of JSON; bytes become base64, NaN becomes null.
+    """Return a task's result as one line of JSON: arrays as nested lists, bytes as base64,
+    NaN as null.
 
     Raises WriteError for what JSON cannot hold, such as a map with lists for keys.
     """
     try:
-        return msgspec.json.encode(value).decode()
+        return msgspec.json.encode(value, enc_hook=codec.as_json).decode()
     except (TypeError, ValueError, RecursionError) as error:
         raise WriteError(f"the result cannot be written as JSON: {error}") from None

@@ -4,8 +4,8 @@
 
 `line` is the input's line number, from 1; `id` the invocation's, the same when it is run again
 after the host died, and then there is `attempt`, 2 or more. What is part of a chain has `trigger`,
-the `id` of the chain's first, and the same `line`. `result` is the task's value when
-the outcome is `done`; bytes in it become base64, NaN and infinities become null. For any other
+the `id` of the chain's first, and the same `line`. `result` is the task's value when the outcome is
+`done`; arrays in it become nested lists, bytes base64, NaN and infinities null. For any other
 outcome there is `error`, a text: the traceback, or the reason.
 """
 
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from polyvm.host import codec
 from polyvm.host.errors import WriteError
 from polyvm.vm import Outcome
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 _FLUSH_BYTES = 64 * 1024
 _OPEN_FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-_encoder = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder(enc_hook=codec.as_json)
 
 
 def record(completion: Completion, manifest: Manifest) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def record(completion: Completion, manifest: Manifest) -> dict[str, Any]:
         fields["trigger"] = completion.trigger
     if completion.outcome is Outcome.DONE:
         try:
-            fields["result"] = msgspec.msgpack.decode(completion.data)
+            fields["result"] = codec.decode(completion.data)
         except (msgspec.DecodeError, TypeError, ValueError) as error:
             fields["outcome"] = "failed"
             fields["error"] = f"the result cannot be read by the host: {error}"

@@ -146,7 +146,8 @@ def build_library(flavour: Flavour, sdk: Path, build: Path, jobs: int) -> Path:
     flags = [*general, *flavour.defines, "-DPy_BUILD_CORE"]
     flags += [f'-DPVM_BUILD_VARIANT="{described["variant"]}"']
     flags += [f"-DPVM_BYTECODE_MAGIC={described['bytecode_magic']}u"]
-    includes = ["-I" + str(p) for p in (VM / "src", sdk / "include", sdk / "include" / "internal")]
+    folders = (VM / "src", ENGINE / "bindings", sdk / "include", sdk / "include" / "internal")
+    includes = ["-I" + str(folder) for folder in folders]
     stamp = build / f"{flavour.name}.stamp"
     everything = [*sources, *bindings, *headers]
     everything += [source for part in engine.values() for source in part]

@@ -13,6 +13,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "pack.h"
 #include "tensor.h"
 
 /* dim[] is cut off behind ndim: the object has tp_itemsize sizeof(pvt_dim). */
@@ -57,7 +58,6 @@ int np_dtype_parse(np_state *state, PyObject *object, int fallback);
 
 /* ---- ndarray.c ---- */
 int np_array_setup(PyObject *module, np_state *state);
-bool np_array_check(PyObject *object);
 static inline pvt_array *np_get(PyObject *object) {
   return &((np_array *)object)->array;
 }
@@ -100,6 +100,9 @@ PyObject *np_from_buffer(np_state *state, PyObject *exporter);
 PyObject *np_dlpack(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObject *names);
 PyObject *np_dlpack_device(PyObject *self, PyObject *unused);
 PyObject *np_from_dlpack(PyObject *module, PyObject *const *args, Py_ssize_t n, PyObject *names);
+
+/* ---- pack.c: see pack.h ---- */
+extern PyMethodDef np_pack_functions[];
 
 /* ---- index.c ---- */
 PyObject *np_subscript(PyObject *self, PyObject *key);

@@ -197,7 +197,7 @@ def build(program: Program, sanitizer: str, sdk: Path | None, out: Path, jobs: i
         rest += [str(sdk / described["archive"]), *described["link_libs"]]
         engine = ENGINE / "bindings"
         sources += engine.glob("*.c")
-        flags += ["-DPyInit__tensor=PyInit__polyvm_tensor"]
+        flags += [f"-I{engine}", "-DPyInit__tensor=PyInit__polyvm_tensor"]
         rest += [f"-L{engine / 'lib'}", "-lpolyvm-engine", f"-Wl,-rpath,{engine / 'lib'}"]
     objects = []
 

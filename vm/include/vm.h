@@ -16,7 +16,8 @@
 **   available in a VM. Files can be opened by path, but on an executor's workers only
 **   those that the program permits (see pvm_program_permit), by Landlock and seccomp.
 ** - Values cross as MessagePack: nil, bool, integers of 64 bits, float64, str, bin,
-**   array, map. Nesting is limited to PVM_MAX_DEPTH.
+**   array, map, and extension type 1: an array of the tensor engine, with its elements
+**   (engine/bindings/pack.h). Nesting is limited to PVM_MAX_DEPTH.
 ** - Process-wide state (working directory, umask, locale, environ) is the host's;
 **   VMs can neither change it nor see the host's environment.
 ** - Only glibc-based Linux is supported today. Nothing here is x86-only.

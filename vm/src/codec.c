@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "memory.h"
+#include "pack.h"
 
 /* ---- Decoding ----------------------------------------------------------- */
 
@@ -78,6 +79,24 @@ static PyObject *decode_key(reader *r) {
   return key;
 }
 
+/* n bytes of content behind the type: arrays are the only extension. */
+static PyObject *decode_extension(reader *r, const unsigned char *tag, size_t n) {
+  if (left(r) < 1 + n) return bad(r, "an extension is cut short");
+  if (*r->at != NP_PACKED_TYPE) {
+    r->at = tag;
+    return bad(r, "an extension type or a reserved tag");
+  }
+  const unsigned char *content = r->at + 1;
+  const char *fault = np_packed_fault(content, n);
+  if (fault != NULL) return bad(r, fault);
+  PyObject *module = PyImport_ImportModule("_polyvm_tensor");
+  if (module == NULL) return NULL;
+  PyObject *array = np_unpack(module, content, n);
+  Py_DECREF(module);
+  r->at = content + n;
+  return array;
+}
+
 static PyObject *decode_array(reader *r, size_t n) {
   /* Each item takes a byte at least: a length that lies allocates nothing. */
   if (left(r) < n) return bad(r, "an array is cut short");
@@ -104,7 +123,7 @@ static PyObject *decode_map(reader *r, size_t n) {
   for (size_t i = 0; i < n; i++) {
     PyObject *key = left(r) ? decode_key(r) : bad(r, "a map is cut short");
     if (key == NULL) goto fail;
-    if (PyList_CheckExact(key) || PyDict_CheckExact(key)) {
+    if (PyList_CheckExact(key) || PyDict_CheckExact(key) || np_array_check(key)) {
       Py_DECREF(key);
       bad(r, "a map key is an array or a map");
       goto fail;
@@ -155,6 +174,7 @@ static PyObject *decode_int(reader *r, int n, int is_signed) {
 
 static PyObject *decode(reader *r) {
   if (left(r) == 0) return bad(r, "it ends too early");
+  const unsigned char *start = r->at;
   unsigned char tag = *r->at++;
   Py_ssize_t n;
   if (tag < 0x80) return PyLong_FromLong(tag);
@@ -169,6 +189,11 @@ static PyObject *decode(reader *r) {
   case 0xc4:
   case 0xc5:
   case 0xc6: n = take_length(r, 1 << (tag - 0xc4)); return n < 0 ? NULL : decode_bin(r, (size_t)n);
+  case 0xc7:
+  case 0xc8:
+  case 0xc9:
+    n = take_length(r, 1 << (tag - 0xc7));
+    return n < 0 ? NULL : decode_extension(r, start, (size_t)n);
   case 0xca: return decode_float(r, 4);
   case 0xcb: return decode_float(r, 8);
   case 0xcc:
@@ -179,6 +204,11 @@ static PyObject *decode(reader *r) {
   case 0xd1:
   case 0xd2:
   case 0xd3: return decode_int(r, 1 << (tag - 0xd0), 1);
+  case 0xd4:
+  case 0xd5:
+  case 0xd6:
+  case 0xd7:
+  case 0xd8: return decode_extension(r, start, (size_t)1 << (tag - 0xd4));
   case 0xd9:
   case 0xda:
   case 0xdb: n = take_length(r, 1 << (tag - 0xd9)); return n < 0 ? NULL : decode_str(r, (size_t)n);
@@ -188,7 +218,7 @@ static PyObject *decode(reader *r) {
     return n < 0 ? NULL : decode_array(r, (size_t)n);
   case 0xde:
   case 0xdf: n = take_length(r, 2 << (tag - 0xde)); return n < 0 ? NULL : decode_map(r, (size_t)n);
-  default: r->at--; return bad(r, "an extension type or a reserved tag");
+  default: r->at = start; return bad(r, "an extension type or a reserved tag");
   }
 }
 
@@ -327,6 +357,25 @@ static int encode_bin(writer *w, const void *data, Py_ssize_t n) {
   return head < 0 ? -1 : put_bytes(w, data, (size_t)n);
 }
 
+static int encode_array(writer *w, PyObject *v) {
+  PyObject *number = np_packed_number(v);
+  if (number != NULL) {
+    int status = encode(w, number);
+    Py_DECREF(number);
+    return status;
+  }
+  if (PyErr_Occurred()) return -1;
+  size_t n = np_packed_size(v);
+  int head;
+  if (too_long((Py_ssize_t)n)) return -1;
+  if (n <= 0xff) head = put_tagged(w, 0xc7, n, 1);
+  else if (n <= 0xffff) head = put_tagged(w, 0xc8, n, 2);
+  else head = put_tagged(w, 0xc9, n, 4);
+  if (head < 0 || put_tag(w, NP_PACKED_TYPE) < 0) return -1;
+  unsigned char *at = room(w, n);
+  return at == NULL ? -1 : np_pack(v, at);
+}
+
 static int encode_int(writer *w, PyObject *v) {
   int overflow;
   long long value = PyLong_AsLongLongAndOverflow(v, &overflow);
@@ -423,7 +472,8 @@ static int encode_object(writer *w, PyObject *v) {
   }
   PyErr_Format(PyExc_TypeError,
                "a value of type '%.100s' cannot be returned from a task: return None, bool, int, "
-               "float, str, bytes, a list, tuple, set or dict of these, a dataclass or an enum",
+               "float, str, bytes, a list, tuple, set or dict of these, an array of polyvm.np, "
+               "a dataclass or an enum",
                Py_TYPE(v)->tp_name);
   return -1;
 }
@@ -461,6 +511,7 @@ static int encode(writer *w, PyObject *v) {
     Py_DECREF(copy);
     return status;
   }
+  if (np_array_check(v)) return encode_array(w, v);
   /* Subclasses; an enum that is also an int or a str is encoded as that. */
   if (PyUnicode_Check(v)) return encode_str(w, v);
   if (PyLong_Check(v)) return encode_int(w, v);

@@ -1,9 +1,10 @@
 /* codec.h - MessagePack to Python objects and back, inside a VM.
 **
 ** Accepted from a task: None, bool, int (64 bits), float, str, bytes, bytearray,
-** memoryview, list, tuple, set, frozenset, dict, dataclass instances (as maps) and enum
-** members (as their values). Given to a task: None, bool, int, float, str, bytes, list,
-** dict. Extension types are refused. Both ways at most PVM_MAX_DEPTH containers deep.
+** memoryview, list, tuple, set, frozenset, dict, arrays of polyvm.np (their scalars as
+** numbers), dataclass instances (as maps) and enum members (as their values). Given to a task:
+** None, bool, int, float, str, bytes, list, dict, arrays. Arrays are the extension type of pack.h;
+** others are refused. Both ways at most PVM_MAX_DEPTH containers deep.
 */
 #ifndef PVM_CODEC_H
 #define PVM_CODEC_H
