@@ -91,11 +91,14 @@ size_t pvm_memory_total(const pvm_memory *memory) {
 
 int pvm_memory_admit(void *account, size_t size) {
   pvm_memory *memory = account;
-  if (memory->limit == 0) return 1;
   size_t now = pvm_memory_total(memory);
-  if (now <= memory->limit && size <= memory->limit - now) return 1;
-  pass_limit(memory);
-  return 0;
+  if (memory->limit != 0 && (now > memory->limit || size > memory->limit - now)) {
+    pass_limit(memory);
+    return 0;
+  }
+  if (now + size > atomic_load_explicit(&memory->peak, memory_order_relaxed))
+    atomic_store_explicit(&memory->peak, now + size, memory_order_relaxed);
+  return 1;
 }
 
 int pvm_memory_may_hold(size_t size) {
