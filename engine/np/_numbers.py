@@ -44,6 +44,17 @@ def modf(x: Any, /) -> tuple[Any, Any]:
     return (rest[()], whole) if rest.ndim == 0 else (rest, whole)
 
 
+def _bits(x: Any, dtype: Any) -> Any:
+    """Return the bits of 64-bit elements, of which nobody else knows, as another type."""
+    flat = core.reshape(x, (-1,))
+    return core.reshape(core.frombuffer(flat, dtype=dtype), x.shape) if x.size else x.astype(dtype)
+
+
+def _power_of_two(power: Any) -> Any:
+    """Return 2 to the power of integers from -1022 to 1023, exactly."""
+    return _bits(core.left_shift(power + 1023, 52), core.float64)
+
+
 def frexp(x: Any, /) -> tuple[Any, Any]:
     """Return mantissas from 0.5 to 1 and exponents (int32) of 2."""
     x = _float(x)
@@ -52,16 +63,11 @@ def frexp(x: Any, /) -> tuple[Any, Any]:
     # numbers below the normal ones are brought up first
     small = core.logical_and(fine, core.absolute(wide) < 2.2250738585072014e-308)
     scaled = core.where(small, wide * 2.0**54, wide)
-    safe = core.where(fine, core.absolute(scaled), 1.0)
-    power = core.floor(core.log2(safe)) + 1
-    mantissa = safe / core.exp2(power - 1) / 2  # exact; the logarithm may be off by one
-    for _ in range(2):
-        low, high = mantissa < 0.5, mantissa >= 1
-        power = power - low + high
-        mantissa = core.where(low, mantissa * 2, core.where(high, mantissa / 2, mantissa))
-    power = core.where(fine, power - core.where(small, 54.0, 0.0), 0.0)
-    result = core.where(fine, core.copysign(mantissa, wide), wide).astype(x.dtype)
-    power = power.astype(core.int32)
+    power = core.bitwise_and(core.right_shift(_bits(scaled, core.int64), 52), 0x7FF) - 1022
+    power = core.where(fine, power, 1)
+    mantissa = scaled * _power_of_two(2 - power) / 4
+    result = core.where(fine, mantissa, wide).astype(x.dtype)
+    power = core.where(fine, power - core.where(small, 54, 0), 0).astype(core.int32)
     return (result[()], power[()]) if x.ndim == 0 else (result, power)
 
 
@@ -71,11 +77,11 @@ def ldexp(x1: Any, x2: Any, /) -> Any:
     if x2.dtype.kind not in "iub":
         raise TypeError("ldexp takes integer exponents")
     # in steps that do not overflow by themselves
-    power = core.clip(x2.astype(core.int64), -2200, 2200).astype(core.float64)
+    power = core.asarray(core.clip(x2.astype(core.int64), -2200, 2200))
     result = x1.astype(core.float64)
     for _ in range(3):
-        step = core.clip(power, -1000.0, 1000.0)
-        result = result * core.exp2(step)
+        step = core.clip(power, -1000, 1000)
+        result = result * _power_of_two(step)
         power = power - step
     result = result.astype(x1.dtype)
     return result[()] if result.ndim == 0 else result
