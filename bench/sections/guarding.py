@@ -29,6 +29,11 @@ STUCK = {
         "import collections, itertools\n"
         "def run(x): collections.deque(itertools.count(), maxlen=0)\n"
     ),
+    "a matrix product": (
+        "from polyvm import np\n"
+        "many = np.broadcast_to(np.ones(1), (10**13,))\n"
+        "def run(x): return float(many[None, :] @ many[:, None])\n"
+    ),
     "a C call that does not return": (
         "import decimal\ndef run(x): return len(str(decimal.Decimal(1 << 10**8)))\n"
     ),
