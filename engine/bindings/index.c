@@ -364,6 +364,39 @@ static PyObject *take_masked(PyObject *self, PyObject *key) {
   return np_raise(state, status);
 }
 
+/* ---- One key that is an array of indices, or a slice --------------------- */
+
+static bool is_plain_indices(PyObject *self, PyObject *key) {
+  return np_array_check(key) && np_get(key)->dtype == PVT_INT64 && np_get(key)->ndim > 0 &&
+         np_get(self)->ndim > 0 && np_get(self)->ndim + np_get(key)->ndim - 1 <= PVT_MAX_DIMS;
+}
+
+static PyObject *take_indexed(PyObject *self, PyObject *key) {
+  np_state *state = np_state_of_object(self);
+  const pvt_array *array = np_get(self), *indices = np_get(key);
+  int64_t shape[PVT_MAX_DIMS];
+  int ndim = 0;
+  for (int i = 0; i < indices->ndim; i++) shape[ndim++] = indices->dim[i].size;
+  for (int i = 1; i < array->ndim; i++) shape[ndim++] = array->dim[i].size;
+  PyObject *result = np_new(state, (pvt_dtype)array->dtype, ndim, shape);
+  if (result == NULL) return NULL;
+  int status = pvt_gather(array, &indices, 1, np_get(result));
+  if (status == PVT_OK) return result;
+  Py_DECREF(result);
+  return np_raise(state, status);
+}
+
+static PyObject *sliced(PyObject *self, PyObject *key) {
+  const pvt_array *array = np_get(self);
+  Py_ssize_t start, stop, step;
+  if (PySlice_Unpack(key, &start, &stop, &step) < 0) return NULL;
+  Py_ssize_t count = PySlice_AdjustIndices(array->dim[0].size, &start, &stop, step);
+  pvt_array view;
+  pvt_array_view(&view, array);
+  pvt_view_slice(&view, 0, start, count, step);
+  return np_wrap(np_state_of_object(self), &view);
+}
+
 /* ---- The slots ---------------------------------------------------------- */
 
 PyObject *np_subscript(PyObject *self, PyObject *key) {
@@ -374,7 +407,9 @@ PyObject *np_subscript(PyObject *self, PyObject *key) {
     if (i == -1 && PyErr_Occurred()) return NULL;
     return np_sequence_item(self, i < 0 ? i + array->dim[0].size : i);
   }
+  if (PySlice_Check(key) && array->ndim > 0) return sliced(self, key);
   if (is_plain_mask(self, key)) return take_masked(self, key);
+  if (is_plain_indices(self, key)) return take_indexed(self, key);
   selection s;
   PyObject *result = NULL;
   int status = choose(&s, self, key);

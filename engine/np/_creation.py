@@ -114,8 +114,13 @@ def linspace(
     if parts > 0:
         step = span / parts
         # where the step underflows, multiply first
-        result = steps / parts * span if bool(core.any(step == 0)) else steps * step
-        result = result + low
+        if bool(core.any(step == 0)):
+            result = steps / parts * span + low
+        elif span.ndim == 0 and steps.dtype == working:  # in place: the range is this function's
+            core.multiply(steps, step, out=steps)
+            result = core.add(steps, low, out=steps)
+        else:
+            result = steps * step + low
         if endpoint and num > 1:
             result[-1] = high
     else:

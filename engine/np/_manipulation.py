@@ -176,6 +176,10 @@ def roll(x: Any, /, shift: Any, axis: Any = None) -> Any:
 def tile(x: Any, repetitions: Any, /) -> Any:
     """Return the array repeated as a whole along each dimension."""
     x = core.asarray(x)
+    if type(repetitions) is int and x.ndim == 1 and repetitions >= 0:
+        size = x.shape[0]
+        wide = core.broadcast_to(x, (repetitions, size))
+        return core.reshape(wide, (repetitions * size,), copy=True)
     reps = tuple(repetitions) if isinstance(repetitions, (tuple, list)) else (repetitions,)
     dims = max(len(reps), x.ndim)
     reps = (1,) * (dims - len(reps)) + reps
@@ -186,12 +190,25 @@ def tile(x: Any, repetitions: Any, /) -> Any:
     return core.reshape(result, tuple(r * s for r, s in zip(reps, sizes, strict=True)))
 
 
+def _repeated(x: Any, times: int, axis: int) -> Any:
+    shape = x.shape
+    before, after = shape[: axis + 1], shape[axis + 1 :]
+    wide = core.broadcast_to(core.reshape(x, (*before, 1, *after)), (*before, times, *after))
+    return core.reshape(wide, (*shape[:axis], shape[axis] * times, *after), copy=True)
+
+
 def repeat(x: Any, repeats: Any, /, axis: int | None = None) -> Any:
     """Return every element repeated, by one number or one for each along the axis."""
     x = core.asarray(x)
     if axis is None:
+        if type(repeats) is int and repeats >= 0:
+            size = x.size
+            wide = core.broadcast_to(core.reshape(x, (size, 1)), (size, repeats))
+            return core.reshape(wide, (size * repeats,), copy=True)
         x, axis = core.ravel(x), 0
     axis = _axis(axis, x.ndim)
+    if type(repeats) is int and repeats >= 0:
+        return _repeated(x, repeats, axis)
     counts = core.asarray(repeats)
     if counts.dtype.kind not in "iub":
         raise TypeError(
@@ -201,10 +218,7 @@ def repeat(x: Any, repeats: Any, /, axis: int | None = None) -> Any:
     if bool(core.any(counts < 0)):
         raise ValueError("repeats may not contain negative values.")
     if counts.size == 1:
-        times = int(core.reshape(counts, ()))
-        full = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
-        wide = core.broadcast_to(core.expand_dims(x, axis + 1), full).copy()
-        return core.reshape(wide, (*x.shape[:axis], x.shape[axis] * times, *x.shape[axis + 1 :]))
+        return _repeated(x, int(core.reshape(counts, ())), axis)
     if counts.ndim != 1 or counts.shape[0] != x.shape[axis]:
         raise ValueError(
             f"operands could not be broadcast together with shape ({x.shape[axis]},) {counts.shape}"

@@ -38,14 +38,22 @@ def _last(x: Any, axis: int) -> Any:
 def dot(a: Any, b: Any, out: Any = None) -> Any:
     """Return NumPy's dot product: over the last axis of ``a`` and the second last of ``b``."""
     a, b = core.asarray(a), core.asarray(b)
-    if a.ndim == 0 or b.ndim == 0:
+    dims, others = a.ndim, b.ndim
+    if dims == 0 or others == 0:
         result = core.multiply(a, b)
-    elif a.ndim <= 2 and b.ndim <= 2:
-        if a.shape[-1] != b.shape[0]:
-            raise ValueError(f"shapes {a.shape} and {b.shape} not aligned")
-        result = core.matmul(a, b)
+    elif dims <= 2 and others <= 2:
+        try:
+            result = core.matmul(a, b)
+        except ValueError:
+            if a.shape[-1] == b.shape[0]:
+                raise
+            shapes = [str(x.shape).replace(" ", "") for x in (a, b)]
+            raise ValueError(
+                f"shapes {shapes[0]} and {shapes[1]} not aligned: "
+                f"{a.shape[-1]} (dim {dims - 1}) != {b.shape[0]} (dim 0)"
+            ) from None
     else:
-        result = tensordot(a, b, ((-1,), (-2 if b.ndim > 1 else -1,)))
+        result = tensordot(a, b, ((-1,), (-2 if others > 1 else -1,)))
     if out is None:
         return result
     out[...] = result

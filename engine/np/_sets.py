@@ -153,6 +153,24 @@ def unique_values(x: Any, /) -> Any:
 # ---- Sets ----------------------------------------------------------------------------------
 
 
+_MANY = 1000  # elements from which on a table pays
+
+
+def _looked_up(element: Any, tests: Any) -> Any:
+    """Return `isin` by a table of all integers between the tests; None if that is no good."""
+    for array in (element, tests):
+        if array.dtype.kind not in "iu" or array.dtype == core.uint64:
+            return None
+    low, high = int(core.min(tests)), int(core.max(tests))
+    if high - low > 4 * (element.size + tests.size) or low <= -(2**63) or high >= 2**63 - 1:
+        return None
+    table = core.zeros(high - low + 3, dtype=bool)  # one on either side, for what is outside
+    table[tests.astype(core.int64, copy=False) - (low - 1)] = True
+    places = core.clip(element.astype(core.int64, copy=False), low - 1, high + 1)
+    core.subtract(places, low - 1, out=places)
+    return core.take(table, places)
+
+
 def isin(
     element: Any,
     test_elements: Any,
@@ -163,11 +181,12 @@ def isin(
 ) -> Any:
     """Say which elements are among ``test_elements``."""
     del assume_unique, kind
-    element = core.asarray(element)
-    tests = core.sort(core.ravel(core.asarray(test_elements)))
-    if tests.size == 0:
+    element, tests = core.asarray(element), core.ravel(core.asarray(test_elements))
+    found = _looked_up(element, tests) if element.size > _MANY and tests.size else None
+    if found is None and tests.size == 0:
         found = core.zeros(element.shape, dtype=bool)
-    else:
+    elif found is None:
+        tests = core.sort(tests)
         places = core.searchsorted(tests, element)
         found = core.take(tests, core.minimum(places, tests.size - 1)) == element
     return core.logical_not(found) if invert else found

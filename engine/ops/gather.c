@@ -15,7 +15,44 @@ static int check_count(const pvt_array *x, int count) {
                   x->ndim, count);
 }
 
+/* So few that the general way would take longer to set up than to do. */
+#define FEW 64
+
+/* Elements of a vector by a few contiguous indices. False: nothing is done, take the general way,
+** which also says what is wrong. */
+static bool gather_few(const pvt_array *x, const pvt_array *indices, pvt_array *out) {
+  int64_t n = indices->dim[0].size, size = x->dim[0].size, stride = x->dim[0].stride;
+  int64_t itemsize = (int64_t)pvt_itemsize((pvt_dtype)x->dtype);
+  if (n > FEW || indices->dtype != PVT_INT64 || indices->dim[0].stride != 8) return false;
+  if (out->ndim != 1 || out->dim[0].size != n || out->dim[0].stride != itemsize) return false;
+  if (out->dtype != x->dtype || !out->writable) return false;
+  if (pvt_array_overlap(x, out) || pvt_array_overlap(indices, out)) return false;
+  const int64_t *index = (const int64_t *)indices->data;
+  int64_t offset[FEW];
+  for (int64_t i = 0; i < n; i++) {
+    int64_t at = index[i] < 0 ? index[i] + size : index[i];
+    if (at < 0 || at >= size) return false;
+    offset[i] = at * stride;
+  }
+  const char *from = x->data;
+  char *to = out->data;
+  switch (itemsize) {
+  case 1:
+    for (int64_t i = 0; i < n; i++) to[i] = from[offset[i]];
+    return true;
+  case 4:
+    for (int64_t i = 0; i < n; i++) memcpy(to + 4 * i, from + offset[i], 4);
+    return true;
+  case 8:
+    for (int64_t i = 0; i < n; i++) memcpy(to + 8 * i, from + offset[i], 8);
+    return true;
+  default: return false;
+  }
+}
+
 int pvt_gather(const pvt_array *x, const pvt_array *const *indices, int count, pvt_array *out) {
+  if (count == 1 && x->ndim == 1 && indices[0]->ndim == 1 && gather_few(x, indices[0], out))
+    return PVT_OK;
   int ndim;
   int64_t shape[PVT_MAX_DIMS];
   int status = check_count(x, count);

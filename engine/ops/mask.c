@@ -18,8 +18,19 @@ int pvt_nonzero_count(const pvt_array *x, int64_t *count) {
   return pvt_reduce(PVT_COUNT_NONZERO, x, axes, &out);
 }
 
+/* So few that setting a reduction up would take longer than counting. */
+#define FEW 2048
+
 int pvt_mask_count(const pvt_array *mask, int64_t *count) {
   if (mask->dtype != PVT_BOOL) return pvt_fail(PVT_E_DTYPE, "a mask is an array of bool");
+  int64_t n = pvt_array_count(mask);
+  if (n <= FEW && pvt_array_is_contiguous(mask)) {
+    const char *bytes = mask->data;
+    int32_t set = 0;
+    for (int64_t i = 0; i < n; i++) set += bytes[i] != 0;
+    *count = set;
+    return PVT_OK;
+  }
   return pvt_nonzero_count(mask, count);
 }
 
