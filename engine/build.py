@@ -27,8 +27,10 @@ ENGINE = Path(__file__).resolve().parent
 BUILD = ENGINE.parent / "build" / "engine"
 BINDINGS = ENGINE / "bindings"
 LIBRARY = BINDINGS / "lib" / "libpolyvm-engine.so"
-PARTS = ("tensor", "ops", "linalg", "fft", "backends/openblas")
+PARTS = ("tensor", "ops", "linalg", "fft", "random", "backends/openblas")
+GENERATED = BUILD / "generated"
 INCLUDES = [f"-I{ENGINE / part}" for part in ("include", *PARTS, "backends/cpu")]
+INCLUDES += [f"-I{GENERATED}"]
 
 CODE = ["-std=gnu11", "-D_GNU_SOURCE", "-fPIC", "-fvisibility=hidden", "-DNDEBUG"]
 CODE += ["-ffunction-sections", "-fdata-sections", "-fno-plt", "-fno-math-errno"]
@@ -90,7 +92,8 @@ def units() -> list[Unit]:
 def compile_units(wanted: list[Unit], jobs: int) -> bool:
     """Bring the objects up to date; return whether there was anything to do."""
     headers = hashlib.sha256()
-    for path in sorted(p for p in ENGINE.rglob("*") if p.suffix in (".h", ".inc")):
+    found = [path for folder in (ENGINE, GENERATED) for path in folder.rglob("*")]
+    for path in sorted(p for p in found if p.suffix in (".h", ".inc")):
         headers.update(path.name.encode() + b"\0" + path.read_bytes())
 
     def one(unit: Unit) -> bool:
@@ -121,6 +124,8 @@ def link(objects: list[Path], output: Path, *options: str) -> None:
 def build_library(jobs: int) -> None:
     """Build libpolyvm-engine, unless it is current."""
     wanted = units()
+    ziggurat = [sys.executable, str(ENGINE / "random" / "ziggurat.py"), str(GENERATED)]
+    run(ziggurat, "computing the tables of random numbers")
     if not LIBRARY.exists():
         print("compiling libpolyvm-engine", file=sys.stderr, flush=True)
     if compile_units(wanted, jobs) or not LIBRARY.exists():

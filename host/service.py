@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from polyvm.engine import blas
 from polyvm.host import loader, log
 from polyvm.host.admission import Admission, Policy
 from polyvm.host.api.access import Access
@@ -104,6 +105,10 @@ class Service:
             SwitchFile(options.switches, self.switches) if options.switches is not None else None
         )
         kept = self._recovery.options if self._recovery is not None else {}
+        try:
+            blas.load_for_vms()
+        except RuntimeError as error:
+            raise MissingError(f"{blas.SWITCH}: {error}") from error
         self._executor = Executor(workers=options.workers, **kept)
         self._processes = ProcessRunner(self._executor, options.python)
         folder = _state_folder(options)

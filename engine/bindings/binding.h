@@ -141,11 +141,17 @@ extern PyMethodDef np_shape_functions[];
 extern PyMethodDef np_create_functions[];
 extern PyMethodDef np_sort_functions[];
 extern PyMethodDef np_gather_functions[];
+extern PyMethodDef np_linalg_functions[];
+extern PyMethodDef np_fft_functions[];
 
 /* ---- methods.c ---- */
 extern PyMethodDef np_forwarded_methods[];
 PyObject *np_flat(PyObject *self, void *closure);
 int np_set_flat(PyObject *self, PyObject *value, void *closure);
+
+/* ---- random.c ---- */
+extern PyMethodDef np_random_functions[];
+int np_random_setup(PyObject *module);
 
 /* ---- arguments.c ---- */
 /* Match positional arguments and keywords of a METH_FASTCALL | METH_KEYWORDS call against names;

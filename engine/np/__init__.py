@@ -48,7 +48,13 @@ for _module, _names in {
     _LATER.update(dict.fromkeys(_names.split(), _module))
 
 
+# Modules of their own, imported the same way.
+_MODULES = ("fft", "linalg", "random")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return __import__(f"polyvm.np.{name}", None, None, ["*"])
     module = _LATER.get(name)
     if module is None:
         raise AttributeError(f"module 'polyvm.np' has no attribute {name!r}")
@@ -58,7 +64,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, *_MODULES})
 
 
 def _print(array: Any, is_repr: bool) -> str:
@@ -67,7 +73,7 @@ def _print(array: Any, is_repr: bool) -> str:
     return _printing.text(array, is_repr)
 
 
-tensor._set_printer(_print)  # noqa: SLF001 - the extension's
+tensor._set_printer(_print)
 
 newaxis = None
 e = math.e

@@ -30,7 +30,7 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
         if given is None:
             continue
         extra = core.ravel(core.asarray(given))
-        if not core.tensor._can_cast(extra.dtype, flat.dtype, "same_kind"):  # noqa: SLF001
+        if not core.tensor._can_cast(extra.dtype, flat.dtype, "same_kind"):
             name = "to_begin" if first else "to_end"
             raise TypeError(
                 f"dtype of `{name}` must be compatible with input `ary` under the `same_kind` rule."
@@ -219,7 +219,7 @@ def _vectors(a: Any, v: Any) -> tuple[Any, Any]:
 
 def _full(a: Any, v: Any) -> Any:
     """Return the full convolution; ``v`` is not the longer one."""
-    dtype = core.tensor._promote(a.dtype, v.dtype)  # noqa: SLF001 - the extension's
+    dtype = core.tensor._promote(a.dtype, v.dtype)
     n, m = a.size, v.size
     if dtype.kind == "b":
         counts = _full(a.astype(core.int64), v.astype(core.int64))

@@ -7,6 +7,9 @@ try:
     from _polyvm_tensor import *  # noqa: F403
 except ImportError:
     from polyvm.engine import _tensor as tensor
+    from polyvm.engine import blas
     from polyvm.engine._tensor import *  # noqa: F403
+
+    blas.load(tensor)
 
 __all__ = [name for name in dir(tensor) if not name.startswith("_")]

@@ -189,7 +189,7 @@ def einsum(
         arrays = [array.astype(dtype) for array in arrays]
     common = arrays[0].dtype
     for array in arrays[1:]:
-        common = core.tensor._promote(common, array.dtype)  # noqa: SLF001 - the extension's
+        common = core.tensor._promote(common, array.dtype)
     arrays = [array.astype(common, copy=False) for array in arrays]
     inputs, output = _expanded(text, arrays)
     sizes: dict[str, int] = {}

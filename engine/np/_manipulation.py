@@ -85,7 +85,7 @@ def size(a: Any, axis: int | None = None) -> int:
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     """Copy values into an array, where a mask says so."""
     src = core.asarray(src, dtype=None if isinstance(src, core.ndarray) else dst.dtype)
-    if not core.tensor._can_cast(src.dtype, dst.dtype, casting):  # noqa: SLF001 - the extension's
+    if not core.tensor._can_cast(src.dtype, dst.dtype, casting):
         raise TypeError(
             f"Cannot cast array data from dtype('{src.dtype}') to dtype('{dst.dtype}') according "
             f"to the rule '{casting}'"

@@ -168,14 +168,14 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: str | None = Non
 
 def promote_types(type1: Any, type2: Any) -> Any:
     """Return the smallest type that both fit in."""
-    return core.tensor._promote(core.dtype(type1), core.dtype(type2))  # noqa: SLF001 - the extension's
+    return core.tensor._promote(core.dtype(type1), core.dtype(type2))
 
 
 def can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
     """Say whether a cast keeps to the rule: 'no', 'equiv', 'safe', 'same_kind' or 'unsafe'."""
     if isinstance(from_, (int, float, complex)) and not isinstance(from_, core.ndarray):
         raise TypeError("can_cast() does not support Python ints, floats, and complex")
-    return bool(core.tensor._can_cast(_dtype_of(from_), core.dtype(to), casting))  # noqa: SLF001
+    return bool(core.tensor._can_cast(_dtype_of(from_), core.dtype(to), casting))
 
 
 # How wide a kind is: Python's numbers take the type beside them unless their kind is wider.
