@@ -103,7 +103,8 @@ class Collector:
             "run_us": 0,
         }
         self.not_run += 1
-        self._write([results.encode(fields)])
+        # The place in the input is noted after this: a host that dies then does not read it again.
+        self._write([results.encode(fields)], flush=self._durable)
 
     def _write(self, lines: list[bytes], *, flush: bool = False) -> None:
         if self._writer is None:
