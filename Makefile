@@ -65,8 +65,9 @@ format: $(READY) ## apply ruff and clang-format
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
 
-sanitize: build ## the C runtime under ASan, UBSan and TSan
+sanitize: build ## the C runtime and the tensor engine under ASan, UBSan and TSan
 	$(BIN)/python tests/vm/sanitize.py
+	$(BIN)/python tests/engine/sanitize_programs.py
 
 fuzz: build ## the loader and the bytecode verifier, for a few minutes
 	$(BIN)/python -m tests.host.sealing.fuzz --cases $(FUZZ_CASES)

@@ -13,6 +13,7 @@
 #define SUFFIX u32
 #define LANES 16
 #define MASK __mmask16
+#define BITS(mask) _cvtmask16_u32(mask)
 #define MIN(a, b) _mm512_min_epu32(a, b)
 #define MAX(a, b) _mm512_max_epu32(a, b)
 #define LESS(a, b) _mm512_cmplt_epu32_mask(a, b)
@@ -30,6 +31,7 @@
 #define SUFFIX u64
 #define LANES 8
 #define MASK __mmask8
+#define BITS(mask) _cvtmask8_u32(mask)
 #define MIN(a, b) _mm512_min_epu64(a, b)
 #define MAX(a, b) _mm512_max_epu64(a, b)
 #define LESS(a, b) _mm512_cmplt_epu64_mask(a, b)
