@@ -26,6 +26,7 @@ REAL = {"float32": "f4", "float64": "f8", "complex64": "f4", "complex128": "f8"}
 COMPLEX = {"float32": "c8", "float64": "c16", "complex64": "c8", "complex128": "c16"}
 # Set for the tests that run again in a process of their own, with OpenBLAS.
 WITH_BLAS = "--with-openblas" in sys.argv
+WITHOUT_BLAS = "--without-openblas" in sys.argv
 
 
 def blas_module() -> ModuleType:
@@ -240,8 +241,8 @@ def test_lstsq(dtype: str, rng: np.random.Generator) -> None:
 
 
 def test_eig_without_openblas_says_what_to_install() -> None:
-    if WITH_BLAS:
-        pytest.skip("it is there")
+    if not WITHOUT_BLAS:
+        pytest.skip("in a process of its own: polyvm.np may have loaded it here")
     a, w = np.eye(3), np.empty(3, "c16")
     with pytest.raises(EngineError, match="install the package scipy-openblas32") as caught:
         call("eig", a, w, None)
@@ -352,13 +353,13 @@ def test_openblas_is_found_and_refused_where_it_is_not(tmp_path: Path) -> None:
     found = blas_module().find()
     assert found is not None
     assert found.is_file()
-    if not WITH_BLAS:
+    if WITHOUT_BLAS:
         for path in (tmp_path / "none.so", Path(__file__)):
             with pytest.raises(EngineError, match="OpenBLAS cannot be loaded") as caught:
                 call("blas_open", str(path).encode())
             assert caught.value.status == lib.PVT_E_UNSUPPORTED
         assert ffi.string(lib.pvt_blas_name()) == b"none"
-    else:
+    elif WITH_BLAS:
         assert b"OpenBLAS" in ffi.string(lib.pvt_blas_name())
 
 
@@ -376,8 +377,8 @@ sys.exit(pytest.main([*options, *sys.argv[1:-1]]))
 @pytest.mark.skipif(blas_module().find() is None, reason="needs scipy-openblas32")
 def test_the_same_with_openblas() -> None:
     """It cannot be unloaded, so all of this runs again in another process, and products do."""
-    if WITH_BLAS:
-        pytest.skip("this is it")
+    if WITH_BLAS or WITHOUT_BLAS:
+        pytest.skip("this is one of them")
     here = Path(__file__)
     files = [str(here), str(here.with_name("test_products.py"))]
     done = subprocess.run(
@@ -385,3 +386,17 @@ def test_the_same_with_openblas() -> None:
         cwd=here.parents[2], capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+
+
+def test_what_is_there_without_openblas() -> None:
+    if WITH_BLAS or WITHOUT_BLAS:
+        pytest.skip("this is one of them")
+    here = Path(__file__)
+    program = "import sys, pytest; sys.exit(pytest.main(sys.argv[1:-1]))"
+    options = ["-q", "-p", "no:cacheprovider", "-k", "without_openblas or openblas_is_found"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *options, str(here), "--without-openblas"],
+        cwd=here.parents[2], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert "2 passed" in done.stdout, done.stdout
