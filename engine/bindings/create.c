@@ -297,15 +297,23 @@ static PyObject *frombuffer(PyObject *module, PyObject *const *args, Py_ssize_t 
 PyMethodDef np_create_functions[] = {
     {"array", FAST(array), "array(object, dtype=None, *, copy=True, ndmin=0)"},
     {"asarray", FAST(asarray), "asarray(obj, dtype=None, *, device=None, copy=None)"},
-    {"empty", FAST(empty), "empty(shape, dtype=float64): not initialised."},
-    {"zeros", FAST(zeros), "zeros(shape, dtype=float64)"},
-    {"ones", FAST(ones), "ones(shape, dtype=float64)"},
-    {"full", FAST(full), "full(shape, fill_value, dtype=None)"},
+    {"empty", FAST(empty),
+     "empty($module, shape, dtype=None, order='C', *, device=None)\n--\n\nAn array that is not "
+     "initialised."},
+    {"zeros", FAST(zeros),
+     "zeros($module, shape, dtype=None, order='C', *, device=None)\n--\n\nAn array of zeros."},
+    {"ones", FAST(ones),
+     "ones($module, shape, dtype=None, order='C', *, device=None)\n--\n\nAn array of ones."},
+    {"full", FAST(full),
+     "full($module, shape, fill_value, dtype=None, order='C', *, device=None)\n--\n\nAn array of "
+     "one value."},
     {"empty_like", FAST(empty_like), "empty_like(x, dtype=None)"},
     {"zeros_like", FAST(zeros_like), "zeros_like(x, dtype=None)"},
     {"ones_like", FAST(ones_like), "ones_like(x, dtype=None)"},
     {"full_like", FAST(full_like), "full_like(x, fill_value, dtype=None)"},
-    {"arange", FAST(arange), "arange([start,] stop[, step], dtype=None)"},
+    {"arange", FAST(arange),
+     "arange($module, start, /, stop=None, step=1, dtype=None, *, device=None)\n--\n\nA range of "
+     "numbers."},
     {"frombuffer", FAST(frombuffer), "frombuffer(buffer, dtype=float64, count=-1, offset=0)"},
     {"from_dlpack", FAST(np_from_dlpack), "from_dlpack(x, *, device=None, copy=None)"},
     {NULL, NULL, 0, NULL},

@@ -399,11 +399,15 @@ static PyObject *matmul(PyObject *module, PyObject *const *args, Py_ssize_t n, P
 #define FAST(function) (PyCFunction)(void (*)(void)) function, METH_FASTCALL | METH_KEYWORDS
 
 PyMethodDef np_gather_functions[] = {
-    {"where", (PyCFunction)(void (*)(void))where, METH_FASTCALL, "where(condition, x, y)"},
+    {"where", (PyCFunction)(void (*)(void))where, METH_FASTCALL,
+     "where($module, condition, x1=None, x2=None, /)\n--\n\nElements of x1 where the condition is "
+     "true, else of x2."},
     {"clip", FAST(clip), "clip($module, x, /, min=None, max=None)\n--\n\nLimit the values."},
     {"nonzero", nonzero, METH_O, "nonzero(x): indices by dimension"},
-    {"take", FAST(take), "take(x, indices, axis=None, mode='raise')"},
-    {"take_along_axis", FAST(take_along_axis), "take_along_axis(x, indices, axis=-1)"},
+    {"take", FAST(take),
+     "take($module, x, indices, /, axis=None, mode='raise')\n--\n\nElements by their indices."},
+    {"take_along_axis", FAST(take_along_axis),
+     "take_along_axis($module, x, indices, /, axis=-1)\n--\n\nElements by indices along an axis."},
     {"put_along_axis", put_along_axis, METH_VARARGS, "put_along_axis(x, indices, values, axis)"},
     {"_add_at", add_at, METH_VARARGS, "_add_at(x, indices, values): np.add.at"},
     {"bincount", FAST(bincount), "bincount(x, weights=None, minlength=0)"},

@@ -139,6 +139,10 @@ def test_binary_values(op: np.ufunc, dtype: str) -> None:
         with pytest.raises(direct.EngineError):
             binary(op, a, b, np.dtype(dtype))
         return
+    if op is np.floor_divide and wanted.dtype.kind == "f":  # the standard's way with infinities
+        ruled = np.isinf(a) | np.isinf(b)
+        with np.errstate(all="ignore"):
+            wanted[ruled] = a[ruled] / b[ruled]
     compare = close_complex if wanted.dtype.kind == "c" and op in LOOSE_COMPLEX else same
     compare(op, binary(op, a, b, wanted.dtype), wanted)
     compare(op, binary(op, a[::-1], b[::-1], wanted.dtype), wanted[::-1])

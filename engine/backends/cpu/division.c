@@ -146,14 +146,15 @@ FMOD_BLOCK(double, fabs, trunc, __builtin_fma, copysign, fmod, 0x1p51)
   T zero = copysign(0, y), turned = m + y;                                                         \
   r = m == 0 ? zero : (y < 0) != (m < 0) ? turned : m
 /* The quotient is found from what is left over, and rounded to the whole number that it is next
-** to; where it is 0 its sign is the division's. */
+** to; where it is 0 its sign is the division's. With an infinity it is the division's own, as the
+** Array API standard says; NumPy has NaN and -1 for some of these. */
 #define FLOOR(T, copysign, floor)                                                                  \
   T ratio = x / y, q = (x - m) / y;                                                                \
   q -= (m != 0) & ((y < 0) != (m < 0)) ? 1 : 0;                                                    \
   T whole = floor(q);                                                                              \
   whole += q - whole > (T)0.5 ? 1 : 0;                                                             \
   whole = q != 0 ? whole : copysign(0, ratio);                                                     \
-  r = y == 0 ? ratio : whole
+  r = (y == 0) | (x - x != 0) | (y - y != 0) ? ratio : whole
 FLOAT_DIVISION(fmods_f32, float, r = m)
 FLOAT_DIVISION(fmods_f64, double, r = m)
 FLOAT_DIVISION(remainder_f32, float, REST(float, copysignf))
