@@ -17,11 +17,11 @@ for name in ("numpy", "pandas.core", "torch"):
     except ModuleNotFoundError as error:
         print(error.name, "|", error)
     print(importlib.util.find_spec(name.partition(".")[0]))
-#> numpy | No module named 'numpy' in a VM: it is a binary extension for ordinary Python and cannot load here; ways out: the PolyVM tensor engine, or isolation = "process" in task.toml (both planned)
+#> numpy | No module named 'numpy' in a VM: it is a binary extension for ordinary Python and cannot load here; use polyvm.np, which has NumPy's names, or isolation = "process" in task.toml
 #> None
-#> pandas | No module named 'pandas' in a VM: it is a binary extension for ordinary Python and cannot load here; ways out: the PolyVM tensor engine, or isolation = "process" in task.toml (both planned)
+#> pandas | No module named 'pandas' in a VM: it is a binary extension for ordinary Python and cannot load here; use polyvm.np, which has NumPy's names, or isolation = "process" in task.toml
 #> None
-#> torch | No module named 'torch' in a VM: it is a binary extension for ordinary Python and cannot load here; ways out: the PolyVM tensor engine, or isolation = "process" in task.toml (both planned)
+#> torch | No module named 'torch' in a VM: it is a binary extension for ordinary Python and cannot load here; use polyvm.np, which has NumPy's names, or isolation = "process" in task.toml
 #> None
 # %% dropped_modules
 for name in ("socket", "subprocess", "ctypes", "signal", "asyncio.streams", "unittest.mock"):
