@@ -1,0 +1,4 @@
+/* recurrent.c - RNN, LSTM, GRU. */
+#include "operator.h"
+
+const pvg_operator pvg_recurrent_operators[] = {{0}};
