@@ -9,8 +9,8 @@
 #include "tensor.h"
 
 /* A dimension's size, 0 or more; or, negative, the number of a symbol: equal numbers are equal
-* sizes.
-** Symbols have names ("batch") or were made on the way. */
+ * sizes.
+ ** Symbols have names ("batch") or were made on the way. */
 typedef int64_t pvg_size;
 #define PVG_IS_SYMBOL(size) ((size) < 0)
 
@@ -79,10 +79,12 @@ struct pvg_node {
 struct pvg_graph {
   const char *name;
   pvg_graph *outer; /* NULL */
-  int input_count, output_count, node_count, value_count;
+  int input_count, output_count, node_count, value_count, capture_count;
   pvg_value **inputs, **outputs; /* inputs without those that are constants */
   pvg_node **nodes;              /* in an order in which they can be run */
   pvg_value **values;
+  pvg_value *
+      *captures; /* values of outer graphs, not constant, that it or a graph within it reads */
 };
 
 /* Attributes of a node by name; the second form where there is none. */

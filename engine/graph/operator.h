@@ -13,6 +13,13 @@
 ** Shapes that only depend on shapes are computed while planning: a node whose inputs are all
 ** constant is run then, and its outputs are constants for those behind it.
 **
+** Where sizes depend on elements (NonZero, a Reshape whose shape is computed from data), `infer`
+* and
+** `prepare` are called again in each run, right before `run`, and then every input is there:
+** its info has numbers and `constant` is the array itself. So `prepare` never meets a symbol
+** among its inputs, and an operator that needs an input's elements in `prepare` only has to leave
+** its outputs' sizes open in `infer`, or return PVG_LATER.
+**
 ** Operators are listed by family in operators/ and found through pvg_operator_find.
 */
 #ifndef PVG_OPERATOR_H
@@ -29,12 +36,14 @@ typedef struct pvg_infer {
   pvg_info *outputs;             /* dtype -1 and unranked at first */
   struct pvg_symbols *symbols;
 } pvg_infer;
+/* Graphs among the attributes have been inferred before, from the types that they declare:
+** pvg_subgraph(...)->outputs[i]->info. */
 
 /* A symbol that equals no other. */
 pvg_size pvg_symbol(pvg_infer *infer);
 /* A constant input of integers (any integer type) as int64, up to PVT_MAX_DIMS of them: how many,
-* or
-** -1 where it is left out or not known yet. */
+ * or
+ ** -1 where it is left out or not known yet. */
 int pvg_known_ints(const pvg_infer *infer, int input, int64_t values[PVT_MAX_DIMS]);
 /* ONNX's (NumPy's) broadcasting over infos; unknown where a symbol meets another. PVT_E_SHAPE. */
 int pvg_infer_broadcast(pvg_infer *infer, const pvg_info *a, const pvg_info *b, pvg_info *out);
@@ -54,12 +63,12 @@ typedef struct pvg_call {
 * */
 pvt_array *pvg_output(pvg_call *call, int i, pvt_dtype dtype, int ndim, const int64_t *shape);
 bool pvg_output_wanted(const pvg_call *call, int i);
-/* Output i is a view of an array (of an input, or of memory that its buffer keeps): nothing is
-** copied. */
+/* Output i is this array, which is not copied: a view of input 0 (operators with PVG_VIEW), or an
+** array with a buffer of its own, of which a reference is taken (as pvg_call_graph gives). */
 int pvg_output_view(pvg_call *call, int i, const pvt_array *view);
-/* Output i may be written over input j, if the plan says that nobody needs that any more and types
-** and shapes are the same: the same as pvg_output then without new memory. Elementwise operators
-** that read each element before they write it ask so. */
+/* The same as pvg_output; says that output i may be written over input j, where nobody needs that
+** any more and types and shapes are the same. The plan only does so for operators with the trait
+** PVG_OVER. */
 pvt_array *pvg_output_over(pvg_call *call, int i, int j, pvt_dtype dtype, int ndim,
                            const int64_t *shape);
 /* Scratch for the time of this call, aligned to 64; NULL after pvt_fail. */
@@ -76,9 +85,19 @@ struct pvb_team *pvg_team(const pvg_call *call);
 typedef struct pvg_prepare {
   const pvg_node *node;
   int input_count, output_count;
-  const pvg_info *const *inputs; /* with numbers, where they are known */
-  const pvg_info *outputs;
+  const pvg_info *const *inputs; /* all with types and numbers; NULL: left out */
+  const pvg_info *outputs;       /* as infer left them: sizes may be open */
+  struct pvg_pool *pool;         /* behind pvg_prepare_memory */
 } pvg_prepare;
+
+/* What prepare may return besides PVT_OK and errors: it needs elements of an input that is no
+** constant. It is called again in each run, with all inputs' elements; nothing is kept of this
+** call, and unprepare is not called for it. */
+#define PVG_LATER 1
+
+/* The state is zeroed before prepare. Memory that it points to comes from here and needs no
+** unprepare; it is charged, and goes with the plan. NULL after pvt_fail. */
+void *pvg_prepare_memory(const pvg_prepare *prepare, size_t bytes);
 
 /* ---- Heavy operators ---------------------------------------------------- */
 
@@ -94,7 +113,14 @@ typedef enum pvg_trait {
   PVG_PURE = 0,
   PVG_RANDOM = 1,      /* gives something else each time: never folded */
   PVG_ELEMENTWISE = 2, /* outputs have the broadcast shape of the inputs, element by element */
-  PVG_VIEW = 4         /* output 0 is made of input 0's elements, moved only */
+  PVG_VIEW = 4,        /* run gives views of input 0 (pvg_output_view), or where that cannot be asks
+                          pvg_output for a copy. Before pvg_output gave memory it reads no element
+                          of input 0, whose data may then be an address without memory: views are
+                          found while planning, and cost nothing later. */
+  PVG_OVER = 8,   /* run stays right where output 0 lies in the very memory of one of its inputs
+                     that has its type, shape and C order: each element is read before it is
+                     written, and no input is read again afterwards */
+  PVG_SHAPES = 16 /* outputs follow from the inputs' shapes and types alone: Shape, Size ... */
 } pvg_trait;
 
 struct pvg_operator {

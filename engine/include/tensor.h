@@ -32,7 +32,7 @@
 #endif
 
 #define PVT_MAX_DIMS 32
-#define PVT_ERROR_MAX 256
+#define PVT_ERROR_MAX 1024
 
 typedef enum pvt_status {
   PVT_OK = 0,
