@@ -16,7 +16,7 @@ VARIANT ?= pgo
 # a CPython release tarball of one's own, where no source can be downloaded
 TARBALL ?=
 FUZZ_CASES ?= 200000
-C_FILES = $(filter-out engine/include/%,$(wildcard vm/src/*.[ch] engine/*/*.[ch] engine/backends/*/*.[ch]))
+C_FILES = $(filter-out engine/include/%,$(wildcard vm/src/*.[ch] engine/*/*.[ch] engine/*/*/*.[ch]))
 BUILD_FLAGS = --variant $(VARIANT) --jobs $(JOBS) $(if $(TARBALL),--tarball $(TARBALL))
 
 .PHONY: run test bench build wheel lint format sanitize conformance fuzz chaos clean distclean help

@@ -18,8 +18,8 @@
 #define PVB_BLOCK 16  /* channels of a block */
 
 /* How an image's elements lie. Blocked: [n, ceil(c / 16), sizes..., 16], as a pvt_array of one
-** dimension more; channels from c up to the end of the last block are 0, and kernels keep them so.
-* */
+** dimension more; channels from c up to the end of the last block are 0, and kernels keep them
+** so. */
 typedef enum pvb_layout { PVB_PLAIN, PVB_BLOCKED } pvb_layout;
 
 /* Which mathematics is allowed. Inputs and outputs are float32 in the first two. */

@@ -1,11 +1,10 @@
 /* index.c - x[key] and x[key] = value, by NumPy's rules.
 **
 ** Integers, slices, None and ... only change the view. Arrays of integers and of booleans, and
-* lists
-** of them, are gathered: their dimensions are brought to the front of the view, looked up there,
-* and
-** the result's dimensions put where the first of them stood if they stood side by side, otherwise
-** in front. A boolean array counts as the arrays of indices of its true elements.
+** lists of them, are gathered: their dimensions are brought to the front of the view, looked up
+** there, and the result's dimensions put where the first of them stood if they stood side by
+** side, otherwise in front. A boolean array counts as the arrays of indices of its true
+** elements.
 */
 #include <string.h>
 

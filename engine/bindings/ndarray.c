@@ -614,8 +614,7 @@ static PyType_Slot own_slots[] = {
 };
 
 /* One table of methods out of those that several files have. The interpreter reads it as long as
- * the
- ** type lives, which is as long as the module does: it is never freed. */
+** the type lives, which is as long as the module does: it is never freed. */
 static PyMethodDef *gather_methods(void) {
   PyMethodDef *const tables[] = {own_methods, np_reduce_methods, np_shape_methods,
                                  np_forwarded_methods};

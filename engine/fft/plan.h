@@ -19,18 +19,16 @@ typedef struct pvt_plan {
   size_t bytes;
 } pvt_plan;
 
-/* Complex transforms of length n; or real ones of an even length n: the plan of n / 2 and a twist.
- * It
- ** is this thread's until pvt_plan_done. NULL after pvt_fail. */
+/* Complex transforms of length n; or real ones of an even length n: the plan of n / 2 and a
+** twist. It is this thread's until pvt_plan_done. NULL after pvt_fail. */
 const pvt_plan *pvt_plan_get(int64_t n, bool is_double, bool real);
 void pvt_plan_done(const pvt_plan *plan);
 
 /* Numbers of room for each of a line's four arrays. */
 int64_t pvt_plan_room(const pvt_plan *plan);
 /* Transform `lines` lines side by side: element k of line b is at [k * lines + b]; 1, or 8 and
- * more.
- ** data: real, imaginary, and room for as much of both; where the result is, they are exchanged
- ** with the room. Forward; exchange the first two for the inverse. */
+** more. data: real, imaginary, and room for as much of both; where the result is, they are
+** exchanged with the room. Forward; exchange the first two for the inverse. */
 int pvt_plan_run(const pvt_plan *plan, int64_t lines, void *data[4]);
 
 #endif

@@ -9,8 +9,7 @@
 #include "tensor.h"
 
 /* A dimension's size, 0 or more; or, negative, the number of a symbol: equal numbers are equal
- * sizes.
- ** Symbols have names ("batch") or were made on the way. */
+** sizes. Symbols have names ("batch") or were made on the way. */
 typedef int64_t pvg_size;
 #define PVG_IS_SYMBOL(size) ((size) < 0)
 

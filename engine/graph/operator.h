@@ -2,11 +2,13 @@
 **
 ** An operator has up to three functions:
 **
-** - `infer` says of the outputs what follows from what is known of the inputs: types, ranks, sizes
+** - `infer` says of the outputs what follows from what is known of the inputs: types, ranks,
+**   sizes
 **   (numbers or symbols). It is called when a model is loaded, with symbols, and for each plan,
-* with
+**   with
 **   numbers. What cannot be known stays unknown; what can never fit fails with a sentence.
-** - `prepare` looks at attributes and at sizes, once for each plan, and keeps what it found in the
+** - `prepare` looks at attributes and at sizes, once for each plan, and keeps what it found in
+**   the
 **   node's state. Optional.
 ** - `run` computes. It asks for each output by its type and shape and fills it.
 **
@@ -14,11 +16,10 @@
 ** constant is run then, and its outputs are constants for those behind it.
 **
 ** Where sizes depend on elements (NonZero, a Reshape whose shape is computed from data), `infer`
-* and
-** `prepare` are called again in each run, right before `run`, and then every input is there:
+** and `prepare` are called again in each run, right before `run`, and then every input is there:
 ** its info has numbers and `constant` is the array itself. So `prepare` never meets a symbol
-** among its inputs, and an operator that needs an input's elements in `prepare` only has to leave
-** its outputs' sizes open in `infer`, or return PVG_LATER.
+** among its inputs, and an operator that needs an input's elements in `prepare` only has to
+** leave its outputs' sizes open in `infer`, or return PVG_LATER.
 **
 ** Operators are listed by family in operators/ and found through pvg_operator_find.
 */
@@ -41,9 +42,8 @@ typedef struct pvg_infer {
 
 /* A symbol that equals no other. */
 pvg_size pvg_symbol(pvg_infer *infer);
-/* A constant input of integers (any integer type) as int64, up to PVT_MAX_DIMS of them: how many,
- * or
- ** -1 where it is left out or not known yet. */
+/* A constant input of integers (any integer type) as int64, up to PVT_MAX_DIMS of them: how
+** many, or -1 where it is left out or not known yet. */
 int pvg_known_ints(const pvg_infer *infer, int input, int64_t values[PVT_MAX_DIMS]);
 /* ONNX's (NumPy's) broadcasting over infos; unknown where a symbol meets another. PVT_E_SHAPE. */
 int pvg_infer_broadcast(pvg_infer *infer, const pvg_info *a, const pvg_info *b, pvg_info *out);
@@ -58,9 +58,9 @@ typedef struct pvg_call {
   struct pvg_frame *frame;        /* the run that it is part of */
 } pvg_call;
 
-/* Output i as an array to be filled: C order, of that type and shape, in the plan's arena where the
-** plan has foreseen it. NULL after pvt_fail, and for an output that nobody wants (`wanted` tells).
-* */
+/* Output i as an array to be filled: C order, of that type and shape, in the plan's arena where
+** the plan has foreseen it. NULL after pvt_fail, and for an output that nobody wants (`wanted`
+** tells). */
 pvt_array *pvg_output(pvg_call *call, int i, pvt_dtype dtype, int ndim, const int64_t *shape);
 bool pvg_output_wanted(const pvg_call *call, int i);
 /* Output i is this array, which is not copied: a view of input 0 (operators with PVG_VIEW), or an

@@ -1,17 +1,17 @@
 /* graph.h - running models: ONNX files, plans, sessions.
 **
-** A *model* is read once for the process and shared by all threads: its graph, simplified, and its
-** weights never change. A *plan* is what is prepared for one set of input shapes: sizes, one arena
-** laid out for all values, kernels chosen and weights packed for them. Plans are made when shapes
-* are
-** first seen (or asked for beforehand) and kept; finding one takes no lock. A run needs a plan
-** and memory of its own (a *session*: one thread at a time), and nothing else is shared.
+** A *model* is read once for the process and shared by all threads: its graph, simplified, and
+** its weights never change. A *plan* is what is prepared for one set of input shapes: sizes, one
+** arena laid out for all values, kernels chosen and weights packed for them. Plans are made when
+** shapes are first seen (or asked for beforehand) and kept; finding one takes no lock. A run
+** needs a plan and memory of its own (a *session*: one thread at a time), and nothing else is
+** shared.
 **
 ** Limits: operators of ONNX's main domain in versions 7 to 22 (pvg_operator_name lists them) and
 ** some of com.microsoft; tensors of the engine's types; no strings, sequences, maps, sparse
-* tensors.
-** Models come from memory or from a path; external data from files beside the model's, never from
-** outside its folder. Files are not trusted: whatever is damaged is an error, no crash.
+** tensors. Models come from memory or from a path; external data from files beside the model's,
+** never from outside its folder. Files are not trusted: whatever is damaged is an error, no
+** crash.
 **
 ** Errors and conventions are tensor.h's.
 */
@@ -40,10 +40,9 @@ typedef struct pvg_options {
 typedef struct pvg_model pvg_model;
 typedef struct pvg_session pvg_session;
 
-/* Read a model from bytes, which are copied unless keep(owner) holds them: then `release(owner)` is
-** called with the model's end, and weights are used where they lie. Models of equal bytes and
-* options
-** are one. options NULL: defaults. */
+/* Read a model from bytes, which are copied unless keep(owner) holds them: then `release(owner)`
+** is called with the model's end, and weights are used where they lie. Models of equal bytes and
+** options are one. options NULL: defaults. */
 PVT_API int pvg_model_load(const void *bytes, size_t size, const pvg_options *options,
                            void (*release)(void *owner), void *owner, pvg_model **model);
 /* From a file, which is mapped. */
@@ -70,8 +69,8 @@ PVT_API size_t pvg_model_bytes(const pvg_model *model); /* of weights, packed on
 PVT_API int pvg_session_new(pvg_model *model, pvg_session **session);
 PVT_API void pvg_session_release(pvg_session *session);
 /* inputs: one for each of the model's, in order, of its types and any strides. outputs: empty
-* arrays
-** that become new ones, released by the caller. PVT_E_SHAPE, PVT_E_DTYPE (naming the input), ... */
+** arrays that become new ones, released by the caller. PVT_E_SHAPE, PVT_E_DTYPE (naming the
+** input), ... */
 PVT_API int pvg_session_run(pvg_session *session, const pvt_array *const *inputs,
                             pvt_array *outputs);
 
@@ -79,8 +78,8 @@ PVT_API int pvg_session_run(pvg_session *session, const pvt_array *const *inputs
 PVT_API int pvg_model_prepare(pvg_model *model, const pvt_array *const *inputs);
 
 /* A plan as text, one line a node: what it is, fused parts, way, predicted and measured time,
-* memory.
-** `write` is called with pieces. With `rounds` above 0 the plan is run so many times and timed. */
+** memory. `write` is called with pieces. With `rounds` above 0 the plan is run so many times and
+** timed. */
 PVT_API int pvg_model_describe(pvg_model *model, const pvt_array *const *inputs, int rounds,
                                void (*write)(void *arg, const char *text, size_t size), void *arg);
 

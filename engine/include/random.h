@@ -1,10 +1,9 @@
 /* random.h - random numbers into tensor.h's arrays.
 **
 ** Bit generators, seeding and distributions give the streams of NumPy 2's Generator, bit by bit:
-* the
-** same seed gives the same numbers, so far as the C library's log, exp and pow agree. Arrays are
-** filled in C order. A pvt_bits belongs to one thread at a time. After PVT_E_CANCELLED its stream
-** has moved on by an unsaid number of steps.
+** the same seed gives the same numbers, so far as the C library's log, exp and pow agree. Arrays
+** are filled in C order. A pvt_bits belongs to one thread at a time. After PVT_E_CANCELLED its
+** stream has moved on by an unsaid number of steps.
 */
 #ifndef PVT_RANDOM_H
 #define PVT_RANDOM_H

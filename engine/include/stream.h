@@ -14,8 +14,7 @@
 ** do not fit are passed over. An event that fits the first step begins a match, and replaces one
 ** that has come no further than that; a match goes on with the next event that fits its next step,
 ** and is used up by it. So the latest beginning counts, one event completes a condition at most
-* once,
-** and matches may overlap: an event may end one and begin another.
+** once, and matches may overlap: an event may end one and begin another.
 **
 ** Time. A match must end `within` its condition's span after its first event. The clock of a
 ** key does not go back: an event that comes late counts at the latest time of its key. A condition
@@ -108,16 +107,15 @@ void stream_triggers_free(stream_triggers *triggers);
 **   "within_ns"  integer; 0 or absent: no limit but the key's ttl
 **   "key"        text: the field that is the key; empty or absent: the configuration's
 **
-** A field of `where` is a name, or names of nested maps with dots between. op is one of
-** "==" "!=" "<" "<=" ">" ">=" "in" "exists"; value is nil, a bool, a number or text; for "in" an
-** array of these, for "exists" a bool. Numbers compare as numbers, text by bytes; nil and bools are
-** equal or not, and in no order, and so are different kinds. A field that is missing, or holds a
-* container, satisfies nothing but
-** "exists".
+** A field of `where` is a name, or names of nested maps with dots between. op is one of "=="
+** "!=" "<" "<=" ">" ">=" "in" "exists"; value is nil, a bool, a number or text; for "in" an
+** array of these, for "exists" a bool. Numbers compare as numbers, text by bytes; nil and bools
+** are equal or not, and in no order, and so are different kinds. A field that is missing, or
+** holds a container, satisfies nothing but "exists".
 **
 ** mode: 0 is off; any other comes back in matches. replaces, if not NULL, is a condition of this
-** set: if it has the same steps and key, the new one goes on with its partial matches. The caller
-** removes it.
+** set: if it has the same steps and key, the new one goes on with its partial matches. The
+** caller removes it.
 */
 int stream_triggers_add(stream_triggers *triggers, const void *condition, size_t len, int mode,
                         void *user, const stream_condition *replaces, stream_condition **out,

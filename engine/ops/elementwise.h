@@ -43,8 +43,7 @@ int64_t pvt_flat(int inputs, const pvt_array *const *in, const pvt_array *out,
                  int64_t strides[PVT_OPERANDS]);
 
 /* Run a kernel on `inputs` arrays and `out`, which are converted to and from wanted[]. An input
- * that
- ** overlaps `out` without being the same view is copied first. */
+** that overlaps `out` without being the same view is copied first. */
 int pvt_elementwise_run(pvt_kernel *kernel, void *arg, int inputs, const pvt_array *const *in,
                         pvt_array *out, const pvt_dtype *wanted);
 

@@ -10,11 +10,9 @@
 
 /* Sort n keys, by vectors where the machine has them, otherwise by radix, or by insertion where
 ** they are few. `spare` has room for n more and 64 bytes, counts for pvt_sort_counts(n) numbers.
-* The
-** result is in *keys; the two may have been exchanged. PVT_OK or PVT_E_CANCELLED. Radix looks at
-* the
-** bits from `low` up to `high` only: the others are the same in all keys, or those below `low`
-** ascend already. */
+** The result is in *keys; the two may have been exchanged. PVT_OK or PVT_E_CANCELLED. Radix
+** looks at the bits from `low` up to `high` only: the others are the same in all keys, or those
+** below `low` ascend already. */
 int64_t pvt_sort_counts(int64_t n);
 int pvt_sort_u8(int64_t n, uint8_t **keys, uint8_t **spare, uint64_t *counts, int low, int high);
 int pvt_sort_u16(int64_t n, uint16_t **keys, uint16_t **spare, uint64_t *counts, int low, int high);

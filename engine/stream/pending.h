@@ -1,13 +1,13 @@
 /* pending.h - how far matches have come, for the keys of one shard.
 **
 ** A key holds an entry for each trie node that its latest match has reached: the node's children
-* are
-** what it waits for next. (The roots' children, which every key always waits for, take no entry.)
-** An entry with a new stamp has not been used up by any child; a child's entry says in `from` which
-** stamp of its parent's it has used up, and stays for that alone where nothing follows.
+** are what it waits for next. (The roots' children, which every key always waits for, take no
+** entry.) An entry with a new stamp has not been used up by any child; a child's entry says in
+** `from` which stamp of its parent's it has used up, and stays for that alone where nothing
+** follows.
 **
-** The events of a match are a chain of links, shared with the matches that began alike. Links are
-** released by any thread; everything else is guarded by the shard's lock.
+** The events of a match are a chain of links, shared with the matches that began alike. Links
+** are released by any thread; everything else is guarded by the shard's lock.
 */
 #ifndef STREAM_PENDING_H
 #define STREAM_PENDING_H

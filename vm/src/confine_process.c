@@ -24,9 +24,8 @@
 
 /* ---- Files -------------------------------------------------------------- */
 
-/* Programs and libraries, and what they look up about machine and users. Of /proc not the folders
- * of
- ** processes: Landlock keeps nobody from reading the environment of others there. */
+/* Programs and libraries, and what they look up about machine and users. Of /proc not the
+** folders of processes: Landlock keeps nobody from reading the environment of others there. */
 static const char *const readable[] = {
     "/usr",
     "/bin",

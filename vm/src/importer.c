@@ -104,8 +104,7 @@ static PyObject *exec_module(PyObject *self, PyObject *module) {
 }
 
 /* What importlib does for a module that is no package and in none, less the search: the VM knows
- * where its
- ** entry point is. */
+** where its entry point is. */
 PyObject *pvm_import_entry(PyObject *importer, PyObject *modules, const char *name) {
   PyObject *text = PyUnicode_InternFromString(name), *spec = NULL, *module = NULL, *done = NULL;
   const pvm_item *item = text != NULL ? find_module(text) : NULL;

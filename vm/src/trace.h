@@ -1,9 +1,8 @@
 /* trace.h - when a traced invocation reached each stage of its way.
 **
-** Few invocations are traced, most have no marks: then each stage costs looking at a pointer that
-** is at hand anyway. Marks are written by whoever has the invocation, and once more by a thread
-* that
-** was given up and does not know yet, so they are atomic.
+** Few invocations are traced, most have no marks: then each stage costs looking at a pointer
+** that is at hand anyway. Marks are written by whoever has the invocation, and once more by a
+** thread that was given up and does not know yet, so they are atomic.
 */
 #ifndef PVM_TRACE_H
 #define PVM_TRACE_H

@@ -1,8 +1,8 @@
 /* verify_code.c - see verify_code.h.
 **
 ** After the fields, two passes over the instructions. The first goes through them in order and
-* looks
-** at each by itself. The second follows every path from the entry, with the depth of the stack.
+** looks at each by itself. The second follows every path from the entry, with the depth of the
+** stack.
 */
 #include "verify_code.h"
 

@@ -58,9 +58,9 @@ DECLARE(reciprocal);
 
 /* ---- Products ----------------------------------------------------------- */
 
-/* Several numbers at a time, their parts side by side. Written out because what the compiler makes
- * of
- ** the plain loop fuses additions where the instruction set can, and results would depend on it. */
+/* Several numbers at a time, their parts side by side. Written out because what the compiler
+** makes of the plain loop fuses additions where the instruction set can, and results would
+** depend on it. */
 #if defined(__AVX512F__)
 #define WIDTH 64
 #elif defined(__AVX2__)

@@ -132,8 +132,7 @@ typedef struct pvt_factors {
 /* One pass of a Fourier transform by Stockham's scheme, real and imaginary parts apart: for p from
 ** `first` up to `end`, q < stride, with m = length / radix,
 **   to[q + stride (radix p + k)] = w^(p k) sum over j of from[q + stride (p + m j)] r^(j k)
-** where w and r are exp(-2 pi i / length) and exp(-2 pi i / radix). See passes.c for the radices.
-* */
+** where w and r are exp(-2 pi i / length) and exp(-2 pi i / radix). passes.c has the radices. */
 typedef struct pvt_pass {
   int radix;
   int64_t m, stride;

@@ -274,8 +274,7 @@ typedef __m128d x86_pd, seen_pd;
 #endif
 
 /* x86's max and min give the second operand if one is a NaN, so a NaN in x is passed over; that
- * there
- ** was one is kept apart. */
+** there was one is kept apart. */
 #define FLOAT_ROW(name, S, T, P)                                                                   \
   static void name##_##S(int64_t n, const char *x, char *out) {                                    \
     enum { WIDTH = VECTOR / sizeof(T) };                                                           \
@@ -341,8 +340,7 @@ FOLD_SQUARES(c128, f64, SQUARE(a[i].re - m[i].re) + SQUARE(a[i].im - m[i].im))
 /* ---- The place of the extreme ------------------------------------------- */
 
 /* A NaN is beyond everything but another one. 64 at a time, so that looking for the first
- * vectorises
- ** too. BEYOND(a, b) and IS(a, b) take elements. */
+** vectorises too. BEYOND(a, b) and IS(a, b) take elements. */
 #define PLACE(name, S, T, INDEX, ROW, BEYOND, IS)                                                  \
   static int64_t name##_##S(int64_t n, const char *x, bool first, char *best) {                    \
     const e_##S *a = (const e_##S *)x;                                                             \

@@ -1,8 +1,8 @@
-/* transcendental.c - exponentials, logarithms, circular and hyperbolic functions of real numbers.
+/* transcendental.c - exponentials, logarithms, circular and hyperbolic functions of real
+** numbers.
 **
 ** With AVX2 and AVX-512 they come from glibc's libmvec, a vector at a time; elsewhere from libm,
-* one
-** at a time. docs/engine-accuracy.md has the errors.
+** one at a time. docs/engine-accuracy.md has the errors.
 */
 #include <math.h>
 #include <string.h>

@@ -1,9 +1,8 @@
 /* vectors.h - vectors of float and double, for kernels that are written with them.
 **
 ** v_f32 and v_f64 are as wide as the instruction set allows, u_f32 and u_f64 the same in memory,
-** where they need not be aligned. LOAD_SOME_x and STORE_SOME_x take the first `count` lanes, 1 up
-* to
-** all of them; FMA_x(a, b, c) is a b + c, rounded once where the machine can.
+** where they need not be aligned. LOAD_SOME_x and STORE_SOME_x take the first `count` lanes, 1
+** up to all of them; FMA_x(a, b, c) is a b + c, rounded once where the machine can.
 */
 #ifndef PVT_VECTORS_H
 #define PVT_VECTORS_H
