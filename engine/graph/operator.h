@@ -2,13 +2,10 @@
 **
 ** An operator has up to three functions:
 **
-** - `infer` says of the outputs what follows from what is known of the inputs: types, ranks,
-**   sizes
+** - `infer` says of the outputs what follows from what is known of the inputs: types, ranks, sizes
 **   (numbers or symbols). It is called when a model is loaded, with symbols, and for each plan,
-**   with
-**   numbers. What cannot be known stays unknown; what can never fit fails with a sentence.
-** - `prepare` looks at attributes and at sizes, once for each plan, and keeps what it found in
-**   the
+**   with numbers. What cannot be known stays unknown; what can never fit fails with a sentence.
+** - `prepare` looks at attributes and at sizes, once for each plan, and keeps what it found in the
 **   node's state. Optional.
 ** - `run` computes. It asks for each output by its type and shape and fills it.
 **
