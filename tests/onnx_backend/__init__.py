@@ -1,0 +1,1 @@
+"""The ONNX standard's own tests, run through the engine: see docs/onnx-conformance.md."""
