@@ -1,5 +1,6 @@
 /* elementwise.c - the table of elementwise kernels. */
 #include "elementwise.h"
+#include "activations.h"
 
 #define UNARY_ROWS(X)                                                                              \
   X(NEGATIVE, negative)                                                                            \
@@ -89,6 +90,7 @@
 UNARY_ROWS(DECLARE)
 BINARY_ROWS(DECLARE)
 extern PVT_ROW(clip);
+extern pvt_activation_rows PVT_KERNEL(pvt_activations);
 extern pvt_kernel *const PVT_KERNEL(pvt_mixed)[6], *const PVT_KERNEL(pvt_where)[5];
 
 #define ENTRY(op, name) [PVT_##op] = PVT_ROW_NAME(name),
@@ -98,4 +100,5 @@ const pvt_elementwise PVT_KERNEL(pvt_elementwise) = {
     .mixed = PVT_KERNEL(pvt_mixed),
     .where = PVT_KERNEL(pvt_where),
     .clip = PVT_ROW_NAME(clip),
+    .activations = PVT_KERNEL(pvt_activations),
 };

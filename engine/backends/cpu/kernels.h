@@ -23,6 +23,7 @@ typedef struct pvt_elementwise {
   pvt_kernel *const *mixed; /* the six comparisons, from PVT_EQUAL on, of int64 with uint64 */
   pvt_kernel *const *where; /* by the logarithm of the size (0 to 4): condition, a, b, out */
   pvt_kernel *const *clip;  /* by type: x, low, high, out */
+  pvt_kernel *const (*activations)[PVT_DTYPES]; /* see activations.h */
 } pvt_elementwise;
 
 /* Reductions see contiguous elements, of one of the types that they have a kernel for: callers

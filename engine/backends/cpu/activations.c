@@ -1,0 +1,139 @@
+/* activations.c - see activations.h.
+**
+** Those with an exponential in them work on blocks: what goes into the exponential is computed for
+** the whole block, then the exponential by the kernel that arrays have for it, then the rest.
+*/
+#include "activations.h"
+
+#include <math.h>
+
+#include "elementwise.h"
+
+extern PVT_ROW(exp);
+extern PVT_ROW(expm1);
+extern PVT_ROW(log1p);
+extern PVT_ROW(tanh);
+extern PVT_ROW(erf);
+
+#define BLOCK 512
+
+/* ---- Without a function in it ------------------------------------------- */
+
+#define PLAIN_OF(name, T, ...)                                                                     \
+  static void name(PVT_ARGS) {                                                                     \
+    const pvt_activation *activation = arg;                                                        \
+    typedef T real;                                                                                \
+    real alpha = (T)activation->alpha, beta = (T)activation->beta;                                 \
+    (void)alpha, (void)beta;                                                                       \
+    if (strides[0] == PVT_SIZE(T) && strides[1] == PVT_SIZE(T)) {                                  \
+      const T *a = (const T *)data[0];                                                             \
+      T *o = (T *)data[1];                                                                         \
+      PVT_IVDEP for (int64_t i = 0; i < n; i++) {                                                  \
+        T x = a[i];                                                                                \
+        o[i] = (__VA_ARGS__);                                                                      \
+      }                                                                                            \
+      return;                                                                                      \
+    }                                                                                              \
+    PVT_UNARY_STRIDED(T, T, __VA_ARGS__)                                                           \
+  }
+#define PLAIN(op, ...)                                                                             \
+  PLAIN_OF(op##_f32, float, __VA_ARGS__)                                                           \
+  PLAIN_OF(op##_f64, double, __VA_ARGS__)
+
+PLAIN(leaky_relu, x < 0 ? alpha * x : x)
+PLAIN(thresholded_relu, x > alpha ? x : x != x ? x : 0)
+PLAIN(hard_sigmoid, alpha *x + beta < 0 ? 0 : alpha * x + beta > 1 ? 1 : alpha * x + beta)
+PLAIN(hard_swish, x *(x < -3 ? 0 : x > 3 ? 1 : x / 6 + (real)0.5))
+PLAIN(softsign, x / (1 + (x < 0 ? -x : x)))
+PLAIN(shrink, x<-alpha ? x + beta : x> alpha ? x - beta : x != x ? x : 0)
+
+/* ---- Through a function ------------------------------------------------- */
+
+/* f(x) = outer(x, e) with e = function(inner(x)). */
+#define THROUGH_OF(name, T, type, inner, function, outer)                                          \
+  static void name(PVT_ARGS) {                                                                     \
+    const pvt_activation *activation = arg;                                                        \
+    typedef T real;                                                                                \
+    real alpha = (T)activation->alpha, beta = (T)activation->beta;                                 \
+    (void)alpha, (void)beta;                                                                       \
+    T in[BLOCK], through[BLOCK], result[BLOCK];                                                    \
+    for (int64_t done = 0; done < n; done += BLOCK) {                                              \
+      int64_t count = n - done < BLOCK ? n - done : BLOCK;                                         \
+      const T *a = (const T *)(data[0] + done * strides[0]);                                       \
+      T *o = (T *)(data[1] + done * strides[1]);                                                   \
+      if (strides[0] != PVT_SIZE(T)) {                                                             \
+        for (int64_t i = 0; i < count; i++)                                                        \
+          in[i] = *(const T *)((const char *)a + i * strides[0]);                                  \
+        a = in;                                                                                    \
+      }                                                                                            \
+      for (int64_t i = 0; i < count; i++) {                                                        \
+        T x = a[i];                                                                                \
+        through[i] = inner;                                                                        \
+      }                                                                                            \
+      char *const both[2] = {(char *)through, (char *)through};                                    \
+      static const int64_t steps[2] = {PVT_SIZE(T), PVT_SIZE(T)};                                  \
+      PVT_ROW_NAME(function)[type](count, both, steps, NULL);                                      \
+      T *r = strides[1] == PVT_SIZE(T) ? o : result;                                               \
+      PVT_IVDEP for (int64_t i = 0; i < count; i++) {                                              \
+        T x = a[i], e = through[i];                                                                \
+        (void)x;                                                                                   \
+        r[i] = outer;                                                                              \
+      }                                                                                            \
+      if (r == result)                                                                             \
+        for (int64_t i = 0; i < count; i++) *(T *)((char *)o + i * strides[1]) = result[i];        \
+    }                                                                                              \
+  }
+#define THROUGH(op, inner, function, outer)                                                        \
+  THROUGH_OF(op##_f32, float, PVT_FLOAT32, inner, function, outer)                                 \
+  THROUGH_OF(op##_f64, double, PVT_FLOAT64, inner, function, outer)
+
+THROUGH(elu, (x), expm1, (x < 0 ? alpha * e : x))
+THROUGH(selu, (x), expm1, (beta * (x > 0 ? x : alpha * e)))
+THROUGH(celu, (x / alpha), expm1, ((x > 0 ? x : 0) + (alpha * e < 0 ? alpha * e : x != x ? x : 0)))
+/* tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2); from 20 on it is 1, and e might overflow. */
+THROUGH(mish, (x > 20 ? 20 : x), exp, (x > 20 ? x : x * (e * (e + 2) / (e * (e + 2) + 2))))
+THROUGH(gelu, (x * (real)0.70710678118654752440), erf, ((real)0.5 * x * (1 + e)))
+THROUGH(gelu_tanh, ((real)0.79788456080286535588 * (x + (real)0.044715 * x * x * x)), tanh,
+        ((real)0.5 * x * (1 + e)))
+THROUGH(swish, (-alpha * x), exp, (x / (1 + e)))
+/* max(x, 0) + log(1 + e^-|x|): two functions. */
+THROUGH(exponential, (x < 0 ? x : -x), exp, (e))
+THROUGH(logarithm, (x), log1p, (e))
+
+#define SOFTPLUS_OF(name, T, suffix)                                                               \
+  static void name(PVT_ARGS) {                                                                     \
+    T e[BLOCK];                                                                                    \
+    for (int64_t done = 0; done < n; done += BLOCK) {                                              \
+      int64_t count = n - done < BLOCK ? n - done : BLOCK;                                         \
+      const char *a = data[0] + done * strides[0];                                                 \
+      char *o = data[1] + done * strides[1];                                                       \
+      exponential_##suffix(count, (char *const[]){data[0] + done * strides[0], (char *)e},         \
+                           (const int64_t[]){strides[0], PVT_SIZE(T)}, arg);                       \
+      logarithm_##suffix(count, (char *const[]){(char *)e, (char *)e},                             \
+                         (const int64_t[]){PVT_SIZE(T), PVT_SIZE(T)}, arg);                        \
+      for (int64_t i = 0; i < count; i++) {                                                        \
+        T x = *(const T *)(a + i * strides[0]);                                                    \
+        *(T *)(o + i * strides[1]) = (x > 0 ? x : 0) + e[i];                                       \
+      }                                                                                            \
+    }                                                                                              \
+  }
+SOFTPLUS_OF(softplus_f32, float, f32)
+SOFTPLUS_OF(softplus_f64, double, f64)
+
+#define ROW(op, name) [PVT_##op] = {PVT_FLOATS(name)}
+pvt_activation_rows PVT_KERNEL(pvt_activations) = {
+    ROW(LEAKY_RELU, leaky_relu),
+    ROW(THRESHOLDED_RELU, thresholded_relu),
+    ROW(ELU, elu),
+    ROW(SELU, selu),
+    ROW(CELU, celu),
+    ROW(HARD_SIGMOID, hard_sigmoid),
+    ROW(HARD_SWISH, hard_swish),
+    ROW(SOFTPLUS, softplus),
+    ROW(SOFTSIGN, softsign),
+    ROW(MISH, mish),
+    ROW(GELU, gelu),
+    ROW(GELU_TANH, gelu_tanh),
+    ROW(SWISH, swish),
+    ROW(SHRINK, shrink),
+};
