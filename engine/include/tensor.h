@@ -456,6 +456,43 @@ PVT_API int pvt_bincount(const pvt_array *x, const pvt_array *weights, pvt_array
 ** and library; NaNs and infinities come through. See linalg.h for OpenBLAS. */
 PVT_API int pvt_matmul(const pvt_array *a, const pvt_array *b, pvt_array *out);
 
+/* ---- Windows over images ------------------------------------------------ */
+
+/* Images are [n, channels, sizes...] with one to three sizes. */
+#define PVT_WINDOW_DIMS 3
+/* How a window goes over an image's sizes, the first of them first. Paddings may be negative, which
+** leaves elements out. */
+typedef struct pvt_window {
+  int64_t size[PVT_WINDOW_DIMS]; /* 1 or more; convolutions take it from their weights */
+  int64_t stride[PVT_WINDOW_DIMS], dilation[PVT_WINDOW_DIMS]; /* 1 or more */
+  int64_t before[PVT_WINDOW_DIMS], after[PVT_WINDOW_DIMS];    /* of padding */
+} pvt_window;
+
+/* x: [n, in, sizes...], weights: [channels, in / groups, window...], bias: [channels] or NULL, out:
+** [n, channels, ...], each size (x + before + after - dilation (window - 1) - 1) / stride + 1. All
+** of one type, not bool; integers wrap, float16 and bfloat16 are computed in float32. Scratch memory:
+** up to 1 MiB or one row of windows, whatever is more. out may overlap the others, which takes a copy. */
+PVT_API int pvt_conv(const pvt_array *x, const pvt_array *weights, const pvt_array *bias,
+                     const pvt_window *window, int64_t groups, pvt_array *out);
+/* The transposed one: what the convolution of these strides and paddings does to gradients. weights:
+** [in, channels / groups, window...]; out's sizes are stride (x - 1) + dilation (window - 1) + 1 -
+** before - after and up to stride - 1 more, as out says. */
+PVT_API int pvt_conv_transposed(const pvt_array *x, const pvt_array *weights, const pvt_array *bias,
+                                const pvt_window *window, int64_t groups, pvt_array *out);
+
+typedef enum pvt_pool_op {
+  PVT_POOL_MAX,     /* NaNs win; a window of padding alone gives the type's smallest value */
+  PVT_POOL_AVERAGE, /* over elements of x; a window of padding alone gives NaN, integers 0 */
+  PVT_POOL_AVERAGE_PADDED, /* padding counts as zeros, what lies beyond it not at all */
+  PVT_POOL_LP              /* the p-th root of the sum of |x|^p, p being a number of 1 or more */
+} pvt_pool_op;
+/* x: [n, channels, sizes...], out: [n, channels, ...] of x's type, each size as a convolution's, or
+** one more where the last window only begins within image and padding before it. Real types but
+** bool; averages of integers are rounded towards 0. places, NULL or int64 of out's shape: where the
+** first largest element lies, counted in x's image in C order (0 for a window of padding alone). */
+PVT_API int pvt_pool(pvt_pool_op op, const pvt_array *x, const pvt_window *window, double p,
+                     pvt_array *out, pvt_array *places);
+
 /* ---- What there is ------------------------------------------------------ */
 
 /* "avx512", "avx2" or "portable": the kernels this machine gets. */

@@ -6,7 +6,8 @@ static const char *const atomic[] = {
     "cast",      "where",      "clip",      "arange",   "fill",      "raster",       "argmax",
     "argmin",    "variance",   "sort",      "argsort",  "partition", "argpartition", "searchsorted",
     "take",      "take_along", "put_along", "gather",   "scatter",   "scatter_add",  "mask_count",
-    "mask_take", "mask_put",   "nonzero",   "bincount", "matmul",
+    "mask_take", "mask_put",   "nonzero",   "bincount", "matmul",   "conv",         "conv_transposed",
+    "pool",
 };
 
 static const char *const reductions[PVT_REDUCE_OPS] = {

@@ -15,6 +15,7 @@
   extern const pvt_passes pvt_passes_##isa;                                                        \
   extern const pvt_sorting pvt_sorting_##isa;                                                      \
   extern const pvt_factors pvt_factors_##isa[4];                                                   \
+  extern const struct pvt_layers pvt_layers_##isa;                                                 \
   static const pvt_kernels isa##_kernels = {                                                       \
       #isa,                                                                                        \
       &pvt_elementwise_##isa,                                                                      \
@@ -27,6 +28,7 @@
       &pvt_passes_##isa,                                                                           \
       &pvt_sorting_##isa,                                                                          \
       pvt_factors_##isa,                                                                           \
+      &pvt_layers_##isa,                                                                           \
   };
 
 DECLARE(portable)

@@ -160,6 +160,8 @@ typedef struct pvt_sorting {
   int (*select_u64)(int64_t n, uint64_t *keys, uint64_t *spare, int64_t at);
 } pvt_sorting;
 
+struct pvt_layers; /* layers.h */
+
 typedef struct pvt_kernels {
   const char *isa;
   const pvt_elementwise *elementwise;
@@ -172,6 +174,7 @@ typedef struct pvt_kernels {
   const pvt_passes *passes;
   const pvt_sorting *sorting;
   const pvt_factors *factors; /* float32, float64, complex64, complex128 */
+  const struct pvt_layers *layers;
 } pvt_kernels;
 
 /* The best that this machine runs. */

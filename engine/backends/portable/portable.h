@@ -1,0 +1,55 @@
+/* portable.h - what the files of the portable backend share.
+**
+** Each algorithm is a `pvb_algorithm` in a file of its own: whether it does a work and in what time,
+** and how its kernel is prepared.
+*/
+#ifndef PVB_PORTABLE_H
+#define PVB_PORTABLE_H
+
+#include "backend.h"
+#include "context.h"
+#include "kernels.h"
+#include "layers.h"
+
+typedef struct pvb_algorithm {
+  const char *name;
+  /* Fills in layouts and seconds; false where it does not do such a work. */
+  bool (*suits)(const pvb_work *work, pvb_way *way);
+  int (*prepare)(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel);
+} pvb_algorithm;
+
+extern const pvb_backend pvb_portable;
+extern const pvb_algorithm pvb_columns, pvb_multiply;
+
+/* A kernel as all algorithms have it, with memory of its own behind it. */
+typedef struct pvb_packed {
+  pvb_kernel kernel;
+  pvb_work work;      /* its weights and bias are not to be read after prepare */
+  pvt_buffer *memory; /* of weights; NULL */
+  float *weights;     /* as the algorithm lays them out; NULL */
+  float *bias;        /* [out] or [n], and zeros up to a whole number of blocks; NULL for none */
+} pvb_packed;
+
+/* A kernel of `size` bytes (a pvb_packed first) with room for `floats` floats of weights, not
+** initialised, and with the work's bias. */
+int pvb_packed_new(size_t size, const pvb_work *work, int64_t floats,
+                   int (*run)(const pvb_kernel *kernel, const pvb_run *run), pvb_packed **packed);
+
+/* y = activation(y + residual) over a contiguous y. Polls. */
+int pvb_finish(const pvb_epilogue *epilogue, const pvt_array *residual, pvt_array *y);
+
+/* What this machine does in a second: multiplications with additions by register tiles, bytes moved
+** within the caches and beyond them. Measured once in some milliseconds. */
+typedef struct pvb_speed {
+  double products, cached, memory;
+} pvb_speed;
+const pvb_speed *pvb_speed_get(void);
+
+/* Sizes of a convolution's image and result, without channels. */
+int64_t pvb_pixels(const pvb_conv *conv);
+int64_t pvb_out_pixels(const pvb_conv *conv);
+int64_t pvb_taps(const pvb_conv *conv);
+/* Multiplications with additions. */
+double pvb_work_products(const pvb_work *work);
+
+#endif
