@@ -61,6 +61,7 @@ int np_array_setup(PyObject *module, np_state *state);
 static inline pvt_array *np_get(PyObject *object) {
   return &((np_array *)object)->array;
 }
+bool np_array_check(PyObject *object);
 /* A new array, not initialised; NULL with an exception. */
 PyObject *np_new(np_state *state, pvt_dtype dtype, int ndim, const int64_t *shape);
 /* An object for `array`, whose reference to its buffer is taken over, also on failure. */
@@ -152,6 +153,9 @@ int np_set_flat(PyObject *self, PyObject *value, void *closure);
 /* ---- random.c ---- */
 extern PyMethodDef np_random_functions[];
 int np_random_setup(PyObject *module);
+
+/* ---- model.c ---- */
+int np_model_setup(PyObject *module);
 
 /* ---- arguments.c ---- */
 /* Match positional arguments and keywords of a METH_FASTCALL | METH_KEYWORDS call against names;

@@ -77,6 +77,7 @@ static int execute(PyObject *module) {
   if (np_dtype_setup(module, state) < 0) return -1;
   if (np_array_setup(module, state) < 0) return -1;
   if (np_random_setup(module) < 0) return -1;
+  if (np_model_setup(module) < 0) return -1;
   return np_ufunc_setup(module, state);
 }
 

@@ -59,7 +59,7 @@ struct pvg_value {
   pvg_info info;
   pvg_node *producer; /* NULL: an input, a constant, or of an outer graph */
   pvg_graph *graph;   /* whose value it is */
-  int users;          /* nodes (of inner graphs too) and outputs that read it */
+  int users;          /* nodes (they or graphs within them) and outputs that read it */
   int index;          /* of the graph's values */
 };
 
@@ -85,6 +85,16 @@ struct pvg_graph {
   pvg_value *
       *captures; /* values of outer graphs, not constant, that it or a graph within it reads */
 };
+
+struct pvg_pool;
+/* Bring a graph and those within it into order, and find out who reads what: nodes, values,
+** captures, users. Values that nothing gives and cycles are PVT_E_VALUE, named. */
+int pvg_graph_index(struct pvg_pool *pool, pvg_graph *graph);
+/* What is known of an array's shape and type, not its elements. */
+void pvg_info_of(pvg_info *info, const pvt_array *array);
+/* "node 'name' (Type)", or by the output's name if it has none; returns `text`. */
+#define PVG_NODE_TEXT 256
+const char *pvg_node_text(const pvg_node *node, char text[PVG_NODE_TEXT]);
 
 /* Attributes of a node by name; the second form where there is none. */
 const pvg_attribute *pvg_attribute_of(const pvg_node *node, const char *name);
