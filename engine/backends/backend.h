@@ -108,7 +108,8 @@ struct pvb_backend {
   /* The ways it has of doing a work, at most PVB_WAYS; 0 if it does not do such works. Never fails,
   ** allocates nothing, looks at sizes only (weights may be NULL even where they are constant). */
   int (*ways)(const pvb_work *work, pvb_way ways[PVB_WAYS]);
-  /* Pack the weights and whatever else takes time. *kernel is released by pvb_release. */
+  /* Pack the weights and whatever else takes time. *kernel is released by pvb_release.
+  ** PVT_E_UNSUPPORTED: this way is none after all for such sizes; others are to be tried. */
   int (*prepare)(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel);
 };
 
@@ -119,7 +120,7 @@ struct pvb_team {
   int threads;
   int (*spread)(pvb_team *team, int count, int (*part)(void *arg, int index), void *arg);
 };
-int pvb_spread(pvb_team *team, int count, int (*part)(void *arg, int index), void *arg);
+PVT_API int pvb_spread(pvb_team *team, int count, int (*part)(void *arg, int index), void *arg);
 
 typedef struct pvb_run {
   const pvt_array *x;        /* or a; in the layout that the way reads */
@@ -140,10 +141,10 @@ struct pvb_kernel {
 };
 
 /* The backends, the best last resort (portable) first; NULL beyond the last. */
-const pvb_backend *pvb_backend_at(int i);
+PVT_API const pvb_backend *pvb_backend_at(int i);
 /* NULL for a name that is none. */
-const pvb_backend *pvb_backend_named(const char *name);
+PVT_API const pvb_backend *pvb_backend_named(const char *name);
 /* NULL is fine. */
-void pvb_release(pvb_kernel *kernel);
+PVT_API void pvb_release(pvb_kernel *kernel);
 
 #endif

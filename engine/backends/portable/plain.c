@@ -41,6 +41,23 @@ static void bias_of(const pvb_packed *packed, int64_t size, pvt_array *bias) {
   pvt_array_over(bias, packed->bias, PVT_FLOAT32, 1, &size);
 }
 
+/* y = activation(y + residual), where the residual may be y as it was before: *kept has it then. */
+static int keep_residual(const pvb_run *run, pvt_array *kept) {
+  *kept = (pvt_array){0};
+  if (run->residual == NULL || !pvt_array_overlap(run->residual, run->y)) return PVT_OK;
+  int64_t shape[PVT_MAX_DIMS];
+  for (int d = 0; d < run->y->ndim; d++) shape[d] = run->y->dim[d].size;
+  int status = pvt_array_new(kept, PVT_FLOAT32, run->y->ndim, shape);
+  return status == PVT_OK ? pvt_copy(run->residual, kept) : status;
+}
+
+static int finish(const pvb_packed *packed, const pvb_run *run, int status, pvt_array *kept) {
+  const pvt_array *residual = kept->data != NULL ? kept : run->residual;
+  if (status == PVT_OK) status = pvb_finish(&packed->work.epilogue, residual, run->y);
+  pvt_array_release(kept);
+  return status;
+}
+
 /* ---- Convolutions ------------------------------------------------------- */
 
 static bool columns_suit(const pvb_work *work, pvb_way *way) {
@@ -63,7 +80,7 @@ static int run_columns(const pvb_kernel *kernel, const pvb_run *run) {
   bool transposed = packed->work.kind == PVB_CONV_TRANSPOSED;
   pvt_window window;
   window_of(conv, &window);
-  pvt_array made, bias;
+  pvt_array made, bias, kept;
   const pvt_array *weights = run->b;
   if (packed->work.weights != NULL) {
     int64_t shape[2 + PVB_SPATIAL] = {transposed ? conv->in : conv->out,
@@ -74,9 +91,11 @@ static int run_columns(const pvb_kernel *kernel, const pvb_run *run) {
   }
   if (packed->bias != NULL) bias_of(packed, conv->out, &bias);
   const pvt_array *with = packed->bias != NULL ? &bias : NULL;
-  int status = (transposed ? pvt_conv_transposed : pvt_conv)(run->x, weights, with, &window,
-                                                             conv->groups, run->y);
-  return status == PVT_OK ? pvb_finish(&packed->work.epilogue, run->residual, run->y) : status;
+  int status = keep_residual(run, &kept);
+  if (status == PVT_OK)
+    status = (transposed ? pvt_conv_transposed : pvt_conv)(run->x, weights, with, &window,
+                                                           conv->groups, run->y);
+  return finish(packed, run, status, &kept);
 }
 
 static int prepare_columns(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel) {
@@ -101,13 +120,14 @@ static bool multiply_suits(const pvb_work *work, pvb_way *way) {
 static int run_multiply(const pvb_kernel *kernel, const pvb_run *run) {
   const pvb_packed *packed = (const pvb_packed *)kernel;
   const pvb_product *p = &packed->work.product;
-  pvt_array made, other;
+  pvt_array made, other, kept;
   const pvt_array *b = run->b;
   if (packed->work.weights != NULL) {
     pvt_array_over(&made, packed->weights, PVT_FLOAT32, 2, (const int64_t[]){p->k, p->n});
     b = &made;
   }
-  int status = pvt_matmul(run->x, b, run->y);
+  int status = keep_residual(run, &kept);
+  if (status == PVT_OK) status = pvt_matmul(run->x, b, run->y);
   float scale = p->scale;
   if (status == PVT_OK && scale != 1) {
     pvt_array_over(&other, &scale, PVT_FLOAT32, 0, NULL);
@@ -117,7 +137,7 @@ static int run_multiply(const pvb_kernel *kernel, const pvb_run *run) {
     bias_of(packed, p->n, &other);
     status = pvt_binary(PVT_ADD, run->y, &other, run->y);
   }
-  return status == PVT_OK ? pvb_finish(&packed->work.epilogue, run->residual, run->y) : status;
+  return finish(packed, run, status, &kept);
 }
 
 static int prepare_multiply(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel) {
