@@ -4,7 +4,9 @@ Under ordinary Python (`polyvm dev`) results are brought into the form that they
 leave a VM, and what a VM refuses is refused with the same kind of exception.
 
 Arrays of polyvm.np are an extension type and carry their elements, so they may lie in journals
-and go to other processes. Their scalars, which are 0-d arrays, go as plain numbers.
+and go to other processes. Their scalars, which are 0-d arrays, go as plain numbers. Arrays that
+`polyvm.share` gave go to VMs, and come from there, as another type that has no elements and means
+something in this process alone.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ import msgspec
 
 MAX_DEPTH = 128  # PVM_MAX_DEPTH of vm.h
 ARRAY = 1  # NP_PACKED_TYPE of engine/bindings/pack.h
+SHARED_ARRAY = 2  # NP_SHARED_TYPE
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 
 
 def decode(data: bytes | memoryview) -> Any:
     """Return the value of a payload or a result; arrays come as polyvm.np's, writable copies.
 
-    Raises msgspec.DecodeError, TypeError or ValueError.
+    Shared arrays come read-only, over the memory that they have everywhere.
+    Raises msgspec.DecodeError, TypeError or ValueError, also for a shared array that is gone.
     """
     return _decoder.decode(data)
 
@@ -33,9 +37,16 @@ def encode_payload(value: Any) -> bytes:
     """Return the MessagePack of a value that is meant for a task.
 
     Arrays may be polyvm.np's, or any that numpy.ndarray's protocols tell about: DLPack or buffer.
+    Shared arrays go without their elements, and live as long as the bytes that are returned; copies
+    of these bytes do not keep them.
     Raises TypeError, ValueError or OverflowError for what MessagePack cannot hold.
     """
-    return _encoder.encode(value)
+    data = _encoder.encode(value)
+    if "polyvm.engine._tensor" not in sys.modules:
+        return data
+    from polyvm.vm import holding
+
+    return holding(data)
 
 
 def as_json(value: Any) -> Any:
@@ -121,7 +132,10 @@ def _packed(array: Any) -> Any:
 
 def _for_payload(value: Any) -> Any:
     if _is_array(value):
-        return _packed(value)
+        from polyvm.engine import packed
+
+        handle = packed.handle_of(value)
+        return _packed(value) if handle is None else msgspec.msgpack.Ext(SHARED_ARRAY, handle)
     if hasattr(type(value), "__dlpack__"):
         from polyvm import np
 
@@ -130,12 +144,12 @@ def _for_payload(value: Any) -> Any:
 
 
 def _extension(code: int, data: memoryview) -> Any:
-    if code != ARRAY:
+    if code not in (ARRAY, SHARED_ARRAY):
         return msgspec.msgpack.Ext(code, bytes(data))
     from polyvm import np  # noqa: F401 - what the array's methods rely on
     from polyvm.engine import packed
 
-    return packed.unpack(data)
+    return packed.unpack(data) if code == ARRAY else packed.open_handle(data)
 
 
 _decoder = msgspec.msgpack.Decoder(ext_hook=_extension)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import itertools
 import threading
 import time
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from polyvm.host import codec, log, results
 from polyvm.host.errors import PolyvmError
 from polyvm.host.switches import Disabled, Paused
-from polyvm.vm import BreakerOpen, QueueFull, RateLimited
+from polyvm.vm import BreakerOpen, Message, QueueFull, RateLimited, VmError, expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -63,8 +64,12 @@ class Invocation:
     `await` gives what `result` does; cancelling who awaits it so cancels the invocation.
     """
 
-    def __init__(self, number: int, task: str, cancel: Callable[[int], bool]) -> None:
+    def __init__(
+        self, number: int, task: str, cancel: Callable[[int], bool], *, shares: bool = False
+    ) -> None:
+        """``shares``: its value may have shared arrays, and is remembered by who has this alone."""
         self.id = number
+        self.shares = shares
         self.task = task
         self.run_id = 0  # in results, logs and journals; 0 until it is accepted
         self._cancel = cancel
@@ -172,20 +177,24 @@ class Invocations:
 
     def submit(self, name: str, value: Any, **options: Unpack[SubmitOptions]) -> Invocation:
         """Submit a value that MessagePack can hold; otherwise as `submit_packed`."""
-        payload = codec.encode_payload(value)
-        return self.submit_packed(name, payload, **options)
+        return self._submit(name, codec.encode_payload(value), shares=True, **options)
 
     def submit_packed(
         self, name: str, payload: bytes, **options: Unpack[SubmitOptions]
     ) -> Invocation:
-        """Submit MessagePack to the task's live version.
+        """Submit MessagePack to the task's live version; arrays in the result have their elements.
 
         Raises NoSuchTask, Stopping, Disabled, Paused, or VmError, such as QueueFull; then nothing
         was accepted.
         """
+        return self._submit(name, payload, shares=False, **options)
+
+    def _submit(
+        self, name: str, payload: bytes, *, shares: bool, **options: Unpack[SubmitOptions]
+    ) -> Invocation:
         if self._stopping():
             raise Stopping("the host is stopping and takes no more work")
-        invocation = Invocation(next(self._ids), name, self._registry.cancel)
+        invocation = Invocation(next(self._ids), name, self._registry.cancel, shares=shares)
         with self._lock:
             self._pending[invocation.id] = invocation  # it may end before submit returns
         try:
@@ -226,7 +235,13 @@ class Invocations:
                 if invocation is not None:
                     end = Ended(completion, manifest, traces.get(completion.id))
                     ended.append((invocation, end))
-                    self._remember(invocation, len(completion.data))
+                    if isinstance(completion.data, Message) and not invocation.shares:
+                        with contextlib.suppress(VmError):  # without memory it stays as it is
+                            completion.data = expanded(completion.data)
+                    # Shared memory is not kept from the task that made it for longer than it is
+                    # of use.
+                    if not isinstance(completion.data, Message):
+                        self._remember(invocation, len(completion.data))
                     if completion.trigger:
                         self._chained[completion.trigger] = invocation
                     continue
@@ -250,7 +265,7 @@ class Invocations:
             self._recent_bytes -= oldest
 
     def find(self, number: int) -> Invocation | None:
-        """Return one that is pending, or ended not long ago."""
+        """Return one that is pending, or ended not long ago; not one with shared arrays."""
         with self._lock:
             if number in self._recent:
                 return self._recent[number][0]

@@ -102,8 +102,11 @@ PyObject *np_dlpack(PyObject *self, PyObject *const *args, Py_ssize_t n, PyObjec
 PyObject *np_dlpack_device(PyObject *self, PyObject *unused);
 PyObject *np_from_dlpack(PyObject *module, PyObject *const *args, Py_ssize_t n, PyObject *names);
 
-/* ---- pack.c: see pack.h ---- */
+/* ---- pack.c, share.c: see pack.h ---- */
 extern PyMethodDef np_pack_functions[];
+extern PyMethodDef np_share_functions[];
+/* Whether it is the extension module; if not, with ImportError. */
+bool np_is_module(PyObject *module);
 
 /* ---- index.c ---- */
 PyObject *np_subscript(PyObject *self, PyObject *key);

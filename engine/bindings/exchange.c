@@ -52,11 +52,12 @@ int np_buffer_get(PyObject *self, Py_buffer *view, int flags) {
                       .shape = (flags & PyBUF_ND) ? dims : NULL,
                       .strides = strided ? dims + array->ndim : NULL,
                       .internal = dims};
+  pvt_buffer_retain(array->buffer); /* whoever asks whether nobody else writes sees the view */
   return 0;
 }
 
 void np_buffer_release(PyObject *self, Py_buffer *view) {
-  (void)self;
+  pvt_buffer_release(np_get(self)->buffer);
   PyMem_Free(view->internal);
 }
 

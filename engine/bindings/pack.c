@@ -20,9 +20,30 @@ PyObject *np_packed_number(PyObject *object) {
   return np_item(array->data, dtype);
 }
 
-size_t np_packed_size(PyObject *object) {
-  const pvt_array *array = np_get(object);
+size_t np_packed_size_of(const pvt_array *array) {
   return head_size(array->ndim) + bytes_of(array);
+}
+
+size_t np_packed_size(PyObject *object) {
+  return np_packed_size_of(np_get(object));
+}
+
+/* All but the elements; returns where these go. */
+static unsigned char *put_head(const pvt_array *array, void *to) {
+  unsigned char *at = to;
+  *at++ = array->dtype;
+  *at++ = array->ndim;
+  for (int i = 0; i < array->ndim; i++, at += sizeof(int64_t))
+    memcpy(at, &array->dim[i].size, sizeof(int64_t));
+  return at;
+}
+
+bool np_pack_array(const pvt_array *array, void *to) {
+  int64_t shape[PVT_MAX_DIMS];
+  for (int i = 0; i < array->ndim; i++) shape[i] = array->dim[i].size;
+  pvt_array packed;
+  pvt_array_over(&packed, put_head(array, to), (pvt_dtype)array->dtype, array->ndim, shape);
+  return pvt_copy(array, &packed) == PVT_OK;
 }
 
 /* n bytes, stopped when the task must stop. Bytes become bools as 0 and not 0. */
@@ -45,12 +66,7 @@ int np_pack(PyObject *object, void *to) {
                            : np_astype(state, object, (pvt_dtype)array->dtype, true);
   if (in_order == NULL) return -1;
   array = np_get(in_order);
-  unsigned char *at = to;
-  *at++ = array->dtype;
-  *at++ = array->ndim;
-  for (int i = 0; i < array->ndim; i++, at += sizeof(int64_t))
-    memcpy(at, &array->dim[i].size, sizeof(int64_t));
-  int status = move(state, array->data, at, bytes_of(array), false);
+  int status = move(state, array->data, put_head(array, to), bytes_of(array), false);
   Py_DECREF(in_order);
   return status;
 }
@@ -73,11 +89,14 @@ const char *np_packed_fault(const void *data, size_t size) {
   return "an array's shape and its number of elements differ";
 }
 
+bool np_is_module(PyObject *module) {
+  if (PyModule_Check(module) && PyModule_GetDef(module) == &np_module) return true;
+  PyErr_SetString(PyExc_ImportError, "the module of arrays has been replaced");
+  return false;
+}
+
 PyObject *np_unpack(PyObject *module, const void *data, size_t size) {
-  if (!PyModule_Check(module) || PyModule_GetDef(module) != &np_module) {
-    PyErr_SetString(PyExc_ImportError, "the module of arrays has been replaced");
-    return NULL;
-  }
+  if (!np_is_module(module)) return NULL;
   const unsigned char *at = data;
   pvt_dtype dtype = (pvt_dtype)at[0];
   int64_t shape[PVT_MAX_DIMS];

@@ -75,6 +75,10 @@ typedef struct stream_config {
   /* The condition that had this `user` is gone, and no `fire` that has it goes on. NULL: nothing
   ** is to be done. */
   void (*forget)(void *user);
+  /* An event that partial matches keep a copy of: what is returned, unless NULL, is given to let_go
+  ** once the copy goes, from any thread. NULL: nothing is to be done. */
+  void *(*hold)(const void *event, size_t len);
+  void (*let_go)(void *held);
 } stream_config;
 
 typedef struct stream_stats {

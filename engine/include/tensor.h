@@ -202,6 +202,44 @@ PVT_API int pvt_view_reshape(pvt_array *array, int ndim, const int64_t *shape, b
 PVT_API int pvt_broadcast_shapes(const pvt_array *a, const pvt_array *b, int *ndim,
                                  int64_t shape[PVT_MAX_DIMS]);
 
+/* ---- Sharing ------------------------------------------------------------ */
+
+/* Arrays whose elements others may read where they lie: other VMs, and the host. What crosses is
+** a handle, some bytes that name the buffer in a table of this process, and say which elements.
+**
+** - A handle is no reference: it opens as long as anybody holds the buffer, and whoever sends one
+**   sees to that. After that it is stale, for good: no other buffer answers to it.
+** - A handle that was not made by this process, or never, does not open: it names a share by a
+**   number of 64 random bits beside those of the process. Nothing in it is an address, and what it
+**   describes must lie within the buffer that it names.
+** - A shared buffer is charged, as before, to the account of who made it, until its last reference
+**   goes; who opens a handle pays nothing. All shared buffers of a process together are bounded. */
+#define PVT_HANDLE_MAX 544 /* bytes of the longest handle */
+
+/* From now on the array's buffer is shared, for as long as it lives, and the array read-only. Its
+** reference must be the only one, so that nobody writes (PVT_E_VALUE; also for foreign memory).
+** PVT_E_NOMEM where that is more than may be shared. Nothing happens to what is shared already. */
+PVT_API int pvt_share(pvt_array *array);
+PVT_API bool pvt_buffer_is_shared(const pvt_buffer *buffer); /* NULL: no */
+/* Of an array, a view included, over a shared buffer: a handle's bytes, which are written. */
+PVT_API size_t pvt_handle_size(const pvt_array *array);
+PVT_API void pvt_handle_write(const pvt_array *array, void *handle);
+/* The array that a handle is for, read-only, with a reference of its own. PVT_E_VALUE: it is
+** damaged, stale, or of another process. */
+PVT_API int pvt_handle_open(pvt_array *array, const void *handle, size_t size);
+/* A reference to its buffer alone. NULL, and nothing else, if it does not open. */
+PVT_API pvt_buffer *pvt_handle_hold(const void *handle, size_t size);
+
+typedef struct pvt_shared {
+  uint32_t count; /* shared buffers, now */
+  size_t bytes;
+  size_t limit; /* of bytes; half of the machine's memory if nobody says otherwise */
+} pvt_shared;
+PVT_API pvt_shared pvt_shared_now(void);
+/* Whether there are any: for whoever would have to look through a message. */
+PVT_API bool pvt_shared_any(void);
+PVT_API void pvt_shared_set_limit(size_t bytes);
+
 /* ---- Copying: the raster operator --------------------------------------- */
 
 /* A region copies size[0] x size[1] x ... elements of one type from strided places to strided

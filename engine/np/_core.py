@@ -12,4 +12,6 @@ except ImportError:
 
     blas.load(tensor)
 
+share = tensor._share  # of polyvm, not of polyvm.np
+
 __all__ = [name for name in dir(tensor) if not name.startswith("_")]

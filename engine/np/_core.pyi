@@ -2,6 +2,7 @@
 from typing import Any
 
 tensor: Any
+share: Any
 AxisError: type[ValueError]
 LinAlgError: type[ValueError]
 

@@ -195,7 +195,10 @@ static void store(stream_triggers *triggers, stream_shard *shard, stream_key *ke
     const advance *one = &g->advances[i];
     int waits = triggers->trie.nodes[one->node].children != 0;
     if (!waits && one->from == 0) continue;
-    if (waits && blob == NULL) blob = stream_blob_new(g->event->whole, &triggers->bytes);
+    if (waits && blob == NULL) {
+      const stream_config *config = &triggers->config;
+      blob = stream_blob_new(g->event->whole, config->hold, config->let_go, &triggers->bytes);
+    }
     if ((waits && blob == NULL) || hold(triggers, shard, key, one, blob) != 0) g->out_of_memory = 1;
   }
   stream_blob_release(blob, &triggers->bytes);

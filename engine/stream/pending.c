@@ -6,10 +6,13 @@
 
 /* ---- Events held -------------------------------------------------------- */
 
-stream_blob *stream_blob_new(stream_text event, _Atomic uint64_t *bytes) {
+stream_blob *stream_blob_new(stream_text event, void *(*hold)(const void *, size_t),
+                             void (*let_go)(void *), _Atomic uint64_t *bytes) {
   stream_blob *blob = malloc(sizeof *blob + event.len);
   if (blob == NULL) return NULL;
   atomic_init(&blob->references, 1);
+  blob->held = hold != NULL ? hold(event.data, event.len) : NULL;
+  blob->let_go = let_go;
   blob->len = event.len;
   memcpy(blob->data, event.data, event.len);
   atomic_fetch_add_explicit(bytes, sizeof *blob + event.len, memory_order_relaxed);
@@ -20,6 +23,7 @@ void stream_blob_release(stream_blob *blob, _Atomic uint64_t *bytes) {
   if (blob == NULL) return;
   if (atomic_fetch_sub_explicit(&blob->references, 1, memory_order_acq_rel) != 1) return;
   atomic_fetch_sub_explicit(bytes, sizeof *blob + blob->len, memory_order_relaxed);
+  if (blob->held != NULL) blob->let_go(blob->held);
   free(blob);
 }
 

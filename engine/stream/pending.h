@@ -19,6 +19,8 @@
 /* A copy of an event that matches hold. */
 typedef struct stream_blob {
   _Atomic uint32_t references;
+  void *held; /* of stream_config's hold; NULL */
+  void (*let_go)(void *held);
   size_t len;
   char data[];
 } stream_blob;
@@ -67,8 +69,9 @@ typedef struct stream_shard {
   uint64_t events, matched, fired, dropped, evicted;
 } stream_shard;
 
-/* Links and blobs are counted in *bytes. NULL without memory. */
-stream_blob *stream_blob_new(stream_text event, _Atomic uint64_t *bytes);
+/* Links and blobs are counted in *bytes. NULL without memory. hold, let_go: stream_config's. */
+stream_blob *stream_blob_new(stream_text event, void *(*hold)(const void *, size_t),
+                             void (*let_go)(void *), _Atomic uint64_t *bytes);
 void stream_blob_release(stream_blob *blob, _Atomic uint64_t *bytes);
 /* Takes references to both. */
 stream_link *stream_link_new(stream_link *before, stream_blob *blob, _Atomic uint64_t *bytes);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "context.h"
+#include "shared.h"
 
 #define ALIGNMENT 64
 
@@ -22,6 +22,7 @@ struct pvt_buffer {
   pvt_account *account; /* a reference, or NULL */
   void (*release)(void *owner);
   void *owner;
+  _Atomic uint32_t place; /* in the table of shared.c; 0: it is not shared */
 };
 
 _Static_assert(sizeof(pvt_buffer) <= ALIGNMENT, "the header fits in front of aligned data");
@@ -163,6 +164,7 @@ pvt_buffer *pvt_buffer_new(size_t size) {
   buffer->account = pvt_account_retain(account);
   buffer->release = NULL;
   buffer->owner = NULL;
+  atomic_init(&buffer->place, 0);
   return buffer;
 }
 
@@ -190,6 +192,8 @@ void pvt_buffer_release(pvt_buffer *buffer) {
   if (buffer == NULL ||
       atomic_fetch_sub_explicit(&buffer->references, 1, memory_order_acq_rel) != 1)
     return;
+  uint32_t place = atomic_load_explicit(&buffer->place, memory_order_relaxed);
+  if (place != 0) pvt_shared_forget(place, buffer->block);
   pvt_account_refund(buffer->account, buffer->block);
   pvt_account_release(buffer->account);
   if (buffer->block == 0) {
@@ -212,4 +216,34 @@ size_t pvt_buffer_size(const pvt_buffer *buffer) {
 
 uint32_t pvt_buffer_references(const pvt_buffer *buffer) {
   return atomic_load_explicit((_Atomic uint32_t *)&buffer->references, memory_order_acquire);
+}
+
+/* ---- Sharing: see shared.h ---------------------------------------------- */
+
+bool pvt_buffer_is_shared(const pvt_buffer *buffer) {
+  return buffer != NULL &&
+         atomic_load_explicit((_Atomic uint32_t *)&buffer->place, memory_order_acquire) != 0;
+}
+
+uint32_t pvt_buffer_place(const pvt_buffer *buffer) {
+  return atomic_load_explicit((_Atomic uint32_t *)&buffer->place, memory_order_acquire);
+}
+
+int pvt_buffer_set_place(pvt_buffer *buffer, uint32_t place) {
+  uint32_t none = 0;
+  return atomic_compare_exchange_strong_explicit(&buffer->place, &none, place, memory_order_acq_rel,
+                                                 memory_order_acquire);
+}
+
+size_t pvt_buffer_block(const pvt_buffer *buffer) {
+  return buffer->block;
+}
+
+int pvt_buffer_retain_living(pvt_buffer *buffer) {
+  uint32_t now = atomic_load_explicit(&buffer->references, memory_order_relaxed);
+  while (now != 0)
+    if (atomic_compare_exchange_weak_explicit(&buffer->references, &now, now + 1,
+                                              memory_order_acquire, memory_order_relaxed))
+      return 1;
+  return 0;
 }

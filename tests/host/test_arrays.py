@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy  # noqa: ICN001 - np is polyvm.np
 import pytest
 
+import polyvm
 from polyvm import np
 from polyvm.host import codec, dev, manifest, results
 from polyvm.host.admission import Policy
@@ -118,3 +119,58 @@ def test_a_result_with_a_bad_array_fails_alone() -> None:
     fields = results.record(completion, MANIFEST)
     assert fields["outcome"] == "failed"
     assert "a packed array is invalid" in fields["error"]
+
+
+SHARING = """
+import polyvm
+from polyvm import np
+def run(payload):
+    return {"shared": polyvm.share(payload["x"] + 1), "given": payload["x"]}
+"""
+
+
+@pytest.mark.parametrize("isolation", ["vm", "process"])
+def test_shared_arrays_and_the_host(
+    options: Options, make_task: Callable[..., Path], isolation: str
+) -> None:
+    make_task("sharing", SHARING, isolation=isolation)
+    shared = polyvm.share(np.arange(1000.0))
+
+    def place(array: Any) -> int:
+        address: int = numpy.asarray(array).__array_interface__["data"][0]
+        return address
+
+    with Host(options) as host:
+        invocation = host.submit("sharing", {"x": shared})
+        back = invocation.result()
+        assert back["shared"].tolist() == list(range(1, 1001))
+        assert back["given"].tolist() == shared.tolist()
+        assert (place(back["given"]) == place(shared)) == (isolation == "vm")
+        assert numpy.asarray(back["shared"]).flags.writeable == (isolation == "process")
+        assert (host._service.invocations.find(invocation.id) is None) == (isolation == "vm")
+        again = invocation.result()
+        assert (place(again["shared"]) == place(back["shared"])) == (isolation == "vm")
+        (one,) = host.map("sharing", [{"x": shared}])
+        assert one["shared"].sum() == 500500
+        sent = host._service.invocations.submit_packed("sharing", codec.encode({"x": np.ones(3)}))
+        assert codec.decode(bytes(sent.ended().completion.data))["shared"].tolist() == [2, 2, 2]
+        assert host._service.invocations.find(sent.id) is sent
+
+
+def test_result_lines_have_the_elements_of_shared_arrays() -> None:
+    data = codec.encode_payload({"a": polyvm.share(np.arange(3))})
+    completion = Completion(1, 2, Outcome.DONE, 0, 0, 0, 0, data)
+    line = json.loads(results.encode(results.record(completion, MANIFEST)))
+    assert line["result"] == {"a": [0, 1, 2]}
+    gone = Completion(1, 2, Outcome.DONE, 0, 0, 0, 0, bytes(data))
+    completion.data = data = b""
+    line = json.loads(results.encode(results.record(gone, MANIFEST)))
+    assert line["outcome"] == "failed"
+    assert "a shared array is gone" in line["error"]
+
+
+def test_dev_shares(make_task: Callable[..., Path]) -> None:
+    with dev.opened(make_task("sharing", SHARING)) as task:
+        answer = task({"x": polyvm.share(np.arange(3))})
+    assert answer.failure is None
+    assert answer.value["shared"].tolist() == [1, 2, 3]

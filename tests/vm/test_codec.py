@@ -165,8 +165,8 @@ def test_nesting_up_to_the_limit(shared: Vm) -> None:
     [
         (b"", "it ends too early at byte 0"),
         (b"\xc1", "an extension type or a reserved tag at byte 0"),
-        (b"\xd4\x02\x01", "an extension type or a reserved tag at byte 0"),
-        (b"\xc7\x01\x02\x03", "an extension type or a reserved tag at byte 0"),
+        (b"\xd4\x03\x01", "an extension type or a reserved tag at byte 0"),
+        (b"\xc7\x01\x04\x03", "an extension type or a reserved tag at byte 0"),
         (b"\x92\x01\xd6\xff\0\0\0\0", "an extension type or a reserved tag at byte 2"),
         (b"\xc0\xc0", "there is more after the value at byte 1"),
         (b"\xa2\xff\xfe", "a string is not UTF-8 at byte 1"),

@@ -7,6 +7,8 @@ The same names work in a VM and under ordinary Python:
 
 - ``asset(path)`` gives the bytes of a file that lies beside ``task.toml``;
   ``asset_view(path)`` the same without a copy, for large ones.
+- ``share(array)`` gives an array of `polyvm.np` that crosses between tasks, and to the host and
+  back, without a copy of its elements.
 - ``task.name`` and ``task.version`` are the manifest's.
 - ``in_vm`` is True in a VM, False under ordinary Python (tests, ``polyvm dev``).
 
@@ -15,7 +17,12 @@ This package is frozen into every VM: it imports nothing at the top but `_polyvm
 
 from __future__ import annotations
 
-__all__ = ["Interrupted", "Task", "asset", "asset_view", "in_vm", "task"]
+__all__ = ["Interrupted", "Task", "asset", "asset_view", "in_vm", "share", "task"]
+
+# Set, not imported: typing alone costs a VM more than the rest of this.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 try:
     import _polyvm as _runtime
@@ -51,6 +58,24 @@ def asset_view(path: str) -> memoryview:
     """
     view: memoryview = _runtime.asset_view(path)
     return view
+
+
+def share(array: Any) -> Any:
+    """Return an array of `polyvm.np` with these elements that crosses without a copy of them.
+
+    In a payload, a result or an event of this process only a name of it is sent, and whoever
+    receives it, another task's VM or the host, has a read-only array over the same memory. So have
+    views of it. Outside, in files and for tasks in processes of their own, the elements are sent.
+
+    An array that nothing else refers to the memory of is taken over: it is returned itself, and may
+    only be read from now on. Of any other, and of what is no array of `polyvm.np`, a copy is made.
+
+    The memory counts towards the limit of the VM that made the array, until nobody has it. Raises
+    MemoryError when all shared arrays of the process together have half of the machine's memory.
+    """
+    from polyvm.np import _core
+
+    return _core.share(_core.asarray(array))
 
 
 class Task:

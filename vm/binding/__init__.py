@@ -34,6 +34,7 @@ from .library import Info, info, report_crashes
 from .logs import LogRecord, collect_logs
 from .machine import Vm, VmStats
 from .memory import Memory, protect_process, wipe
+from .messages import Message, expanded, holding
 from .program import Module, Program
 from .traces import Stage, Trace
 from .triggers import EventBatch, Fired, TriggerMode, Triggers, TriggersStats, TriggerStats
@@ -59,6 +60,7 @@ __all__ = [
     "Limits",
     "LogRecord",
     "Memory",
+    "Message",
     "Module",
     "Outcome",
     "Program",
@@ -81,6 +83,8 @@ __all__ = [
     "VmStats",
     "WrongThread",
     "collect_logs",
+    "expanded",
+    "holding",
     "info",
     "process_filter",
     "process_ruleset",

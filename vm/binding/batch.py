@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 from .library import check, ffi, lib
+from .messages import holding
 from .traces import traces_of
 
 
@@ -34,7 +35,8 @@ class Completion:
     accepted it. trigger: of a chain, the id of its first invocation; else 0.
     queued_ns: from acceptance to start. load_ns: of the start, making the VM ready (0
     when warm). run_ns: the call, codec included.
-    data: MessagePack result (DONE), UTF-8 traceback (FAILED) or reason.
+    data: MessagePack result (DONE), UTF-8 traceback (FAILED) or reason. A result with shared
+    arrays is a Message: these live as long as it.
     """
 
     tag: int
@@ -63,7 +65,7 @@ class Batch(Sequence[Completion]):
     traces: of those that were traced.
     """
 
-    __slots__ = ("_data", "_first", "_records", "not_done", "traces")
+    __slots__ = ("_data", "_first", "_held", "_records", "not_done", "traces")
 
     def __init__(self, raw: Any, not_done: int | None = None) -> None:
         """Take over a pvm_batch. not_done: of an array, how many are not DONE."""
@@ -73,6 +75,10 @@ class Batch(Sequence[Completion]):
             self._first = _HEAD if not_done is not None else 0
             size = raw.records[count - 1].end if count else self._first
             self._data: bytes = ffi.unpack(ffi.cast("char *", raw.data), size) if size else b""
+            self._held = None  # of shared arrays in the data
+            if raw.held != ffi.NULL:
+                self._held = ffi.gc(raw.held, lib.pvm_held_free)
+                raw.held = ffi.NULL
             self.not_done = not_done
             self.traces = traces_of(raw) if raw.trace_count else ()
         finally:
@@ -82,7 +88,7 @@ class Batch(Sequence[Completion]):
         return len(self._records) // _RECORD.size
 
     def __iter__(self) -> Iterator[Completion]:
-        data, start = self._data, self._first
+        data, start, held = self._data, self._first, self._held
         for record in _RECORD.iter_unpack(self._records):
             id, tag, task, outcome, worker, queued, load, run, end, attempt, trigger = record
             yield Completion(
@@ -93,7 +99,7 @@ class Batch(Sequence[Completion]):
                 queued,
                 load,
                 run,
-                data[start:end],
+                data[start:end] if held is None else holding(data[start:end]),
                 id,
                 attempt,
                 trigger,
@@ -116,6 +122,8 @@ class Batch(Sequence[Completion]):
         id, tag, task, outcome, worker, queued, load, run, end, attempt, trigger = record
         start = self._end(index - 1) if index else self._first
         data = self._data[start:end]
+        if self._held is not None:
+            data = holding(data)
         return Completion(
             tag, task, _OUTCOMES[outcome], worker, queued, load, run, data, id, attempt, trigger
         )
@@ -149,10 +157,11 @@ class Batch(Sequence[Completion]):
         if self.not_done is None:
             raise ValueError("only what was submitted as an array comes back as one")
         if self.not_done == 0:
-            return self._data
+            return self._data if self._held is None else holding(self._data)
         pieces = [self._data[:_HEAD]]
         pieces += [each.data if each.outcome is Outcome.DONE else _NIL for each in self]
-        return b"".join(pieces)
+        packed = b"".join(pieces)
+        return packed if self._held is None else holding(packed)
 
 
 class Array:

@@ -88,8 +88,12 @@ def text(pointer: Any) -> str:
 
 
 def take(buffer: Any) -> bytes:
-    """The bytes of a pvm_buffer, which is freed."""
+    """The bytes of a pvm_buffer, which is freed; a Message where it names shared arrays."""
     data: bytes = ffi.unpack(ffi.cast("char *", buffer.data), buffer.len) if buffer.len else b""
+    if buffer.held != ffi.NULL:
+        from .messages import holding
+
+        data = holding(data)
     lib.pvm_buffer_free(ffi.addressof(buffer))
     return data
 

@@ -16,8 +16,9 @@
 **   available in a VM. Files can be opened by path, but on an executor's workers only
 **   those that the program permits (see pvm_program_permit), by Landlock and seccomp.
 ** - Values cross as MessagePack: nil, bool, integers of 64 bits, float64, str, bin,
-**   array, map, and extension type 1: an array of the tensor engine, with its elements
-**   (engine/bindings/pack.h). Nesting is limited to PVM_MAX_DEPTH.
+**   array, map, and two extension types for arrays of the tensor engine
+**   (engine/bindings/pack.h): 1 has its elements, 2 names a shared array of this process.
+**   Nesting is limited to PVM_MAX_DEPTH.
 ** - Process-wide state (working directory, umask, locale, environ) is the host's;
 **   VMs can neither change it nor see the host's environment.
 ** - Only glibc-based Linux is supported today. Nothing here is x86-only.
@@ -117,12 +118,34 @@ PVM_API int pvm_runtime_start(char *err);
 
 /* ---- Buffers ------------------------------------------------------------ */
 
+typedef struct pvm_held pvm_held; /* see "Shared arrays" */
+
 typedef struct pvm_buffer {
-  void *data; /* NULL if len is 0 */
-  size_t len; /* bytes */
+  void *data;     /* NULL if len is 0 */
+  size_t len;     /* bytes */
+  pvm_held *held; /* what the shared arrays in it need; NULL: nothing */
 } pvm_buffer;
 
 PVM_API void pvm_buffer_free(pvm_buffer *buffer);
+
+/* ---- Shared arrays ------------------------------------------------------ */
+
+/* An array that was shared crosses between VMs, and to the host and back, without its elements: the
+** message has a handle, some bytes that say which. A handle is no reference. The library sees to
+** it that shared arrays live as long as a message that it keeps itself: a queued payload, a result
+** until the pvm_buffer or pvm_batch with it is freed, an event that a partial match holds. Who
+** keeps a copy of such bytes holds what they need, or finds the array gone later, which is an
+** error of whoever reads it and nothing worse.
+**
+** Journals, and payloads of tasks that the host runs itself, have the elements instead. */
+
+/* References to the shared arrays that a MessagePack value names and that are still there, to be
+** freed. NULL if there are none. Any thread may free it. */
+PVM_API pvm_held *pvm_hold(const void *data, size_t len);
+PVM_API void pvm_held_free(pvm_held *held);
+/* The value with elements in the place of handles: 1; 0: it has no handles, and `out` is empty.
+** PVM_E_DECODE if an array is gone. */
+PVM_API int pvm_expand(const void *data, size_t len, pvm_buffer *out);
 
 /* ---- Secrets ------------------------------------------------------------ */
 
@@ -480,6 +503,7 @@ typedef struct pvm_batch {
   unsigned char *data;
   uint32_t trace_count;
   pvm_trace *traces; /* of those of them that were traced; NULL if none was */
+  pvm_held *held;    /* what the shared arrays in data need; NULL: nothing */
 } pvm_batch;
 
 PVM_API int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t max,

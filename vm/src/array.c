@@ -128,6 +128,8 @@ int pvm_array_take(pvm_array *array, pvm_batch *batch) {
     end += completion->data.len;
     not_done += completion->outcome != PVM_DONE;
     pvm_record_write(&batch->records[i], completion, end);
+    pvm_held_append(&batch->held, completion->data.held);
+    completion->data.held = NULL;
     pvm_buffer_free(&completion->data);
   }
   return not_done;

@@ -131,7 +131,7 @@ static int prepare(pvm_chain_run *run, uint32_t index, uint64_t now, pvm_buffer 
 /* All that it comes after has ended: its turn has come. 0 if it ends at once. */
 static int start_node(pvm_chain_run *run, uint32_t index, pvm_chain_next *next) {
   pvm_invocation *invocation = run->nodes[index].invocation;
-  pvm_buffer input = {NULL, 0}, why = {NULL, 0};
+  pvm_buffer input = {NULL, 0, NULL}, why = {NULL, 0, NULL};
   uint64_t now = pvm_now(), span = invocation->task->config.deadline_ns;
   int outcome = prepare(run, index, now, &input, &why);
   if (outcome != PVM_DONE) {
@@ -143,6 +143,7 @@ static int start_node(pvm_chain_run *run, uint32_t index, pvm_chain_next *next) 
   if (run->deadline_ns < invocation->deadline_ns) invocation->deadline_ns = run->deadline_ns;
   invocation->payload = input.data;
   invocation->len = input.len;
+  invocation->held = pvm_hold(input.data, input.len);
   run->nodes[index].invocation = NULL;
   run->waiting &= ~bit(index);
   push(&next->started, invocation);
@@ -157,7 +158,7 @@ static uint64_t fail_follower(pvm_chain_run *run, uint32_t index, uint32_t follo
   uint64_t ending = stop ? run->waiting : bit(follower);
   if (stop) atomic_store(&run->stopped_by, index + 1);
   for (uint64_t left = ending; left != 0;) {
-    pvm_buffer why = {NULL, 0};
+    pvm_buffer why = {NULL, 0, NULL};
     tell(&why, stop ? "stopped" : "skipped", members[index].task->name, run->nodes[index].outcome);
     end_node(run, pop(&left), PVM_CANCELLED, why, next);
   }
@@ -199,6 +200,7 @@ static int keep_result(pvm_chain_run *run, uint32_t index, const pvm_buffer *dat
   if (result->data == NULL) return PVM_FAILED;
   memcpy(result->data, data->data, data->len);
   result->len = data->len;
+  if (data->held != NULL) result->held = pvm_hold(data->data, data->len);
   return PVM_DONE;
 }
 

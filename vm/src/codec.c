@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "held.h"
 #include "memory.h"
 #include "pack.h"
 
@@ -79,19 +80,20 @@ static PyObject *decode_key(reader *r) {
   return key;
 }
 
-/* n bytes of content behind the type: arrays are the only extension. */
+/* n bytes of content behind the type: arrays are the only extensions. */
 static PyObject *decode_extension(reader *r, const unsigned char *tag, size_t n) {
   if (left(r) < 1 + n) return bad(r, "an extension is cut short");
-  if (*r->at != NP_PACKED_TYPE) {
+  int shared = *r->at == NP_SHARED_TYPE;
+  if (!shared && *r->at != NP_PACKED_TYPE) {
     r->at = tag;
     return bad(r, "an extension type or a reserved tag");
   }
   const unsigned char *content = r->at + 1;
-  const char *fault = np_packed_fault(content, n);
+  const char *fault = shared ? NULL : np_packed_fault(content, n);
   if (fault != NULL) return bad(r, fault);
   PyObject *module = PyImport_ImportModule("_polyvm_tensor");
   if (module == NULL) return NULL;
-  PyObject *array = np_unpack(module, content, n);
+  PyObject *array = shared ? np_open_shared(module, content, n) : np_unpack(module, content, n);
   Py_DECREF(module);
   r->at = content + n;
   return array;
@@ -243,6 +245,7 @@ typedef struct writer {
   size_t len;
   size_t cap;
   int depth;
+  pvm_held *held;
 } writer;
 
 static int grow(writer *w, size_t more) {
@@ -357,6 +360,27 @@ static int encode_bin(writer *w, const void *data, Py_ssize_t n) {
   return head < 0 ? -1 : put_bytes(w, data, (size_t)n);
 }
 
+static int put_extension_head(writer *w, size_t n, unsigned char type) {
+  int head;
+  if (too_long((Py_ssize_t)n)) return -1;
+  if (n <= 0xff) head = put_tagged(w, 0xc7, n, 1);
+  else if (n <= 0xffff) head = put_tagged(w, 0xc8, n, 2);
+  else head = put_tagged(w, 0xc9, n, 4);
+  return head < 0 ? -1 : put_tag(w, type);
+}
+
+/* The result holds the buffer until it is freed itself. */
+static int encode_shared(writer *w, const pvt_array *array) {
+  size_t n = pvt_handle_size(array);
+  if (put_extension_head(w, n, NP_SHARED_TYPE) < 0) return -1;
+  unsigned char *at = room(w, n);
+  if (at == NULL) return -1;
+  pvt_handle_write(array, at);
+  if (pvm_held_add(&w->held, pvt_buffer_retain(array->buffer)) == 0) return 0;
+  PyErr_NoMemory();
+  return -1;
+}
+
 static int encode_array(writer *w, PyObject *v) {
   PyObject *number = np_packed_number(v);
   if (number != NULL) {
@@ -365,13 +389,10 @@ static int encode_array(writer *w, PyObject *v) {
     return status;
   }
   if (PyErr_Occurred()) return -1;
+  const pvt_array *shared = np_shared(v);
+  if (shared != NULL) return encode_shared(w, shared);
   size_t n = np_packed_size(v);
-  int head;
-  if (too_long((Py_ssize_t)n)) return -1;
-  if (n <= 0xff) head = put_tagged(w, 0xc7, n, 1);
-  else if (n <= 0xffff) head = put_tagged(w, 0xc8, n, 2);
-  else head = put_tagged(w, 0xc9, n, 4);
-  if (head < 0 || put_tag(w, NP_PACKED_TYPE) < 0) return -1;
+  if (put_extension_head(w, n, NP_PACKED_TYPE) < 0) return -1;
   unsigned char *at = room(w, n);
   return at == NULL ? -1 : np_pack(v, at);
 }
@@ -523,11 +544,10 @@ int pvm_encode(PyObject *value, pvm_buffer *out) {
   writer w = {0};
   if (encode(&w, value) < 0) {
     free(w.data);
-    out->data = NULL;
-    out->len = 0;
+    pvm_held_free(w.held);
+    *out = (pvm_buffer){NULL, 0, NULL};
     return -1;
   }
-  out->data = w.data;
-  out->len = w.len;
+  *out = (pvm_buffer){w.data, w.len, w.held};
   return 0;
 }

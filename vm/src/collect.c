@@ -174,6 +174,7 @@ typedef struct growing {
   size_t cap;
   uint64_t wall_ns;
   uint32_t trace_cap;
+  pvm_held **held_end; /* where the batch's list goes on */
 } growing;
 
 /* Without memory the trace is lost. */
@@ -209,13 +210,16 @@ static void take_record(void *to, uint32_t index, pvm_invocation *invocation) {
   if (len != 0) memcpy(g->batch->data + g->len, completion->data.data, len);
   g->len += len;
   pvm_record_write(&g->batch->records[index], completion, g->len);
+  pvm_held_append(g->held_end, completion->data.held);
+  while (*g->held_end != NULL) g->held_end = &(*g->held_end)->next;
+  completion->data.held = NULL;
   pvm_buffer_free(&completion->data);
 }
 
 int pvm_collect_batch(pvm_executor *executor, pvm_batch *batch, uint32_t max, uint32_t timeout_ms) {
   if (pvm_runtime_forked()) return PVM_E_FORKED;
   if (executor == NULL || batch == NULL || max == 0) return PVM_E_INVALID;
-  growing g = {.batch = batch, .wall_ns = executor->wall_ns};
+  growing g = {.batch = batch, .wall_ns = executor->wall_ns, .held_end = &batch->held};
   *batch = (pvm_batch){0};
   batch->records = malloc(max * sizeof *batch->records);
   if (batch->records == NULL) return PVM_E_NOMEM;
@@ -228,5 +232,6 @@ void pvm_batch_free(pvm_batch *batch) {
   free(batch->records);
   free(batch->data);
   free(batch->traces);
+  pvm_held_free(batch->held);
   *batch = (pvm_batch){0};
 }

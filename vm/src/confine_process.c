@@ -236,7 +236,7 @@ static size_t write_filter(struct sock_filter *filter, int network) {
 
 int pvm_process_filter(int network, pvm_buffer *filter) {
   if (filter == NULL) return PVM_E_INVALID;
-  *filter = (pvm_buffer){NULL, 0};
+  *filter = (pvm_buffer){NULL, 0, NULL};
 #ifdef ARCHITECTURE
   if (!pvm_has_seccomp()) return PVM_OK;
   struct sock_filter program[32 + 2 * COUNT(refused)];

@@ -24,7 +24,12 @@ int pvm_external_submit(pvm_executor *executor, int64_t id, uint64_t tag, const 
   if (status != PVM_OK) return status;
   if (task->group != NULL || ticket == NULL) return PVM_E_INVALID;
   pvm_invocation *invocation;
-  status = pvm_executor_accept(executor, task, tag, payload, len, options, &invocation);
+  pvm_buffer elements; /* it runs where this process's memory is not */
+  int expanded = pvm_expand(payload, len, &elements);
+  if (expanded < 0) return expanded;
+  status = pvm_executor_accept(executor, task, tag, expanded ? elements.data : payload,
+                               expanded ? elements.len : len, options, &invocation);
+  pvm_buffer_free(&elements);
   if (status != PVM_OK) return status;
   *ticket = (pvm_ticket){
       .invocation = invocation,

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "held.h"
 #include "task.h"
 
 #define PVM_NEVER UINT64_MAX /* a point in time that does not come */
@@ -29,6 +30,7 @@ typedef struct pvm_invocation {
   struct pvm_trace_marks *trace; /* see trace.h; NULL: it is not traced */
   struct pvm_chain_run *chain;   /* that it is part of; NULL */
   uint32_t node;                 /* and its number there */
+  pvm_held *held;                /* what the payload needs */
   size_t len;
   unsigned char *payload; /* `copied`, or memory of its own */
   unsigned char copied[];
@@ -41,6 +43,7 @@ static inline void pvm_invocation_release(pvm_invocation *invocation) {
   if (atomic_fetch_sub_explicit(&invocation->references, 1, memory_order_acq_rel) != 1) return;
   if (invocation->payload != invocation->copied) free(invocation->payload);
   free(invocation->trace);
+  pvm_held_free(invocation->held);
   if (invocation->array != NULL) pvm_array_release(invocation->array);
   else free(invocation);
 }

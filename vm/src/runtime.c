@@ -61,8 +61,8 @@ const char *pvm_outcome_name(int outcome) {
 void pvm_buffer_free(pvm_buffer *buffer) {
   if (buffer == NULL) return;
   free(buffer->data);
-  buffer->data = NULL;
-  buffer->len = 0;
+  pvm_held_free(buffer->held);
+  *buffer = (pvm_buffer){NULL, 0, NULL};
 }
 
 void pvm_buffer_text(pvm_buffer *buffer, const char *text) {

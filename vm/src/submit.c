@@ -59,6 +59,9 @@ static int write_down(pvm_executor *executor, pvm_invocation *invocation, uint32
                       uint64_t crashed) {
   invocation->block = PVM_JOURNAL_NONE;
   if (executor->journal == NULL) return PVM_OK;
+  pvm_buffer elements; /* the record outlives what is shared */
+  int expanded = pvm_expand(invocation->payload, invocation->len, &elements);
+  if (expanded < 0) return expanded;
   uint64_t deadline = invocation->deadline_ns;
   pvm_journal_record record = {.id = invocation->completion.id,
                                .tag = invocation->completion.tag,
@@ -69,9 +72,11 @@ static int write_down(pvm_executor *executor, pvm_invocation *invocation, uint32
                                .ids = ids,
                                .crashed = crashed,
                                .task = invocation->task->name,
-                               .payload = invocation->payload,
-                               .len = invocation->len};
-  return pvm_journal_accept(executor->journal, &record, &invocation->block);
+                               .payload = expanded ? elements.data : invocation->payload,
+                               .len = expanded ? elements.len : invocation->len};
+  int status = pvm_journal_accept(executor->journal, &record, &invocation->block);
+  pvm_buffer_free(&elements);
+  return status;
 }
 
 /* What the invocations of one submission have in common. */
@@ -103,7 +108,8 @@ static int let_in(const intake *in, pvm_invocation *invocation, uint64_t tag, ui
       options != NULL && options->priority != 0 ? options->priority : task->config.priority;
   uint32_t ids = !again ? in->ids : options->ids > 1 ? options->ids : 1;
   int status = write_down(in->executor, invocation, ids, again ? options->crashed : 0);
-  if (status != PVM_OK) pvm_breaker_note(task->breaker, in->now, token, PVM_REJECTED);
+  if (status == PVM_OK) invocation->held = pvm_hold(invocation->payload, invocation->len);
+  else pvm_breaker_note(task->breaker, in->now, token, PVM_REJECTED);
   return status;
 }
 

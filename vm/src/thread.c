@@ -249,7 +249,7 @@ static void tell_stopped(pvm_executor *executor, pvm_buffer *data, int reason) {
   }
   size_t len = n + data->len;
   pvm_buffer_free(data);
-  *data = (pvm_buffer){text, len};
+  *data = (pvm_buffer){text, len, NULL};
 }
 
 /* The VM of a run that was stopped, or could not be loaded, is not used again. */
@@ -301,7 +301,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   atomic_fetch_add_explicit(&task->shares[w->seat].running, 1, memory_order_relaxed);
   invocation->completion.worker = pvm_worker_number(w);
   invocation->completion.queued_ns = started - invocation->accepted_ns;
-  pvm_buffer data = {NULL, 0}; /* of this thread alone until the run has ended */
+  pvm_buffer data = {NULL, 0, NULL}; /* of this thread alone until the run has ended */
   int outcome = PVM_FAILED;
   if (!may_start(invocation, started)) {
     settle(w, invocation);

@@ -111,14 +111,14 @@ int pvm_compile(const char *source, size_t len, const char *filename, int optimi
   char err[PVM_ERR_MAX] = "";
   int status = pvm_runtime_start(err);
   if (status != PVM_OK) {
-    if (error != NULL) *error = (pvm_buffer){NULL, 0}, pvm_buffer_text(error, err);
+    if (error != NULL) *error = (pvm_buffer){NULL, 0, NULL}, pvm_buffer_text(error, err);
     return status;
   }
   if (source == NULL || filename == NULL || pyc == NULL || optimize < 0 || optimize > 2 ||
       (flags & ~PVM_COMPILE_STRIP) != 0)
     return PVM_E_INVALID;
-  *pyc = (pvm_buffer){NULL, 0};
-  if (error != NULL) *error = (pvm_buffer){NULL, 0};
+  *pyc = (pvm_buffer){NULL, 0, NULL};
+  if (error != NULL) *error = (pvm_buffer){NULL, 0, NULL};
   pthread_mutex_lock(&compiling);
   PyThreadState *tstate = PyThreadState_New(PyInterpreterState_Main());
   if (tstate == NULL) {

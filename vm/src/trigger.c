@@ -121,6 +121,13 @@ static void *reserve(void *block, size_t *capacity, size_t wanted, size_t size) 
 static void tell(firing *f, const pvm_trigger *trigger, int status, uint64_t id, size_t len) {
   pvm_fired_batch *batch = f->batch;
   if (batch == NULL) return;
+  /* who keeps it until there is room keeps the elements */
+  pvm_buffer elements = {NULL, 0, NULL};
+  const void *payload = f->payload;
+  if (status != PVM_OK && len != 0 && pvm_expand(payload, len, &elements) == 1) {
+    payload = elements.data;
+    len = elements.len;
+  }
   size_t kept = status == PVM_OK ? 0 : len;
   pvm_fired *fired = reserve(batch->fired, &f->fired_capacity, batch->count + 1u, sizeof *fired);
   if (fired != NULL) batch->fired = fired;
@@ -128,9 +135,11 @@ static void tell(firing *f, const pvm_trigger *trigger, int status, uint64_t id,
   if (data != NULL) batch->data = data;
   if (fired == NULL || (data == NULL && kept != 0)) {
     batch->lost++;
+    pvm_buffer_free(&elements);
     return;
   }
-  if (kept != 0) memcpy(data + f->data_len, f->payload, kept);
+  if (kept != 0) memcpy(data + f->data_len, payload, kept);
+  pvm_buffer_free(&elements);
   f->data_len += kept;
   fired[batch->count++] = (pvm_fired){.trigger = trigger->id,
                                       .task = trigger->task,
@@ -155,6 +164,16 @@ static void fire(void *context, const stream_match *matches, size_t count) {
     count_end(trigger, status);
     tell(f, trigger, status, id > 0 ? (uint64_t)id : 0, len);
   }
+}
+
+/* ---- What events need while partial matches hold them ---- */
+
+static void *hold_event(const void *event, size_t len) {
+  return pvm_hold(event, len);
+}
+
+static void let_event_go(void *held) {
+  pvm_held_free(held);
 }
 
 /* ---- The set ------------------------------------------------------------ */
@@ -191,6 +210,8 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
   stream.max_keys = config->max_keys;
   stream.max_pending = config->max_pending;
   stream.fire = fire;
+  stream.hold = hold_event;
+  stream.let_go = let_event_go;
   stream.forget = free;
   set->stream = stream_triggers_new(&stream, err);
   if (set->stream == NULL) {

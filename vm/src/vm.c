@@ -361,7 +361,7 @@ int pvm_vm_load(pvm_vm *vm, pvm_program *program, pvm_buffer *error, char *err) 
   int status = check(vm);
   if (status != PVM_OK) return status;
   if (program == NULL || !program->finished) return PVM_E_INVALID;
-  if (error != NULL) *error = (pvm_buffer){NULL, 0};
+  if (error != NULL) *error = (pvm_buffer){NULL, 0, NULL};
   status = pvm_vm_bind(vm, program, error, err);
   pvm_vm_leave();
   return status;
@@ -371,7 +371,7 @@ int pvm_vm_call(pvm_vm *vm, const void *payload, size_t len, pvm_buffer *result,
   int status = check(vm);
   if (status != PVM_OK) return status;
   if (result == NULL || (payload == NULL && len != 0)) return PVM_E_INVALID;
-  *result = (pvm_buffer){NULL, 0};
+  *result = (pvm_buffer){NULL, 0, NULL};
   status = pvm_vm_run(vm, payload, len, result, err);
   pvm_vm_leave();
   return status;
