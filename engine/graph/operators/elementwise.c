@@ -1,4 +1,368 @@
 /* elementwise.c - arithmetic, comparisons, functions of each element, casts. */
-#include "operator.h"
+#include "elementwise_operators.h"
 
-const pvg_operator pvg_elementwise_operators[] = {{0}};
+#include <math.h>
+
+#include "elementwise.h"
+
+/* ---- Inference ---------------------------------------------------------- */
+
+int pvg_infer_broadcast_all(pvg_infer *infer) {
+  pvg_info *out = &infer->outputs[0];
+  int dtype = infer->inputs[0]->dtype;
+  pvg_info_shape(out, infer->inputs[0]);
+  for (int i = 1; i < infer->input_count; i++) {
+    pvg_info before = *out;
+    out->ranked = false;
+    int status = pvg_infer_broadcast(infer, &before, infer->inputs[i], out);
+    if (status != PVT_OK) return status;
+    if (!out->ranked) break;
+  }
+  out->dtype = dtype;
+  return PVT_OK;
+}
+
+static int infer_predicate(pvg_infer *infer) {
+  int status = pvg_infer_like(infer);
+  infer->outputs[0].dtype = PVT_BOOL;
+  return status;
+}
+
+static int infer_comparison(pvg_infer *infer) {
+  int status = pvg_infer_broadcast_all(infer);
+  infer->outputs[0].dtype = PVT_BOOL;
+  return status;
+}
+
+void pvg_elementwise_start(const pvg_prepare *prepare, pvg_elementwise *state) {
+  const pvg_info *out = &prepare->outputs[0];
+  state->dtype = (pvt_dtype)out->dtype;
+  state->ndim = out->ndim;
+  for (int d = 0; d < out->ndim; d++) state->shape[d] = out->size[d];
+}
+
+/* ---- Which operator it is ----------------------------------------------- */
+
+typedef struct named {
+  const char *type;
+  int op;
+} named;
+
+static const named unary[] = {
+    {"Abs", PVT_ABSOLUTE},
+    {"Acos", PVT_ACOS},
+    {"Acosh", PVT_ACOSH},
+    {"Asin", PVT_ASIN},
+    {"Asinh", PVT_ASINH},
+    {"Atan", PVT_ATAN},
+    {"Atanh", PVT_ATANH},
+    {"BitwiseNot", PVT_INVERT},
+    {"Ceil", PVT_CEIL},
+    {"Cos", PVT_COS},
+    {"Cosh", PVT_COSH},
+    {"Erf", PVT_ERF},
+    {"Exp", PVT_EXP},
+    {"Floor", PVT_FLOOR},
+    {"IsNaN", PVT_ISNAN},
+    {"Log", PVT_LOG},
+    {"Neg", PVT_NEGATIVE},
+    {"Not", PVT_LOGICAL_NOT},
+    {"Reciprocal", PVT_RECIPROCAL},
+    {"Round", PVT_RINT},
+    {"Sigmoid", PVT_SIGMOID},
+    {"Sign", PVT_SIGN},
+    {"Sin", PVT_SIN},
+    {"Sinh", PVT_SINH},
+    {"Sqrt", PVT_SQRT},
+    {"Tan", PVT_TAN},
+    {"Tanh", PVT_TANH},
+    {NULL, 0},
+};
+
+static const named binary[] = {
+    {"Add", PVT_ADD},
+    {"And", PVT_LOGICAL_AND},
+    {"BitwiseAnd", PVT_BITWISE_AND},
+    {"BitwiseOr", PVT_BITWISE_OR},
+    {"BitwiseXor", PVT_BITWISE_XOR},
+    {"Div", PVT_DIVIDE},
+    {"Equal", PVT_EQUAL},
+    {"Greater", PVT_GREATER},
+    {"GreaterOrEqual", PVT_GREATER_EQUAL},
+    {"Less", PVT_LESS},
+    {"LessOrEqual", PVT_LESS_EQUAL},
+    {"Max", PVT_MAXIMUM},
+    {"Mean", PVT_ADD},
+    {"Min", PVT_MINIMUM},
+    {"Mul", PVT_MULTIPLY},
+    {"Or", PVT_LOGICAL_OR},
+    {"Pow", PVT_POWER},
+    {"Sub", PVT_SUBTRACT},
+    {"Sum", PVT_ADD},
+    {"Xor", PVT_LOGICAL_XOR},
+    {NULL, 0},
+};
+
+static int op_of(const named *table, const char *type) {
+  while (table->type != NULL && strcmp(table->type, type) != 0) table++;
+  return table->op;
+}
+
+static int prepare_unary(const pvg_prepare *prepare, void *state) {
+  pvg_elementwise *s = state;
+  pvg_elementwise_start(prepare, s);
+  s->op = op_of(unary, prepare->node->type);
+  return PVT_OK;
+}
+
+static int prepare_binary(const pvg_prepare *prepare, void *state) {
+  pvg_elementwise *s = state;
+  pvg_elementwise_start(prepare, s);
+  s->op = op_of(binary, prepare->node->type);
+  return PVT_OK;
+}
+
+/* ---- One operand -------------------------------------------------------- */
+
+static int run_unary(pvg_call *call) {
+  const pvg_elementwise *s = call->state;
+  pvt_array *out = pvg_elementwise_output(call);
+  if (out == NULL) return pvt_error_status();
+  return pvt_unary((pvt_unary_op)s->op, call->inputs[0], out);
+}
+
+static int prepare_isinf(const pvg_prepare *prepare, void *state) {
+  pvg_elementwise *s = state;
+  pvg_elementwise_start(prepare, s);
+  s->has_high = pvg_int(prepare->node, "detect_positive", 1) != 0;
+  s->has_low = pvg_int(prepare->node, "detect_negative", 1) != 0;
+  return PVT_OK;
+}
+
+static int run_isinf(pvg_call *call) {
+  const pvg_elementwise *s = call->state;
+  const pvt_array *x = call->inputs[0];
+  pvt_array *out = pvg_elementwise_output(call);
+  if (out == NULL) return pvt_error_status();
+  if (s->has_low && s->has_high) return pvt_unary(PVT_ISINF, x, out);
+  if (!s->has_low && !s->has_high) return pvt_fill(out, "");
+  pvt_array infinity;
+  char memory[16];
+  pvg_scalar(&infinity, memory, (pvt_dtype)x->dtype, s->has_high ? INFINITY : -INFINITY);
+  return pvt_binary(PVT_EQUAL, x, &infinity, out);
+}
+
+/* ---- Two operands ------------------------------------------------------- */
+
+static int run_binary(pvg_call *call) {
+  const pvg_elementwise *s = call->state;
+  pvt_array *out = pvg_elementwise_output(call);
+  if (out == NULL) return pvt_error_status();
+  return pvt_binary((pvt_binary_op)s->op, call->inputs[0], call->inputs[1], out);
+}
+
+/* Quotients of signed integers are cut towards 0, as C does; by 0 they are 0. */
+static void quotient(int64_t n, char *const *data, const int64_t *strides, void *arg) {
+  (void)arg;
+  for (int64_t i = 0; i < n; i++) {
+    int64_t a = *(const int64_t *)(data[0] + i * strides[0]);
+    int64_t b = *(const int64_t *)(data[1] + i * strides[1]);
+    int64_t result = b == 0 ? 0 : b == -1 ? (int64_t)(0 - (uint64_t)a) : a / b;
+    *(int64_t *)(data[2] + i * strides[2]) = result;
+  }
+}
+
+static int run_div(pvg_call *call) {
+  const pvg_elementwise *s = call->state;
+  pvt_array *out = pvg_elementwise_output(call);
+  if (out == NULL) return pvt_error_status();
+  const pvt_array *const in[2] = {call->inputs[0], call->inputs[1]};
+  switch (pvt_dtype_kind(s->dtype)) {
+  case PVT_KIND_INT: {
+    static const pvt_dtype wanted[3] = {PVT_INT64, PVT_INT64, PVT_INT64};
+    return pvt_elementwise_run(quotient, NULL, 2, in, out, wanted);
+  }
+  case PVT_KIND_UINT: return pvt_binary(PVT_FLOOR_DIVIDE, in[0], in[1], out);
+  default: return pvt_binary(PVT_DIVIDE, in[0], in[1], out);
+  }
+}
+
+/* Powers by one small exponent are products. True if that was one. */
+static bool power_of(const pvt_array *x, double exponent, pvt_array *out, int *status) {
+  if (exponent == 2) *status = pvt_unary(PVT_SQUARE, x, out);
+  else if (exponent == 1) *status = pvt_copy(x, out);
+  else if (exponent == 0.5 && pvt_dtype_kind((pvt_dtype)x->dtype) == PVT_KIND_FLOAT)
+    *status = pvt_unary(PVT_SQRT, x, out);
+  else if (exponent == -1 && pvt_dtype_kind((pvt_dtype)x->dtype) == PVT_KIND_FLOAT)
+    *status = pvt_unary(PVT_RECIPROCAL, x, out);
+  else return false;
+  return true;
+}
+
+static int run_pow(pvg_call *call) {
+  const pvt_array *x = call->inputs[0], *y = call->inputs[1];
+  pvt_array *out = pvg_elementwise_output(call);
+  if (out == NULL) return pvt_error_status();
+  int status;
+  if (pvt_array_count(y) == 1 && power_of(x, pvg_float_at(y, 0), out, &status)) return status;
+  if (pvt_dtype_kind((pvt_dtype)x->dtype) > PVT_KIND_UINT ||
+      pvt_dtype_kind((pvt_dtype)y->dtype) > PVT_KIND_UINT)
+    return pvt_binary(PVT_POWER, x, y, out);
+  /* Negative powers of integers are those of floats, cut. */
+  bool over = x->data == out->data || y->data == out->data;
+  status = over ? PVT_E_VALUE : pvt_binary(PVT_POWER, x, y, out);
+  if (status != PVT_E_VALUE) return status;
+  pvt_array exponents;
+  status = pvg_as(call, y, PVT_FLOAT64, &exponents);
+  return status == PVT_OK ? pvt_binary(PVT_POWER, x, &exponents, out) : status;
+}
+
+static int prepare_mod(const pvg_prepare *prepare, void *state) {
+  pvg_elementwise *s = state;
+  pvg_elementwise_start(prepare, s);
+  s->op = pvg_int(prepare->node, "fmod", 0) != 0 ? PVT_FMOD : PVT_REMAINDER;
+  return PVT_OK;
+}
+
+static int prepare_shift(const pvg_prepare *prepare, void *state) {
+  pvg_elementwise *s = state;
+  pvg_elementwise_start(prepare, s);
+  const char *direction = pvg_string(prepare->node, "direction", "");
+  if (strcmp(direction, "LEFT") != 0 && strcmp(direction, "RIGHT") != 0)
+    return pvt_fail(PVT_E_VALUE, "direction is \"%.20s\", not LEFT or RIGHT", direction);
+  s->op = direction[0] == 'L' ? PVT_LEFT_SHIFT : PVT_RIGHT_SHIFT;
+  return PVT_OK;
+}
+
+/* ---- Any number of operands --------------------------------------------- */
+
+static int fold(pvg_call *call, pvt_array **result) {
+  const pvg_elementwise *s = call->state;
+  pvt_array *out = *result = pvg_output(call, 0, s->dtype, s->ndim, s->shape);
+  if (out == NULL) return pvt_error_status();
+  if (call->input_count == 1) return pvt_copy(call->inputs[0], out);
+  int status = pvt_binary((pvt_binary_op)s->op, call->inputs[0], call->inputs[1], out);
+  for (int i = 2; i < call->input_count && status == PVT_OK; i++)
+    status = pvt_binary((pvt_binary_op)s->op, out, call->inputs[i], out);
+  return status;
+}
+
+static int run_variadic(pvg_call *call) {
+  pvt_array *out;
+  return fold(call, &out);
+}
+
+static int run_mean(pvg_call *call) {
+  pvt_array *out, count;
+  int status = fold(call, &out);
+  if (status != PVT_OK || call->input_count == 1) return status;
+  char memory[16];
+  pvg_scalar(&count, memory, (pvt_dtype)out->dtype, call->input_count);
+  return pvt_binary(PVT_DIVIDE, out, &count, out);
+}
+
+/* ---- The table ---------------------------------------------------------- */
+
+#define EACH (PVG_ELEMENTWISE | PVG_OVER)
+#define STATE sizeof(pvg_elementwise)
+#define UNARY(type, since)                                                                         \
+  {type, "", since, 0, 1, 1, EACH, pvg_infer_like, STATE, prepare_unary, NULL, run_unary, NULL}
+#define PREDICATE(type, since)                                                                     \
+  {type, "", since, 0, 1, 1, EACH, infer_predicate, STATE, prepare_unary, NULL, run_unary, NULL}
+#define BINARY(type, since, run)                                                                   \
+  {type, "", since, 0, 2, 2, EACH, pvg_infer_broadcast_all, STATE, prepare_binary, NULL, run, NULL}
+#define COMPARISON(type, since)                                                                    \
+  {type, "", since, 0, 2, 2, EACH, infer_comparison, STATE, prepare_binary, NULL, run_binary, NULL}
+#define VARIADIC(type, run)                                                                        \
+  {type,           "",   6,   0,   1, -1, PVG_ELEMENTWISE, pvg_infer_broadcast_all, STATE,         \
+   prepare_binary, NULL, run, NULL}
+#define ACTIVATION(type, since)                                                                    \
+  {type,  "",                                                                                      \
+   since, 0,                                                                                       \
+   1,     1,                                                                                       \
+   EACH,  pvg_infer_like,                                                                          \
+   STATE, pvg_activation_prepare,                                                                  \
+   NULL,  pvg_activation_run,                                                                      \
+   NULL}
+
+const pvg_operator pvg_elementwise_operators[] = {
+    UNARY("Abs", 6),
+    UNARY("Acos", 7),
+    UNARY("Acosh", 9),
+    UNARY("Asin", 7),
+    UNARY("Asinh", 9),
+    UNARY("Atan", 7),
+    UNARY("Atanh", 9),
+    UNARY("BitwiseNot", 18),
+    UNARY("Ceil", 6),
+    UNARY("Cos", 7),
+    UNARY("Cosh", 9),
+    UNARY("Erf", 9),
+    UNARY("Exp", 6),
+    UNARY("Floor", 6),
+    UNARY("Log", 6),
+    UNARY("Neg", 6),
+    UNARY("Reciprocal", 6),
+    UNARY("Round", 11),
+    UNARY("Sigmoid", 6),
+    UNARY("Sign", 9),
+    UNARY("Sin", 7),
+    UNARY("Sinh", 9),
+    UNARY("Sqrt", 6),
+    UNARY("Tan", 7),
+    UNARY("Tanh", 6),
+    PREDICATE("IsNaN", 9),
+    PREDICATE("Not", 1),
+    {"IsInf", "", 10, 0, 1, 1, EACH, infer_predicate, STATE, prepare_isinf, NULL, run_isinf, NULL},
+    BINARY("Add", 7, run_binary),
+    BINARY("BitwiseAnd", 18, run_binary),
+    BINARY("BitwiseOr", 18, run_binary),
+    BINARY("BitwiseXor", 18, run_binary),
+    BINARY("Div", 7, run_div),
+    BINARY("Mul", 7, run_binary),
+    BINARY("Pow", 7, run_pow),
+    BINARY("Sub", 7, run_binary),
+    COMPARISON("And", 7),
+    COMPARISON("Equal", 7),
+    COMPARISON("Greater", 7),
+    COMPARISON("GreaterOrEqual", 12),
+    COMPARISON("Less", 7),
+    COMPARISON("LessOrEqual", 12),
+    COMPARISON("Or", 7),
+    COMPARISON("Xor", 7),
+    {"Mod", "", 10, 0, 2, 2, EACH, pvg_infer_broadcast_all, STATE, prepare_mod, NULL, run_binary,
+     NULL},
+    {"BitShift", "", 11, 0, 2, 2, EACH, pvg_infer_broadcast_all, STATE, prepare_shift, NULL,
+     run_binary, NULL},
+    VARIADIC("Max", run_variadic),
+    VARIADIC("Mean", run_mean),
+    VARIADIC("Min", run_variadic),
+    VARIADIC("Sum", run_variadic),
+    ACTIVATION("Celu", 12),
+    ACTIVATION("Elu", 6),
+    ACTIVATION("Gelu", 20),
+    ACTIVATION("HardSigmoid", 6),
+    ACTIVATION("HardSwish", 14),
+    ACTIVATION("LeakyRelu", 6),
+    ACTIVATION("Mish", 18),
+    ACTIVATION("Selu", 6),
+    ACTIVATION("Shrink", 9),
+    ACTIVATION("Softplus", 1),
+    ACTIVATION("Softsign", 1),
+    ACTIVATION("Swish", 24),
+    ACTIVATION("ThresholdedRelu", 10),
+    {"Relu", "", 6, 0, 1, 1, EACH, pvg_infer_like, STATE, prepare_unary, NULL, pvg_relu_run, NULL},
+    {"PRelu", "", 7, 0, 2, 2, EACH, pvg_infer_like, STATE, prepare_unary, NULL, pvg_prelu_run,
+     NULL},
+    {"Clip", "", 6, 0, 1, 3, EACH, pvg_infer_like, STATE, pvg_clip_prepare, NULL, pvg_clip_run,
+     NULL},
+    {"Where", "", 9, 0, 3, 3, EACH, pvg_where_infer, STATE, prepare_unary, NULL, pvg_where_run,
+     NULL},
+    {"Cast", "", 6, 0, 1, 1, PVG_ELEMENTWISE, pvg_cast_infer, STATE, pvg_cast_prepare, NULL,
+     pvg_cast_run, NULL},
+    {"CastLike", "", 15, 0, 2, 2, PVG_ELEMENTWISE, pvg_cast_infer, STATE, pvg_cast_prepare, NULL,
+     pvg_cast_run, NULL},
+    {"Dropout", "", 7, 0, 1, 3, PVG_VIEW | PVG_RANDOM, pvg_dropout_infer, STATE,
+     pvg_dropout_prepare, NULL, pvg_dropout_run, NULL},
+    {0},
+};
