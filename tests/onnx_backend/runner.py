@@ -11,7 +11,7 @@ from .compare import difference
 from .engines import ENGINES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from .cases import Case
     from .engines import Engine
@@ -50,7 +50,6 @@ def run_all(
     engine: str,
     jobs: int = 1,
     timeout: float = 60,
-    told: Callable[[Result], None] = lambda _: None,
 ) -> list[Result]:
     """Run all cases, `jobs` at once; results in the cases' order. timeout: seconds for a case."""
     shards = [_Shard(list(cases[first::jobs]), engine) for first in range(jobs)]
@@ -59,7 +58,6 @@ def run_all(
     def keep(shard: _Shard, result: Result) -> None:
         case = shard.cases.pop(0)
         results[case.kind, case.name] = result
-        told(result)
 
     while shards := [shard for shard in shards if shard.cases]:
         for shard in shards:
