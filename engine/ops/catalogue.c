@@ -3,10 +3,13 @@
 
 /* Those of unary, binary, reductions and scans are counted from their enumerations. */
 static const char *const atomic[] = {
-    "cast",      "where",      "clip",      "arange",   "fill",      "raster",       "argmax",
-    "argmin",    "variance",   "sort",      "argsort",  "partition", "argpartition", "searchsorted",
-    "take",      "take_along", "put_along", "gather",   "scatter",   "scatter_add",  "mask_count",
-    "mask_take", "mask_put",   "nonzero",   "bincount", "matmul",   "conv",         "conv_transposed",
+    "cast",         "where",        "clip",     "arange",
+    "fill",         "raster",       "argmax",   "argmin",
+    "variance",     "sort",         "argsort",  "partition",
+    "argpartition", "searchsorted", "take",     "take_along",
+    "put_along",    "gather",       "scatter",  "scatter_add",
+    "mask_count",   "mask_take",    "mask_put", "nonzero",
+    "bincount",     "matmul",       "conv",     "conv_transposed",
     "pool",
 };
 
