@@ -1,4 +1,4 @@
-/* activations.c - what follows a product, element by element, where no tile has done it. */
+/* finishing.c - what follows a product, element by element, where no tile has done it. */
 #include "functions.h"
 #include "kernels.h"
 #include "layers.h"
@@ -32,19 +32,16 @@ ACTIVATE(silu, PVB_SILU)
 ACTIVATE(hard_sigmoid, PVB_HARD_SIGMOID)
 ACTIVATE(hard_swish, PVB_HARD_SWISH)
 
-const pvt_layers PVT_KERNEL(pvt_layers) = {
-    .activate =
-        {
-            [PVB_NONE] = none,
-            [PVB_RELU] = relu,
-            [PVB_CLIP] = clip,
-            [PVB_LEAKY_RELU] = leaky_relu,
-            [PVB_SIGMOID] = sigmoid,
-            [PVB_TANH] = tanh_,
-            [PVB_GELU] = gelu,
-            [PVB_GELU_TANH] = gelu_tanh,
-            [PVB_SILU] = silu,
-            [PVB_HARD_SIGMOID] = hard_sigmoid,
-            [PVB_HARD_SWISH] = hard_swish,
-        },
+pvt_activate_kernel *const PVT_KERNEL(pvt_activate)[PVB_ACTIVATIONS] = {
+    [PVB_NONE] = none,
+    [PVB_RELU] = relu,
+    [PVB_CLIP] = clip,
+    [PVB_LEAKY_RELU] = leaky_relu,
+    [PVB_SIGMOID] = sigmoid,
+    [PVB_TANH] = tanh_,
+    [PVB_GELU] = gelu,
+    [PVB_GELU_TANH] = gelu_tanh,
+    [PVB_SILU] = silu,
+    [PVB_HARD_SIGMOID] = hard_sigmoid,
+    [PVB_HARD_SWISH] = hard_swish,
 };

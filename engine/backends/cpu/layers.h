@@ -12,8 +12,41 @@
 typedef void pvt_activate_kernel(int64_t n, float *y, const float *residual, float alpha,
                                  float beta);
 
+/* A tile of a product stays in registers: `rows` rows (of pixels, of a matrix) times some blocks of
+** PVB_BLOCK columns (channels), summed over `segments` stretches of x, each `depth` long:
+**
+**   y[r][b][j] = activation(bias[b][j] + residual[r][b][j] + (add ? y[r][b][j] : 0) +
+**                sum over i < segments, d < depth of x[offset[i] + r row + d] w[i][d][b][j])
+**
+** Distances are in elements. */
+typedef struct pvt_tile {
+  const float *x;
+  int64_t row; /* from one row of x to the next */
+  int64_t segments, depth;
+  const int64_t *offset; /* [segments] */
+  const float *w;
+  int64_t w_row; /* from one d to the next: blocks times 16 where w is packed for this tile */
+  float *y;
+  int64_t y_row, y_block;
+  int64_t columns; /* of the last block that y and residual have: 1 to 16 */
+  bool add;
+  const float *bias;     /* [blocks][16]; NULL */
+  const float *residual; /* NULL; strides are y's */
+  int64_t residual_row, residual_block;
+  pvb_activation
+      activation; /* PVB_NONE, PVB_RELU or PVB_CLIP: others are for the activate kernels */
+  float alpha, beta;
+} pvt_tile;
+typedef void pvt_tile_kernel(const pvt_tile *tile);
+
+#define PVT_TILE_ROWS 14
+#define PVT_TILE_BLOCKS 4
+
 typedef struct pvt_layers {
-  pvt_activate_kernel *activate[PVB_ACTIVATIONS];
+  pvt_activate_kernel *const *activate; /* by activation */
+  /* [blocks - 1][rows - 1]; blocks are 1, 2 or 4, where most_rows is not 0. */
+  pvt_tile_kernel *const (*tile)[PVT_TILE_ROWS];
+  const int *most_rows; /* [blocks - 1] */
 } pvt_layers;
 
 #endif

@@ -6,7 +6,8 @@
 #include <time.h>
 
 /* The order is that of the ways' numbers. */
-static const pvb_algorithm *const algorithms[] = {&pvb_columns, &pvb_multiply};
+static const pvb_algorithm *const algorithms[] = {&pvb_columns, &pvb_multiply, &pvb_direct,
+                                                  &pvb_direct_plain};
 #define ALGORITHMS ((int)(sizeof algorithms / sizeof *algorithms))
 
 static bool available(void) {
@@ -122,6 +123,59 @@ double pvb_work_products(const pvb_work *work) {
   int64_t places = work->kind == PVB_CONV ? pvb_out_pixels(c) : pvb_pixels(c);
   return (double)c->n * (double)places * (double)pvb_taps(c) * (double)c->out *
          ((double)c->in / (double)c->groups);
+}
+
+static bool whole_and_once(const pvb_conv *conv) {
+  for (int i = 0; i < conv->spatial; i++)
+    if (conv->kernel[i] != 1 || conv->stride[i] != 1 || conv->before[i] != 0 || conv->after[i] != 0)
+      return false;
+  return true;
+}
+
+void pvb_geometry_of(const pvb_conv *conv, pvb_geometry *g) {
+  *g = (pvb_geometry){.n = conv->n,
+                      .groups = conv->groups,
+                      .in = conv->in / conv->groups,
+                      .out = conv->out / conv->groups,
+                      .size = {1, 1, 1},
+                      .result = {1, 1, 1},
+                      .kernel = {1, 1, 1},
+                      .stride = {1, 1, 1},
+                      .dilation = {1, 1, 1},
+                      .pixels = pvb_pixels(conv),
+                      .results = pvb_out_pixels(conv),
+                      .taps = pvb_taps(conv)};
+  if (whole_and_once(conv)) {
+    g->size[2] = g->pixels, g->result[2] = g->results;
+    return;
+  }
+  for (int i = 0; i < conv->spatial; i++) {
+    int d = 3 - conv->spatial + i;
+    g->size[d] = conv->size[i], g->result[d] = conv->out_size[i], g->kernel[d] = conv->kernel[i];
+    g->stride[d] = conv->stride[i], g->dilation[d] = conv->dilation[i];
+    g->before[d] = conv->before[i];
+    int64_t end = (g->result[d] - 1) * g->stride[d] + (g->kernel[d] - 1) * g->dilation[d] + 1;
+    g->padded |= g->before[d] > 0 || end - g->before[d] > g->size[d];
+  }
+}
+
+float pvb_weight(const pvt_array *weights, const pvb_geometry *g, int64_t o, int64_t i,
+                 int64_t tap) {
+  int64_t at = o * weights->dim[0].stride + i * weights->dim[1].stride;
+  const int64_t place[3] = {tap / g->kernel[2] / g->kernel[1], tap / g->kernel[2] % g->kernel[1],
+                            tap % g->kernel[2]};
+  int spatial = weights->ndim - 2;
+  for (int d = 0; d < spatial; d++) at += place[3 - spatial + d] * weights->dim[2 + d].stride;
+  float weight;
+  memcpy(&weight, weights->data + at, sizeof weight);
+  return weight;
+}
+
+bool pvb_keeps_zero(const pvb_epilogue *epilogue) {
+  float zero = 0;
+  pvt_kernels_get()->layers->activate[epilogue->activation](1, &zero, NULL, epilogue->alpha,
+                                                            epilogue->beta);
+  return zero == 0;
 }
 
 /* ---- Speed -------------------------------------------------------------- */

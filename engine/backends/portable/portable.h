@@ -19,7 +19,7 @@ typedef struct pvb_algorithm {
 } pvb_algorithm;
 
 extern const pvb_backend pvb_portable;
-extern const pvb_algorithm pvb_columns, pvb_multiply;
+extern const pvb_algorithm pvb_columns, pvb_multiply, pvb_direct, pvb_direct_plain;
 
 /* A kernel as all algorithms have it, with memory of its own behind it. */
 typedef struct pvb_packed {
@@ -44,6 +44,21 @@ typedef struct pvb_speed {
   double products, cached, memory;
 } pvb_speed;
 const pvb_speed *pvb_speed_get(void);
+
+/* A convolution with three sizes (those that it has not are 1), channels of one group. Windows of one
+** element that go over all of the image are taken as one long row. */
+typedef struct pvb_geometry {
+  int64_t n, groups, in, out;
+  int64_t size[3], result[3], kernel[3], stride[3], dilation[3], before[3];
+  int64_t pixels, results, taps;
+  bool padded; /* some windows reach beyond the image */
+} pvb_geometry;
+void pvb_geometry_of(const pvb_conv *conv, pvb_geometry *geometry);
+/* Weight [o][i][tap] of a convolution, taps counted in C order, from an array of any strides. */
+float pvb_weight(const pvt_array *weights, const pvb_geometry *geometry, int64_t o, int64_t i,
+                 int64_t tap);
+/* Is 0 what the activation makes of 0? */
+bool pvb_keeps_zero(const pvb_epilogue *epilogue);
 
 /* Sizes of a convolution's image and result, without channels. */
 int64_t pvb_pixels(const pvb_conv *conv);

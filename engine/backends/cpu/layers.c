@@ -1,0 +1,14 @@
+/* layers.c - the table of models' kernels. */
+#include "layers.h"
+
+#include "kernels.h"
+
+extern pvt_activate_kernel *const PVT_KERNEL(pvt_activate)[PVB_ACTIVATIONS];
+extern pvt_tile_kernel *const PVT_KERNEL(pvt_tiles)[PVT_TILE_BLOCKS][PVT_TILE_ROWS];
+extern const int PVT_KERNEL(pvt_tile_rows)[PVT_TILE_BLOCKS];
+
+const pvt_layers PVT_KERNEL(pvt_layers) = {
+    .activate = PVT_KERNEL(pvt_activate),
+    .tile = PVT_KERNEL(pvt_tiles),
+    .most_rows = PVT_KERNEL(pvt_tile_rows),
+};
