@@ -150,6 +150,7 @@ static int run_part(const direct *c, const pvb_run *run, const place *at, float 
                     ((at->depth * g->result[1] + at->row) * g->result[2] + at->column) * PVB_BLOCK;
   float *y = (float *)run->y->data + y_place;
   const float *residual = run->residual ? (const float *)run->residual->data + y_place : NULL;
+  bool over = residual == y; /* then y is added to what is there, and that is all */
   int64_t rows = g->result[1] - at->row < c->rows ? g->result[1] - at->row : c->rows;
   int64_t columns = g->result[2] - at->column < c->columns ? g->result[2] - at->column : c->columns;
   int64_t tiles =
@@ -175,7 +176,7 @@ static int run_part(const direct *c, const pvb_run *run, const place *at, float 
           .y_row = PVB_BLOCK,
           .y_block = plane,
           .columns = PVB_BLOCK,
-          .add = unit > 0,
+          .add = over || unit > 0,
           .residual_row = PVB_BLOCK,
           .residual_block = plane,
       };
@@ -191,7 +192,7 @@ static int run_part(const direct *c, const pvb_run *run, const place *at, float 
           int64_t from = columns * t / tiles, count = columns * (t + 1) / tiles - from;
           tile.x = x + r * g->stride[1] * row_step + from * g->stride[2] * lane;
           tile.y = y_row + from * PVB_BLOCK;
-          if (last && residual != NULL) tile.residual = residual + (tile.y - y);
+          if (last && residual != NULL && !over) tile.residual = residual + (tile.y - y);
           layers->tile[blocks - 1][count - 1](&tile);
           if (last && !in_tile)
             for (int b = 0; b < blocks; b++)
