@@ -84,6 +84,7 @@ struct pvg_graph {
   pvg_value **values;
   pvg_value *
       *captures; /* values of outer graphs, not constant, that it or a graph within it reads */
+  struct pvg_plans *plans; /* made so far: plans.c */
 };
 
 struct pvg_pool;

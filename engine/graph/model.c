@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "context.h"
-#include "infer.h"
+#include "plan.h"
 
 /* ---- The table ---------------------------------------------------------- */
 
@@ -119,8 +119,31 @@ static int acquire(pvg_hash key, entry **found, bool *load) {
   }
 }
 
+/* Plans of a graph and of those within it: made or released. */
+static int make_plans(pvg_graph *graph) {
+  if (graph->plans != NULL) return PVT_OK; /* a function's attribute may be used twice */
+  graph->plans = pvg_plans_new();
+  int status = graph->plans != NULL ? PVT_OK : pvt_error_status();
+  for (int n = 0; n < graph->node_count; n++)
+    for (int a = 0; a < graph->nodes[n]->attribute_count && status >= 0; a++)
+      if (graph->nodes[n]->attributes[a].kind == PVG_GRAPH)
+        status = make_plans(graph->nodes[n]->attributes[a].graph);
+  return status;
+}
+
+static void release_plans(pvg_graph *graph) {
+  if (graph == NULL || graph->plans == NULL) return;
+  pvg_plans_release(graph->plans);
+  graph->plans = NULL;
+  for (int n = 0; n < graph->node_count; n++)
+    for (int a = 0; a < graph->nodes[n]->attribute_count; a++)
+      if (graph->nodes[n]->attributes[a].kind == PVG_GRAPH)
+        release_plans(graph->nodes[n]->attributes[a].graph);
+}
+
 static void dispose(entry *entry) {
   pvt_buffer *bytes = entry->model.bytes;
+  release_plans(entry->model.graph);
   pvg_pool_release(entry->model.pool);
   pvt_buffer_release(bytes);
   free(entry);
@@ -169,7 +192,8 @@ static int fill(pvg_model *model, const void *bytes, size_t size, const pvg_opti
     model->name = pvg_hash_of(open_key, bytes, size);
   }
   status = pvg_onnx_read(&source, (pvg_span){bytes, size}, &model->symbols, &model->graph);
-  return status < 0 ? status : pvg_infer_graph(&model->symbols, model->graph);
+  if (status >= 0) status = pvg_infer_graph(&model->symbols, model->graph);
+  return status < 0 ? status : make_plans(model->graph);
 }
 
 int pvg_model_load(const void *bytes, size_t size, const pvg_options *options,

@@ -126,7 +126,7 @@ void *pvg_prepare_memory(const pvg_prepare *prepare, size_t bytes) {
 }
 
 static int prepare_and_run(pvg_frame *frame, const pvg_node *node, const pvt_array *const *inputs,
-                           pvt_array *const *outputs, pvg_pool *pool) {
+                           pvt_array *const *outputs, const bool *placed, pvg_pool *pool) {
   size_t in = (size_t)node->input_count, out = (size_t)node->output_count;
   pvg_info *infos = pvg_pool_array(pool, in + out, sizeof *infos);
   const pvg_info **pointers = pvg_pool_array(pool, in + 1, sizeof *pointers);
@@ -159,7 +159,8 @@ static int prepare_and_run(pvg_frame *frame, const pvg_node *node, const pvt_arr
                                 .output_count = node->output_count,
                                 .inputs = inputs,
                                 .frame = frame},
-                       .outputs = outputs};
+                       .outputs = outputs,
+                       .placed = placed};
   status = operator->run(&active.call);
   if (prepared && operator->unprepare != NULL) operator->unprepare(state);
   pvg_scratch_reset(frame);
@@ -167,10 +168,10 @@ static int prepare_and_run(pvg_frame *frame, const pvg_node *node, const pvt_arr
 }
 
 int pvg_run_node(pvg_frame *frame, const pvg_node *node, const pvt_array *const *inputs,
-                 pvt_array *const *outputs) {
+                 pvt_array *const *outputs, const bool *placed) {
   pvg_pool *pool = pvg_pool_new();
   if (pool == NULL) return pvt_error_status();
-  int status = prepare_and_run(frame, node, inputs, outputs, pool);
+  int status = prepare_and_run(frame, node, inputs, outputs, placed, pool);
   pvg_pool_release(pool);
   return status;
 }

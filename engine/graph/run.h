@@ -5,12 +5,11 @@
 #include "operator.h"
 #include "pool.h"
 
-/* One run of one graph. */
+/* What a run of one graph by one plan uses; bound to the plan once and used again and again. */
 typedef struct pvg_frame {
   struct pvg_session *session; /* NULL while a constant is computed */
-  const pvg_graph *graph;
-  pvt_array **captures; /* by the graph's captures */
-  pvt_array **arrays;   /* by the graph's values; NULL: not there */
+  const struct pvg_plan *plan;
+  pvt_array **arrays; /* by slot */
   struct pvb_team *team;
   /* Scratch: the first bytes from one buffer, which grows between calls; more of it from a pool. */
   pvt_buffer *scratch;
@@ -29,9 +28,10 @@ typedef struct pvg_active {
 } pvg_active;
 
 /* Infer, prepare and run a node with what is there. Outputs that are wanted (not NULL) become
-** arrays of their own (released by the caller, also after a failure), others stay. */
+** arrays of their own (released by the caller, also after a failure), unless `placed` (NULL: none)
+** says that they have memory. */
 int pvg_run_node(pvg_frame *frame, const pvg_node *node, const pvt_array *const *inputs,
-                 pvt_array *const *outputs);
+                 pvt_array *const *outputs, const bool *placed);
 /* Give back scratch after a call. */
 void pvg_scratch_reset(pvg_frame *frame);
 void pvg_scratch_release(pvg_frame *frame);
