@@ -91,6 +91,7 @@ UNARY_ROWS(DECLARE)
 BINARY_ROWS(DECLARE)
 extern PVT_ROW(clip);
 extern pvt_activation_rows PVT_KERNEL(pvt_activations);
+extern pvt_softmax_kernel *const PVT_KERNEL(pvt_softmax)[2];
 extern pvt_kernel *const PVT_KERNEL(pvt_mixed)[6], *const PVT_KERNEL(pvt_where)[5];
 
 #define ENTRY(op, name) [PVT_##op] = PVT_ROW_NAME(name),
@@ -101,4 +102,5 @@ const pvt_elementwise PVT_KERNEL(pvt_elementwise) = {
     .where = PVT_KERNEL(pvt_where),
     .clip = PVT_ROW_NAME(clip),
     .activations = PVT_KERNEL(pvt_activations),
+    .softmax = PVT_KERNEL(pvt_softmax),
 };

@@ -17,6 +17,10 @@
 /* Inputs and result are of the operator's loop type, but for predicates and comparisons, whose
 ** result is bool, and for absolute, real, imag, angle of complex, whose result is real. Operators
 ** have rows of kernels by loop type. */
+/* e^x of n contiguous elements, divided by their sum, or the logarithm of that. n >= 1; out may be
+** x. PVT_OK or PVT_E_CANCELLED. */
+typedef int pvt_softmax_kernel(int64_t n, const void *x, void *out, bool logarithm);
+
 typedef struct pvt_elementwise {
   pvt_kernel *const *unary[PVT_UNARY_OPS];
   pvt_kernel *const *binary[PVT_BINARY_OPS];
@@ -24,6 +28,7 @@ typedef struct pvt_elementwise {
   pvt_kernel *const *where; /* by the logarithm of the size (0 to 4): condition, a, b, out */
   pvt_kernel *const *clip;  /* by type: x, low, high, out */
   pvt_kernel *const (*activations)[PVT_DTYPES]; /* see activations.h */
+  pvt_softmax_kernel *const *softmax;           /* float32, float64 */
 } pvt_elementwise;
 
 /* Reductions see contiguous elements, of one of the types that they have a kernel for: callers
