@@ -1,4 +1,17 @@
 /* pooling.c - pooling. */
-#include "operator.h"
+#include "pooling_operators.h"
 
-const pvg_operator pvg_pooling_operators[] = {{0}};
+#define POOL pvg_pool_infer, sizeof(pvg_pool_state), pvg_pool_prepare, NULL, pvg_pool_run
+#define UNPOOL pvg_unpool_infer, sizeof(pvg_pool_state), pvg_unpool_prepare, NULL, pvg_unpool_run
+#define GLOBAL                                                                                     \
+  pvg_global_pool_infer, sizeof(pvg_pool_state), pvg_global_pool_prepare, NULL, pvg_global_pool_run
+
+const pvg_operator pvg_pooling_operators[] = {
+    {"AveragePool", "", 7, 0, 1, 1, PVG_PURE, POOL},
+    {"MaxPool", "", 1, 0, 1, 1, PVG_PURE, POOL},
+    {"LpPool", "", 1, 0, 1, 1, PVG_PURE, POOL},
+    {"MaxUnpool", "", 9, 0, 2, 3, PVG_PURE, UNPOOL},
+    {"GlobalAveragePool", "", 1, 0, 1, 1, PVG_PURE, GLOBAL},
+    {"GlobalMaxPool", "", 1, 0, 1, 1, PVG_PURE, GLOBAL},
+    {"GlobalLpPool", "", 1, 0, 1, 1, PVG_PURE, GLOBAL},
+    {0}};

@@ -1,4 +1,13 @@
 /* recurrent.c - RNN, LSTM, GRU. */
-#include "operator.h"
+#include "recurrent_operators.h"
 
-const pvg_operator pvg_recurrent_operators[] = {{0}};
+#define RECURRENT                                                                                  \
+  pvg_recurrent_infer, sizeof(pvg_recurrent_state), pvg_recurrent_prepare, pvg_recurrent_unprepare
+
+const pvg_operator pvg_recurrent_operators[] = {
+    {"RNN", "", 7, 0, 3, 6, PVG_PURE, RECURRENT, pvg_recurrent_run},
+    {"GRU", "", 7, 0, 3, 6, PVG_PURE, RECURRENT, pvg_recurrent_run},
+    {"LSTM", "", 7, 0, 3, 8, PVG_PURE, RECURRENT, pvg_recurrent_run},
+    {"DynamicQuantizeLSTM", "com.microsoft", 1, 0, 12, 12, PVG_PURE, RECURRENT,
+     pvg_dynamic_lstm_run},
+    {0}};
