@@ -68,6 +68,7 @@ format: $(READY) ## apply ruff and clang-format
 sanitize: build ## the C runtime and the tensor engine under ASan, UBSan and TSan
 	$(BIN)/python tests/vm/sanitize.py
 	$(BIN)/python tests/engine/sanitize_programs.py
+	$(BIN)/python tests/engine/sanitize.py --seconds 600
 
 fuzz: build ## the loader and the bytecode verifier, for a few minutes
 	$(BIN)/python -m tests.host.sealing.fuzz --cases $(FUZZ_CASES)

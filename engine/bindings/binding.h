@@ -105,6 +105,7 @@ PyObject *np_from_dlpack(PyObject *module, PyObject *const *args, Py_ssize_t n, 
 /* ---- pack.c, share.c: see pack.h ---- */
 extern PyMethodDef np_pack_functions[];
 extern PyMethodDef np_share_functions[];
+extern PyMethodDef np_meter_functions[]; /* meter.c */
 /* Whether it is the extension module; if not, with ImportError. */
 bool np_is_module(PyObject *module);
 

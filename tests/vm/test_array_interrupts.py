@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from polyvm.vm import Executor, Outcome
+from polyvm.vm import Executor, Lane, Outcome
 from tests.vm.programs import NIL, pack, program, unpack, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from polyvm.vm import Completion
 
 MS = 10**6
 # One call each, over an array whose 10^12 and more elements are one in memory.
@@ -53,6 +56,10 @@ LONG = {
     "where": "np.where(floats > 0.5, floats, ints)",
     "take": "np.take(table, ints)",
     "searchsorted": "np.searchsorted(np.arange(10**6), mixed)",
+    "fft": "np.fft.fft(mixed)",
+    "fft of a prime length": "np.fft.fft(mixed[:1_000_003])",
+    "random": "np.random.default_rng(1).gamma(2.0, size=5_000_000)",
+    "svd": "np.linalg.svd(np.reshape(mixed[:40_000] + 0.5, (200, 200)))",
     "convolve": "[np.convolve(floats[:10**6], floats[:10**4]) for _ in range(9)]",
 }
 SETTING = """
@@ -164,3 +171,24 @@ def test_nothing_is_left_of_an_interrupted_kernel(executor: Executor) -> None:
         assert executor.invoke(task, NIL).outcome is Outcome.DONE
         assert executor.stats(task).bytes < level + 2**20
     executor.withdraw(task)
+
+
+def test_low_kernels_pause_for_the_core_lane() -> None:
+    """They run no bytecode: wherever they pause is in the kernel."""
+    cores = len(os.sched_getaffinity(0))
+    with Executor(cores + 1, grace_ms=30_000) as executor:
+        low = executor.add(program(text("", "    np.sum(many)\n"), "low"), Lane.LOW)
+        core = executor.add(program("def run(x):\n    return x + 1\n", "core"), Lane.CORE)
+        numbers = [executor.submit(low, pack(1)) for _ in range(cores)]
+        until(lambda: executor.stats(low).running == cores)
+        until(
+            lambda: (
+                unpack(executor.invoke(core, pack(1)).data) == 2 and executor.threads().pauses >= 5
+            )
+        )
+        for number in numbers:
+            assert executor.cancel(number)
+        ended: list[Completion] = []
+        until(lambda: ended.extend(executor.collect(timeout_ms=10)) or len(ended) == cores)
+        assert {each.outcome for each in ended} == {Outcome.CANCELLED}
+        assert executor.threads().stuck == 0
