@@ -207,7 +207,7 @@ static int finish(homes *homes) {
       step->placed[i] = step->outputs[i] >= 0 && plan->slots[step->outputs[i]].home != PVG_NOWHERE;
     step->dead = dead;
     for (int i = 0; i < step->input_count + step->output_count; i++) {
-      int slot = step->inputs[i]; /* outputs lie behind them */
+      int slot = i < step->input_count ? step->inputs[i] : step->outputs[i - step->input_count];
       if (slot < 0 || plan->slots[slot].home != PVG_NOWHERE || homes->last[slot] != t) continue;
       homes->last[slot] = -2; /* once */
       *dead++ = slot;

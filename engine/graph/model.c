@@ -19,6 +19,7 @@
 
 #include "context.h"
 #include "plan.h"
+#include "timings.h"
 
 /* ---- The table ---------------------------------------------------------- */
 
@@ -144,6 +145,7 @@ static void release_plans(pvg_graph *graph) {
 static void dispose(entry *entry) {
   pvt_buffer *bytes = entry->model.bytes;
   release_plans(entry->model.graph);
+  pvg_timings_release(entry->model.timings);
   pvg_pool_release(entry->model.pool);
   pvt_buffer_release(bytes);
   free(entry);
@@ -193,6 +195,7 @@ static int fill(pvg_model *model, const void *bytes, size_t size, const pvg_opti
   }
   status = pvg_onnx_read(&source, (pvg_span){bytes, size}, &model->symbols, &model->graph);
   if (status >= 0) status = pvg_infer_graph(&model->symbols, model->graph);
+  if (status >= 0) status = pvg_timings_new(model);
   return status < 0 ? status : make_plans(model->graph);
 }
 

@@ -20,8 +20,9 @@ struct pvg_model {
   pvg_symbols symbols;
   pvg_folder folder;
   pvg_graph *graph;
-  pvt_buffer *bytes; /* the model's, where weights lie in them; NULL */
-  pvg_hash name;     /* of its bytes, the same in every process; for caches */
+  pvt_buffer *bytes;           /* the model's, where weights lie in them; NULL */
+  pvg_hash name;               /* of its bytes, the same in every process; for caches */
+  struct pvg_timings *timings; /* of works, by all plans: timings.c */
 };
 
 #endif

@@ -33,29 +33,35 @@ int pvg_plan_slot(pvg_plan *plan, const pvg_info *info, const char *name) {
   return plan->slot_count++;
 }
 
-pvg_step *pvg_plan_step(pvg_plan *plan, pvg_doing doing, const pvg_node *node, int inputs,
-                        int outputs) {
+int pvg_plan_put(pvg_plan *plan, pvg_step *step) {
   if (plan->step_count == plan->step_capacity) {
     int capacity = plan->step_capacity + plan->step_capacity / 2 + 16;
     pvg_step **steps = pvg_pool_array(plan->pool, (size_t)capacity, sizeof *steps);
-    if (steps == NULL) return NULL;
+    if (steps == NULL) return pvt_error_status();
     if (plan->step_count > 0) memcpy(steps, plan->steps, (size_t)plan->step_count * sizeof *steps);
     plan->steps = steps;
     plan->step_capacity = capacity;
   }
+  plan->steps[plan->step_count++] = step;
+  return PVT_OK;
+}
+
+pvg_step *pvg_plan_step(pvg_plan *plan, pvg_doing doing, const pvg_node *node, int inputs,
+                        int outputs) {
   pvg_step *step = pvg_pool_take(plan->pool, sizeof *step);
   int *slots = pvg_pool_array(plan->pool, (size_t)(inputs + outputs) + 1, sizeof *slots);
   bool *placed = pvg_pool_array(plan->pool, (size_t)outputs + 1, sizeof *placed);
   if (step == NULL || slots == NULL || placed == NULL) return NULL;
-  *step = (pvg_step){.doing = doing,
+  *step = (pvg_step){.made_before = plan->made_last,
+                     .doing = doing,
                      .node = node,
                      .input_count = inputs,
                      .output_count = outputs,
                      .inputs = slots,
                      .outputs = slots + inputs,
                      .placed = placed};
-  plan->steps[plan->step_count++] = step;
-  return step;
+  if (pvg_plan_put(plan, step) < 0) return NULL;
+  return plan->made_last = step;
 }
 
 /* Describe a slot whose shape is known, in C order. */
@@ -319,7 +325,8 @@ static double now(void) {
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-static int make(pvg_plan *plan, const pvt_array *const *inputs, const pvt_array *const *captures) {
+static int make(pvg_model *model, pvg_plan *plan, const pvt_array *const *inputs,
+                const pvt_array *const *captures) {
   maker maker = {.plan = plan, .symbols = {.count = plan->model->symbols.count}};
   int status = make_slots(plan, inputs, captures);
   for (int n = 0; n < plan->graph->node_count && status >= 0; n++) {
@@ -336,6 +343,7 @@ static int make(pvg_plan *plan, const pvt_array *const *inputs, const pvt_array 
     plan->outputs[i] = slot_of(plan, plan->graph->outputs[i]);
     if (plan->outputs[i] < 0) status = pvt_error_status();
   }
+  if (status >= 0) status = pvg_plan_ways(model, plan);
   return status < 0 ? status : pvg_plan_homes(plan);
 }
 
@@ -352,7 +360,7 @@ int pvg_plan_make(pvg_model *model, const pvg_graph *graph, const pvt_array *con
   plan->pool = pool;
   plan->model = model;
   plan->graph = graph;
-  int status = make(plan, inputs, captures);
+  int status = make(model, plan, inputs, captures);
   plan->seconds = now() - start;
   if (status < 0) pvg_plan_release(plan);
   else *made = plan;
@@ -366,8 +374,7 @@ void pvg_plan_retain(pvg_plan *plan) {
 void pvg_plan_release(pvg_plan *plan) {
   if (plan == NULL || atomic_fetch_sub_explicit(&plan->references, 1, memory_order_acq_rel) != 1)
     return;
-  for (int i = 0; i < plan->step_count; i++) {
-    pvg_step *step = plan->steps[i];
+  for (pvg_step *step = plan->made_last; step != NULL; step = step->made_before) {
     if (step->state != NULL && step->node->operator->unprepare != NULL)
       step->node->operator->unprepare(step->state);
     pvb_release(step->kernel);

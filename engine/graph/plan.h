@@ -37,6 +37,7 @@ typedef struct pvg_slot {
 typedef enum pvg_doing { PVG_CALLS, PVG_KERNEL, PVG_REORDERS } pvg_doing;
 
 typedef struct pvg_step {
+  struct pvg_step *made_before; /* of all steps of the plan, also those that others took over */
   pvg_doing doing;
   const pvg_node *node; /* NULL for PVG_REORDERS */
   bool late;            /* inferred and prepared in each run */
@@ -72,6 +73,7 @@ typedef struct pvg_plan {
   pvg_slot *slots;
   int step_count, step_capacity;
   pvg_step **steps;
+  pvg_step *made_last;
   size_t arena; /* bytes */
   int output_count;
   int *outputs;       /* slots */
@@ -98,6 +100,10 @@ int pvg_plan_slot(pvg_plan *plan, const pvg_info *info, const char *name); /* it
 /* A step behind the last one. NULL after pvt_fail. */
 pvg_step *pvg_plan_step(pvg_plan *plan, pvg_doing doing, const pvg_node *node, int inputs,
                         int outputs);
+/* The same for a step that is there. */
+int pvg_plan_put(pvg_plan *plan, pvg_step *step);
+/* ways.c: let backends compute what costs; rewrites the steps. */
+int pvg_plan_ways(pvg_model *model, pvg_plan *plan);
 /* homes.c: give every slot a home, and steps their lists. */
 int pvg_plan_homes(pvg_plan *plan);
 

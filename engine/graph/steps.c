@@ -1,5 +1,6 @@
 /* steps.c - what one step of a plan does in a run. */
 #include "context.h"
+#include "heavy.h"
 #include "session.h"
 
 static int run_kernel(const pvg_step *step, const pvg_active *active) {
@@ -16,6 +17,12 @@ static int run_kernel(const pvg_step *step, const pvg_active *active) {
   return step->kernel->run(step->kernel, &run);
 }
 
+static int run_reorder(const pvg_step *step, const pvg_active *active) {
+  const pvt_array *from = active->call.inputs[0];
+  pvt_array *to = active->outputs[0];
+  return step->to_blocked ? pvg_to_blocked(from, to) : pvg_to_plain(from, to);
+}
+
 int pvg_step_run(pvg_bound *bound, int number) {
   const pvg_step *step = bound->plan->steps[number];
   pvg_active *active = &bound->actives[number];
@@ -25,8 +32,9 @@ int pvg_step_run(pvg_bound *bound, int number) {
     status =
         pvg_run_node(&bound->frame, step->node, active->call.inputs, active->outputs, step->placed);
   else {
-    status = step->doing == PVG_KERNEL ? run_kernel(step, active)
-                                       : step->node->operator->run(&active->call);
+    if (step->doing == PVG_CALLS) status = step->node->operator->run(&active->call);
+    else if (step->doing == PVG_KERNEL) status = run_kernel(step, active);
+    else status = run_reorder(step, active);
     pvg_scratch_reset(&bound->frame);
     if (status < 0 && step->node != NULL) pvg_name_error(status, step->node);
   }
