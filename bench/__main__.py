@@ -113,6 +113,7 @@ def _contenders(setup: Setup) -> dict[str, str]:
         "sdk": told(setup.sdk, "the SDK's own Python"),
         "host": told(setup.host, "the host's Python"),
         "Ray": told(setup.ray, "Ray"),
+        "models": told(setup.models, "the models' peers"),
         MODERN: told(setup.modern, f"stock CPython {MODERN}"),
     }
 

@@ -1,10 +1,10 @@
-"""One picture of a run: speed by program, throughput by workers, round trips, memory, arrays."""
+"""One picture of a run: programs, throughput by workers, round trips, memory, arrays, models."""
 
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.sections import arrays
+from bench.sections import arrays, models
 from bench.sections.programs import ratios
 
 OURS = "#1b7f4d"
@@ -29,8 +29,9 @@ def draw(results: dict[str, Any], folder: Path) -> list[Path]:
             ("dispatch", _dispatch),
             ("memory", _memory),
             ("arrays", _arrays),
+            ("models", _models),
         )
-        if name in sections and (name != "programs" or _has_reference(sections[name]))
+        if name in sections and _can_be_drawn(name, sections[name])
     ]
     if not panels:
         return []
@@ -57,6 +58,12 @@ def draw(results: dict[str, Any], folder: Path) -> list[Path]:
         written.append(path)
     plt.close(figure)
     return written
+
+
+def _can_be_drawn(name: str, data: dict[str, Any]) -> bool:
+    if name == "programs":
+        return _has_reference(data)
+    return name != "models" or bool(models.against_best(data))
 
 
 def _has_reference(data: dict[str, Any]) -> bool:
@@ -157,3 +164,17 @@ def _arrays(axes: Any, data: dict[str, Any]) -> None:
     axes.set_xscale("log")
     axes.tick_params(axis="y", labelsize=5)
     axes.set_title("Speed of arrays, all sizes, NumPy on one thread = 1")
+
+
+def _models(axes: Any, data: dict[str, Any]) -> None:
+    speed = sorted((value, name) for name, (_, value) in models.against_best(data).items())
+    values = [value for value, _ in speed]
+    axes.barh(
+        [name for _, name in speed],
+        [value - 1 for value in values],
+        left=1,
+        color=[OURS if value >= 1 else "#c0504d" for value in values],
+    )
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.set_title("Speed of models, float32, one thread, the best peer = 1")

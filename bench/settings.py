@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.contender import Contender
-from bench.peers import debian, ray, sdk
+from bench.peers import debian, models, ray, sdk
 from bench.peers.python import PeerError, Python, probe
 
 MODERN = "3.14"
@@ -27,6 +27,7 @@ class Setup:
     modern: Python | None = None
     host: Python | None = None
     ray: Python | None = None
+    models: Python | None = None
     missing: dict[str, str] = field(default_factory=dict)
     progress: Callable[[str], None] = lambda _: None
 
@@ -94,6 +95,7 @@ def prepare(
         lambda: probe(Path(sys.executable), "which runs the benchmark and hosts the VMs"),
     )
     setup.ray = found("Ray", lambda: ray.named(Path(ray_python)) if ray_python else ray.obtain())
+    setup.models = found("the models' peers", models.obtain)
     return setup
 
 

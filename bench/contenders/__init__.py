@@ -4,6 +4,7 @@
 `ray_actors`  runs on a Python that has Ray
 `vm`     runs on the host's Python and drives libpolyvm
 `host`   loads bundles as PolyVM's host does
+`models`  runs models, by one runtime or another
 `triggers`  matches events, in PolyVM and in a plain list
 `serve`  the loop that all share
 

@@ -37,8 +37,8 @@ class Model:
             part = path.with_suffix(f".{os.getpid()}")
             part.write_bytes(self.make())
             part.replace(path)
-            for old in folder.glob(f"{self.name}-????????????.onnx"):
-                if old != path:
+            for old in folder.glob(f"{self.name}-????????????.*"):
+                if old.stem != path.stem:
                     old.unlink(missing_ok=True)
         return path
 

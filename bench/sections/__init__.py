@@ -14,6 +14,7 @@ from bench.sections import (
     guarding,
     lifecycle,
     memory,
+    models,
     programs,
     scaling,
     sealing,
@@ -29,5 +30,6 @@ SECTIONS: dict[str, ModuleType] = {
     "sealing": sealing,
     "triggers": triggers,
     "arrays": arrays,
+    "models": models,
     "memory": memory,
 }
