@@ -1,9 +1,10 @@
 /* buffer.c - memory of arrays: aligned, counted, and kept for the next array for a while.
 **
 ** A fresh mapping costs a page fault for each 4 KiB, more than most kernels take to fill it, so
-** freed blocks are kept: small ones by the thread that freed them, large ones in slots that all
-** threads share. A slot is taken and filled by one atomic exchange, so no lock is needed and no
-** thread ever waits. What is kept is bounded and charged to nobody.
+** freed blocks are kept: up to some MiB by the thread that freed them, which has them in its core's
+** cache, larger ones and what that has no room for in slots that all threads share. A slot is taken
+** and filled by one atomic exchange, so no lock is needed and no thread ever waits. What is kept is
+** bounded and charged to nobody.
 */
 #include <pthread.h>
 #include <stdlib.h>
@@ -51,10 +52,23 @@ static uint32_t class_of(size_t bytes) {
 
 /* ---- What is kept ------------------------------------------------------- */
 
+/* Small blocks: so many of each class, uncounted. Middle ones: so many of each class, and as many
+** bytes as the thread has been granted, a grain at a time. What a thread has used last lies in its
+** core's cache: handed to another thread, it would have to be fetched from there, and the lines of
+** a list that all use with it. */
 #define KEPT_OF_CLASS 8
+#define MIDDLE_CLASSES 24 /* less than 4 MiB */
+#define MIDDLE_OF_CLASS 8
+#define GRAIN ((size_t)2 << 20)
+#define MOST_OF_THREAD ((size_t)8 << 20)
 typedef struct keeper {
   uint32_t count[SMALL_CLASSES];
+  uint32_t middle_count[MIDDLE_CLASSES];
+  uint32_t hand; /* the class that middle blocks are given up of next */
+  size_t bytes;  /* of middle blocks */
+  size_t granted;
   void *blocks[SMALL_CLASSES][KEPT_OF_CLASS];
+  void *middle[MIDDLE_CLASSES][MIDDLE_OF_CLASS];
 } keeper;
 
 static _Thread_local keeper *kept; /* NULL until the first block is freed; GONE at thread exit */
@@ -62,10 +76,11 @@ static _Thread_local keeper *kept; /* NULL until the first block is freed; GONE 
 static pthread_key_t departure;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* Large blocks, and middle ones that a thread has no room for. */
 #define SLOTS 4
-#define MOST_SHARED ((size_t)256 << 20)
+#define MOST_KEPT ((size_t)256 << 20) /* in slots, and granted to threads */
 static _Atomic(void *) shared[CLASSES - SMALL_CLASSES][SLOTS];
-static _Atomic size_t shared_bytes;
+static _Atomic size_t kept_bytes;
 
 static _Atomic int wiping;
 
@@ -73,11 +88,22 @@ void pvt_wipe_freed(void) {
   atomic_store(&wiping, 1);
 }
 
+/* Whether so much more may be kept; then it is counted. */
+static int reserve(size_t bytes) {
+  if (atomic_fetch_add_explicit(&kept_bytes, bytes, memory_order_relaxed) + bytes <= MOST_KEPT)
+    return 1;
+  atomic_fetch_sub_explicit(&kept_bytes, bytes, memory_order_relaxed);
+  return 0;
+}
+
 static void leave(void *arg) {
   keeper *mine = arg;
   kept = GONE;
   for (int class = 0; class < SMALL_CLASSES; class++)
     for (uint32_t i = 0; i < mine->count[class]; i++) free(mine->blocks[class][i]);
+  for (int class = 0; class < MIDDLE_CLASSES; class++)
+    for (uint32_t i = 0; i < mine->middle_count[class]; i++) free(mine->middle[class][i]);
+  atomic_fetch_sub_explicit(&kept_bytes, mine->granted, memory_order_relaxed);
   free(mine);
 }
 
@@ -99,41 +125,78 @@ static keeper *my_keeper(void) {
   return kept == GONE ? NULL : kept;
 }
 
+static void *take_own(uint32_t class) {
+  keeper *mine = kept;
+  if (mine == NULL || mine == GONE) return NULL;
+  if (class < SMALL_CLASSES)
+    return mine->count[class] != 0 ? mine->blocks[class][--mine->count[class]] : NULL;
+  uint32_t middle = class - SMALL_CLASSES;
+  if (middle >= MIDDLE_CLASSES || mine->middle_count[middle] == 0) return NULL;
+  mine->bytes -= class_size(class);
+  return mine->middle[middle][--mine->middle_count[middle]];
+}
+
 static void *take_kept(uint32_t class) {
-  if (class < SMALL_CLASSES) {
-    keeper *mine = kept;
-    if (mine == NULL || mine == GONE || mine->count[class] == 0) return NULL;
-    return mine->blocks[class][--mine->count[class]];
-  }
+  void *own = take_own(class);
+  if (own != NULL || class < SMALL_CLASSES) return own;
   for (int i = 0; i < SLOTS; i++) {
     _Atomic(void *) *slot = &shared[class - SMALL_CLASSES][i];
     if (atomic_load_explicit(slot, memory_order_relaxed) == NULL) continue;
     void *block = atomic_exchange_explicit(slot, NULL, memory_order_acquire);
     if (block != NULL) {
-      atomic_fetch_sub_explicit(&shared_bytes, class_size(class), memory_order_relaxed);
+      atomic_fetch_sub_explicit(&kept_bytes, class_size(class), memory_order_relaxed);
       return block;
     }
   }
   return NULL;
 }
 
+/* For all threads. */
+static int keep_shared(void *block, uint32_t class) {
+  if (!reserve(class_size(class))) return 0;
+  for (int i = 0; i < SLOTS; i++) {
+    void *none = NULL;
+    if (atomic_compare_exchange_strong_explicit(&shared[class - SMALL_CLASSES][i], &none, block,
+                                                memory_order_release, memory_order_relaxed))
+      return 1;
+  }
+  atomic_fetch_sub_explicit(&kept_bytes, class_size(class), memory_order_relaxed);
+  return 0;
+}
+
+/* The thread gives up a middle block, of whichever class is next, for others. It has some. */
+static void give_up_one(keeper *mine) {
+  while (mine->middle_count[mine->hand] == 0) mine->hand = (mine->hand + 1) % MIDDLE_CLASSES;
+  uint32_t middle = mine->hand, class = middle + SMALL_CLASSES;
+  void *block = mine->middle[middle][--mine->middle_count[middle]];
+  mine->hand = (middle + 1) % MIDDLE_CLASSES;
+  mine->bytes -= class_size(class);
+  if (!keep_shared(block, class)) free(block);
+}
+
+static int keep_middle(keeper *mine, void *block, uint32_t class) {
+  uint32_t middle = class - SMALL_CLASSES;
+  size_t size = class_size(class);
+  if (mine->middle_count[middle] == MIDDLE_OF_CLASS) return 0;
+  while (mine->bytes + size > mine->granted && mine->granted < MOST_OF_THREAD && reserve(GRAIN))
+    mine->granted += GRAIN;
+  if (size > mine->granted) return 0;
+  while (mine->bytes + size > mine->granted) give_up_one(mine);
+  mine->middle[middle][mine->middle_count[middle]++] = block;
+  mine->bytes += size;
+  return 1;
+}
+
 static int keep(void *block, uint32_t class) {
+  keeper *mine = my_keeper();
   if (class < SMALL_CLASSES) {
-    keeper *mine = my_keeper();
     if (mine == NULL || mine->count[class] == KEPT_OF_CLASS) return 0;
     mine->blocks[class][mine->count[class]++] = block;
     return 1;
   }
-  size_t size = class_size(class);
-  if (atomic_fetch_add_explicit(&shared_bytes, size, memory_order_relaxed) + size <= MOST_SHARED)
-    for (int i = 0; i < SLOTS; i++) {
-      void *none = NULL;
-      if (atomic_compare_exchange_strong_explicit(&shared[class - SMALL_CLASSES][i], &none, block,
-                                                  memory_order_release, memory_order_relaxed))
-        return 1;
-    }
-  atomic_fetch_sub_explicit(&shared_bytes, size, memory_order_relaxed);
-  return 0;
+  if (mine != NULL && class - SMALL_CLASSES < MIDDLE_CLASSES && keep_middle(mine, block, class))
+    return 1;
+  return keep_shared(block, class);
 }
 
 /* ---- Buffers ------------------------------------------------------------ */
