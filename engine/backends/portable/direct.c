@@ -279,12 +279,9 @@ static bool shape_suits(const pvb_work *work, bool plain) {
 
 /* Tiles: as many blocks as keep enough sums in registers for rows of this length. */
 static void choose_tiles(direct *c) {
-  const int *most = pvt_kernels_get()->layers->most_rows;
   int64_t width = c->g.result[2];
-  c->blocks = 1;
-  if (most[1] > 0 && c->out_blocks > 1) c->blocks = 2;
-  if (most[3] > 0 && c->out_blocks > 3 && width <= most[3]) c->blocks = 4;
-  int64_t most_rows = most[c->blocks - 1];
+  c->blocks = pvb_tile_blocks(width, c->out_blocks);
+  int64_t most_rows = pvt_kernels_get()->layers->most_rows[c->blocks - 1];
   c->columns = width;
   int64_t unit_bytes = c->in_units * (c->plain ? 1 : PVB_BLOCK) * (int64_t)sizeof(float);
   if (c->g.result[0] * c->g.result[1] == 1) {

@@ -7,7 +7,7 @@
 
 /* The order is that of the ways' numbers. */
 static const pvb_algorithm *const algorithms[] = {&pvb_columns, &pvb_multiply, &pvb_direct,
-                                                  &pvb_direct_plain};
+                                                  &pvb_direct_plain, &pvb_dense};
 #define ALGORITHMS ((int)(sizeof algorithms / sizeof *algorithms))
 
 static bool available(void) {
@@ -169,6 +169,19 @@ float pvb_weight(const pvt_array *weights, const pvb_geometry *g, int64_t o, int
   float weight;
   memcpy(&weight, weights->data + at, sizeof weight);
   return weight;
+}
+
+int pvb_tile_blocks(int64_t rows, int64_t blocks) {
+  const int *most = pvt_kernels_get()->layers->most_rows;
+  int best = 1;
+  double best_sums = 0;
+  for (int b = 1; b <= PVT_TILE_BLOCKS && b <= blocks; b *= 2) {
+    if (most[b - 1] == 0) continue;
+    int64_t tiles = (rows + most[b - 1] - 1) / most[b - 1];
+    double sums = (double)rows / (double)tiles * b;
+    if (sums > best_sums) best = b, best_sums = sums;
+  }
+  return best;
 }
 
 bool pvb_keeps_zero(const pvb_epilogue *epilogue) {

@@ -19,7 +19,7 @@ typedef struct pvb_algorithm {
 } pvb_algorithm;
 
 extern const pvb_backend pvb_portable;
-extern const pvb_algorithm pvb_columns, pvb_multiply, pvb_direct, pvb_direct_plain;
+extern const pvb_algorithm pvb_columns, pvb_multiply, pvb_direct, pvb_direct_plain, pvb_dense;
 
 /* A kernel as all algorithms have it, with memory of its own behind it. */
 typedef struct pvb_packed {
@@ -57,6 +57,8 @@ void pvb_geometry_of(const pvb_conv *conv, pvb_geometry *geometry);
 /* Weight [o][i][tap] of a convolution, taps counted in C order, from an array of any strides. */
 float pvb_weight(const pvt_array *weights, const pvb_geometry *geometry, int64_t o, int64_t i,
                  int64_t tap);
+/* Blocks of a tile that keep most sums in registers for so many rows, out of so many blocks. */
+int pvb_tile_blocks(int64_t rows, int64_t blocks);
 /* Is 0 what the activation makes of 0? */
 bool pvb_keeps_zero(const pvb_epilogue *epilogue);
 
