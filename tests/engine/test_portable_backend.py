@@ -110,14 +110,12 @@ def test_epilogues(isa: str, activation: str, residual: bool, rand: Seeded) -> N
     epilogue = {"activation": activation, "residual": residual}
     with direct.using(isa):
         for bias in (False, True):
-            for in_channels in (20, 200):
-                check_all(
-                    Convolution(in_channels=in_channels, out=37, size=(9, 18), kernel=(3, 3),
-                                before=(1, 1), bias=bias, **epilogue), rand)  # fmt: skip
+            check_all(
+                Convolution(in_channels=200 if bias else 20, out=37, size=(5, 18), kernel=(3, 3),
+                            before=(1, 1), bias=bias, **epilogue), rand)  # fmt: skip
             check_all(Convolution(in_channels=24, out=24, groups=24, size=(9, 20), kernel=(3, 3),
                                   before=(1, 1), bias=bias, **epilogue), rand)  # fmt: skip
-            for m in (1, 40):
-                check_all(Product(m=m, n=41, k=300, bias=bias, **epilogue), rand)
+            check_all(Product(m=40 if bias else 1, n=41, k=300, bias=bias, **epilogue), rand)
 
 
 def test_transposed(rand: Seeded) -> None:
@@ -157,6 +155,12 @@ class Team:
     [
         Convolution(in_channels=64, out=96, size=(7, 7), kernel=(3, 3), before=(1, 1), threads=3),
         Convolution(in_channels=3, out=40, size=(99, 70), kernel=(3, 3), before=(1, 1), threads=4),
+        Convolution(
+            in_channels=48, out=48, size=(30, 31), kernel=(3, 3), before=(1, 1), groups=48,
+            threads=3,
+        ),
+        Product(m=1, n=500, k=600, threads=3),
+        Product(m=200, n=300, k=100, threads=4, activation="GELU"),
     ],
     ids=name_of,
 )  # fmt: skip

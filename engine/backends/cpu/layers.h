@@ -42,11 +42,32 @@ typedef void pvt_tile_kernel(const pvt_tile *tile);
 #define PVT_TILE_ROWS 14
 #define PVT_TILE_BLOCKS 4
 
+/* One row of results of a window that goes over 16 channels at once, each for itself. `row` and `w`
+** are the rows of the image and of the window that meet, both on the image; sizes are those along the
+** row. */
+typedef struct pvt_window_row {
+  int64_t rows;
+  const float *const *row; /* [rows] -> [size][16] */
+  const float *const *w;   /* [rows] -> [kernel][16]; convolutions only */
+  int64_t size, result, kernel, stride, dilation, before;
+  float *y;                     /* [result][16] */
+  const float *bias, *residual; /* as a tile's; convolutions only */
+  pvb_activation activation;
+  float alpha, beta;
+  const float *share; /* [result]: what the sums of pooling are divided by */
+} pvt_window_row;
+typedef struct pvt_window_rows {
+  void (*depthwise)(const pvt_window_row *row);
+  void (*largest)(const pvt_window_row *row);
+  void (*average)(const pvt_window_row *row);
+} pvt_window_rows;
+
 typedef struct pvt_layers {
   pvt_activate_kernel *const *activate; /* by activation */
   /* [blocks - 1][rows - 1]; blocks are 1, 2 or 4, where most_rows is not 0. */
   pvt_tile_kernel *const (*tile)[PVT_TILE_ROWS];
   const int *most_rows; /* [blocks - 1] */
+  const pvt_window_rows *window_rows;
 } pvt_layers;
 
 #endif

@@ -6,8 +6,8 @@
 #include <time.h>
 
 /* The order is that of the ways' numbers. */
-static const pvb_algorithm *const algorithms[] = {&pvb_columns, &pvb_multiply, &pvb_direct,
-                                                  &pvb_direct_plain, &pvb_dense};
+static const pvb_algorithm *const algorithms[] = {
+    &pvb_columns, &pvb_multiply, &pvb_direct, &pvb_direct_plain, &pvb_dense, &pvb_channelwise};
 #define ALGORITHMS ((int)(sizeof algorithms / sizeof *algorithms))
 
 static bool available(void) {

@@ -19,7 +19,8 @@ typedef struct pvb_algorithm {
 } pvb_algorithm;
 
 extern const pvb_backend pvb_portable;
-extern const pvb_algorithm pvb_columns, pvb_multiply, pvb_direct, pvb_direct_plain, pvb_dense;
+extern const pvb_algorithm pvb_columns, pvb_multiply, pvb_direct, pvb_direct_plain, pvb_dense,
+    pvb_channelwise;
 
 /* A kernel as all algorithms have it, with memory of its own behind it. */
 typedef struct pvb_packed {
