@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from tests.engine import direct
@@ -12,6 +13,7 @@ from tests.engine.direct import ffi
 from tests.engine.works import (
     ACTIVATIONS,
     Convolution,
+    Inputs,
     Kernel,
     Product,
     TransposedConvolution,
@@ -52,6 +54,7 @@ CONVOLUTIONS = [
     Convolution(
         in_channels=33, out=33, size=(16, 8), kernel=(5, 5), stride=(2, 2), before=(2, 2), groups=33
     ),
+    Convolution(in_channels=64, out=64, size=(9, 8), kernel=(3, 3), before=(1, 1), groups=16),
     Convolution(in_channels=64, out=64, size=(60, 61), kernel=(3, 3), before=(1, 1)),
     Convolution(in_channels=200, out=70, size=(8, 8), kernel=(3, 3), before=(1, 1)),
 ]  # fmt: skip
@@ -116,6 +119,32 @@ def test_epilogues(isa: str, activation: str, residual: bool, rand: Seeded) -> N
             check_all(Convolution(in_channels=24, out=24, groups=24, size=(9, 20), kernel=(3, 3),
                                   before=(1, 1), bias=bias, **epilogue), rand)  # fmt: skip
             check_all(Product(m=40 if bias else 1, n=41, k=300, bias=bias, **epilogue), rand)
+
+
+@pytest.mark.parametrize("isa", direct.isas())
+def test_inputs_that_lie_awkwardly(isa: str, rand: Seeded) -> None:
+    works: list[Work] = [
+        Convolution(in_channels=5, out=20, size=(9, 8), kernel=(3, 3), before=(1, 1)),
+        Convolution(in_channels=6, out=20, size=(9, 8), kernel=(1, 1), residual=True),
+        Product(m=30, n=20, k=1024, batch=(2,), residual=True),
+    ]
+    with direct.using(isa):
+        for work in works:
+            inputs = work.inputs(rand)
+            wide = np.zeros((*inputs.x.shape[:-1], 2 * inputs.x.shape[-1]), np.float32)
+            wide[..., 1::2] = inputs.x
+            turned = Inputs(
+                np.asfortranarray(inputs.x),
+                np.asfortranarray(inputs.weights),
+                inputs.bias,
+                None if inputs.residual is None else np.asfortranarray(inputs.residual),
+            )
+            spread = Inputs(wide[..., 1::2], inputs.weights, inputs.bias, inputs.residual)
+            expected = work.expected(inputs)
+            for way in ways(work, "portable"):
+                for lying in (turned, spread):
+                    y = Kernel(way, work, lying).run(lying)
+                    assert np.abs(y - expected).max() < 4e-5, str(way)
 
 
 def test_transposed(rand: Seeded) -> None:

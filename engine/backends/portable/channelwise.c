@@ -9,6 +9,7 @@ typedef struct channelwise {
   pvb_packed packed;
   pvb_geometry g;
   int64_t blocks;
+  bool clears; /* the activation makes something of 0 */
 } channelwise;
 
 static int64_t ceiling(int64_t a, int64_t b) {
@@ -59,14 +60,13 @@ static int run_row(const channelwise *c, const pvb_run *run, int64_t index) {
   }
   const pvt_layers *layers = pvt_kernels_get()->layers;
   layers->window_rows->depthwise(&one);
-  if (!in_row) {
+  if (!in_row)
     layers->activate[activation](g->result[2] * PVB_BLOCK, one.y, NULL, epilogue->alpha,
                                  epilogue->beta);
-    int64_t used = g->groups % PVB_BLOCK;
-    if (used != 0 && block == c->blocks - 1)
-      for (int64_t p = 0; p < g->result[2]; p++)
-        memset(one.y + p * PVB_BLOCK + used, 0, (size_t)(PVB_BLOCK - used) * sizeof(float));
-  }
+  int64_t used = g->groups % PVB_BLOCK;
+  if (c->clears && used != 0 && block == c->blocks - 1)
+    for (int64_t p = 0; p < g->result[2]; p++)
+      memset(one.y + p * PVB_BLOCK + used, 0, (size_t)(PVB_BLOCK - used) * sizeof(float));
   return PVT_OK;
 }
 
@@ -113,7 +113,8 @@ static int prepare(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel
   (void)way;
   if (work->weights == NULL)
     return pvt_fail(PVT_E_UNSUPPORTED, "depthwise convolutions need constant weights");
-  channelwise shape = {.blocks = ceiling(work->conv.in, PVB_BLOCK)};
+  channelwise shape = {.blocks = ceiling(work->conv.in, PVB_BLOCK),
+                       .clears = !pvb_keeps_zero(&work->epilogue)};
   pvb_geometry_of(&work->conv, &shape.g);
   const pvb_geometry *g = &shape.g;
   pvb_packed *packed;
@@ -122,11 +123,18 @@ static int prepare(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel
   if (status != PVT_OK) return status;
   shape.packed = *packed;
   *(channelwise *)packed = shape;
+  pvt_array copy;
+  const float *weights;
+  if ((status = pvb_in_order(work->weights, &copy, &weights)) != PVT_OK) {
+    pvb_release(&packed->kernel);
+    return status;
+  }
   float *to = packed->weights;
   for (int64_t block = 0; block < shape.blocks; block++)
     for (int64_t tap = 0; tap < g->taps; tap++)
       for (int64_t i = block * PVB_BLOCK; i < (block + 1) * PVB_BLOCK; i++)
-        *to++ = i < g->groups ? pvb_weight(work->weights, g, i, 0, tap) : 0;
+        *to++ = i < g->groups ? weights[i * g->taps + tap] : 0;
+  pvt_array_release(&copy);
   *kernel = &packed->kernel;
   return PVT_OK;
 }

@@ -18,6 +18,7 @@ typedef struct direct {
   pvb_packed packed;
   pvb_geometry g;
   bool plain;            /* the image is */
+  int64_t joined;        /* channels of a group, where several share a block; 0: they do not */
   int64_t in_units;      /* of one group: blocks, or channels of a plain image */
   int64_t out_blocks;    /* of one group */
   int64_t unit_depth;    /* floats of a unit that one segment adds up */
@@ -51,7 +52,7 @@ static int64_t unit_floats(const direct *c) {
 }
 
 /* [group][tile's blocks][unit][segment][depth][blocks][16], without the last ones' padding. */
-static int pack(const direct *c, const pvt_array *weights, float *to) {
+static int pack(const direct *c, const float *weights, float *to) {
   const pvb_geometry *g = &c->g;
   for (int64_t group = 0; group < g->groups; group++)
     for (int64_t block = 0; block < c->out_blocks;) {
@@ -64,7 +65,10 @@ static int pack(const direct *c, const pvt_array *weights, float *to) {
             for (int64_t j = 0; j < blocks * PVB_BLOCK; j++) {
               int64_t out = block * PVB_BLOCK + j;
               bool there = in < g->in && out < g->out;
-              *to++ = there ? pvb_weight(weights, g, group * g->out + out, in, tap) : 0;
+              int64_t own = in, all = g->in;
+              if (c->joined > 0)
+                there = in / c->joined == out / c->joined, own = in % c->joined, all = c->joined;
+              *to++ = there ? weights[((group * g->out + out) * all + own) * g->taps + tap] : 0;
             }
           }
         int status = pvt_poll();
@@ -83,23 +87,18 @@ typedef struct place {
 
 /* The part of the image that results [row, row + rows) x [column, column + columns) of one depth
 ** need, with zeros where it reaches beyond: [unit][depth tap][part_size[1]][part_size[2]]. */
-static void copy_part(const direct *c, const pvt_array *x, const place *at, float *to) {
+static void copy_part(const direct *c, const float *x, const place *at, float *to) {
   const pvb_geometry *g = &c->g;
   int64_t lane = c->plain ? 1 : PVB_BLOCK;
   int64_t row_step, column_step, depth_step, unit_step, image_step;
-  if (c->plain) {
-    int spatial = x->ndim - 2;
-    bool flat = g->size[2] != x->dim[x->ndim - 1].size;
-    column_step = x->dim[x->ndim - 1].stride / 4;
-    row_step = spatial > 1 && !flat ? x->dim[x->ndim - 2].stride / 4 : 0;
-    depth_step = spatial > 2 && !flat ? x->dim[2].stride / 4 : 0;
-    unit_step = x->dim[1].stride / 4, image_step = x->dim[0].stride / 4;
+  if (c->plain) { /* in order, see run_direct */
+    column_step = 1, row_step = g->size[2], depth_step = row_step * g->size[1];
+    unit_step = g->pixels, image_step = unit_step * c->in_units;
   } else {
     column_step = lane, row_step = lane * g->size[2], depth_step = row_step * g->size[1];
     unit_step = lane * g->pixels, image_step = unit_step * c->in_units * g->groups;
   }
-  const float *image =
-      (const float *)x->data + at->image * image_step + at->group * c->in_units * unit_step;
+  const float *image = x + at->image * image_step + at->group * c->in_units * unit_step;
   int64_t left = at->column * g->stride[2] - g->before[2], width = c->part_size[2];
   int64_t first = left < 0 ? -left : 0, end = g->size[2] - left;
   if (end > width) end = width;
@@ -117,16 +116,14 @@ static void copy_part(const direct *c, const pvt_array *x, const place *at, floa
         const float *from = image + unit * unit_step + depth * depth_step + row * row_step +
                             (left + first) * column_step;
         memset(to, 0, (size_t)(first * lane) * sizeof(float));
-        if (column_step == lane)
-          memcpy(to + first * lane, from, (size_t)((end - first) * lane) * sizeof(float));
-        else
-          for (int64_t i = 0; i < end - first; i++) to[first + i] = from[i * column_step];
+        memcpy(to + first * lane, from, (size_t)((end - first) * lane) * sizeof(float));
         memset(to + end * lane, 0, (size_t)((width - end) * lane) * sizeof(float));
       }
     }
 }
 
-static int run_part(const direct *c, const pvb_run *run, const place *at, float *scratch) {
+static int run_part(const direct *c, const pvb_run *run, const float *image, const place *at,
+                    float *scratch) {
   const pvb_geometry *g = &c->g;
   const pvt_layers *layers = pvt_kernels_get()->layers;
   const pvb_epilogue *epilogue = &c->packed.work.epilogue;
@@ -135,12 +132,11 @@ static int run_part(const direct *c, const pvb_run *run, const place *at, float 
   int64_t lane = c->plain ? 1 : PVB_BLOCK, row_step, plane = g->results * PVB_BLOCK;
   const float *x;
   if (c->part_floats > 0) {
-    copy_part(c, run->x, at, scratch);
+    copy_part(c, image, at, scratch);
     x = scratch, row_step = c->part_size[2] * lane;
   } else {
     row_step = g->size[2] * lane;
-    x = (const float *)run->x->data +
-        (at->image * g->groups + at->group) * c->in_units * g->pixels * lane +
+    x = image + (at->image * g->groups + at->group) * c->in_units * g->pixels * lane +
         ((at->depth * g->stride[0] - g->before[0]) * g->size[1] + at->row * g->stride[1] -
          g->before[1]) *
             row_step +
@@ -216,6 +212,7 @@ static int run_part(const direct *c, const pvb_run *run, const place *at, float 
 typedef struct parts {
   const direct *c;
   const pvb_run *run;
+  const float *image;
   int64_t units; /* in all */
   int count;
 } parts;
@@ -235,7 +232,7 @@ static int run_parts(void *arg, int index) {
     at.row = rest % rows * c->rows, rest /= rows;
     at.depth = rest % g->result[0], rest /= g->result[0];
     at.group = rest % g->groups, at.image = rest / g->groups;
-    int status = run_part(c, all->run, &at, scratch);
+    int status = run_part(c, all->run, all->image, &at, scratch);
     if (status != PVT_OK) return status;
   }
   return PVT_OK;
@@ -260,7 +257,10 @@ static int run_direct(const pvb_kernel *kernel, const pvb_run *run) {
               ceiling(g->result[2], c->columns) * c->splits;
   int64_t threads = run->team == NULL ? 1 : c->packed.work.threads;
   all.count = (int)(all.units < threads ? all.units : threads);
-  int status = pvb_spread(run->team, all.count, run_parts, &all);
+  pvt_array copy;
+  int status = pvb_in_order(run->x, &copy, &all.image);
+  if (status == PVT_OK) status = pvb_spread(run->team, all.count, run_parts, &all);
+  pvt_array_release(&copy);
   if (status == PVT_OK && g->out % PVB_BLOCK != 0 && !pvb_keeps_zero(&c->packed.work.epilogue))
     clear_rest(c, run->y);
   return status;
@@ -268,12 +268,19 @@ static int run_direct(const pvb_kernel *kernel, const pvb_run *run) {
 
 /* ---- Ways --------------------------------------------------------------- */
 
+/* Small groups of as many channels in as out are one dense group for each block, with zeros. */
+static bool groups_join(const pvb_conv *conv) {
+  int64_t channels = conv->in / conv->groups;
+  return conv->groups > 1 && conv->in == conv->out && channels > 1 && channels < PVB_BLOCK &&
+         PVB_BLOCK % channels == 0 && conv->in % PVB_BLOCK == 0;
+}
+
 static bool shape_suits(const pvb_work *work, bool plain) {
   const pvb_conv *v = &work->conv;
   if (work->kind != PVB_CONV) return false;
   if (v->n * v->in * v->out * pvb_taps(v) * pvb_out_pixels(v) == 0 || v->groups < 1) return false;
   if (plain) return v->groups == 1 && v->in <= 64;
-  return v->groups == 1 ||
+  return v->groups == 1 || groups_join(v) ||
          (v->in / v->groups % PVB_BLOCK == 0 && v->out / v->groups % PVB_BLOCK == 0);
 }
 
@@ -295,6 +302,11 @@ static void choose_tiles(direct *c) {
 static void plan(direct *c, const pvb_work *work, bool plain) {
   pvb_geometry *g = &c->g;
   pvb_geometry_of(&work->conv, g);
+  if (groups_join(&work->conv)) {
+    c->joined = g->in;
+    g->in = g->out = PVB_BLOCK;
+    g->groups = work->conv.in / PVB_BLOCK;
+  }
   c->plain = plain;
   c->in_units = plain ? g->in : ceiling(g->in, PVB_BLOCK);
   c->out_blocks = ceiling(g->out, PVB_BLOCK);
@@ -399,7 +411,12 @@ static int prepare(const pvb_work *work, bool plain, pvb_kernel **kernel) {
   *c = shape;
   c->offset = (int64_t *)(void *)(c + 1);
   find_segments(c);
-  if ((status = pack(c, work->weights, c->packed.weights)) != PVT_OK) {
+  pvt_array copy;
+  const float *weights;
+  status = pvb_in_order(work->weights, &copy, &weights);
+  if (status == PVT_OK) status = pack(c, weights, c->packed.weights);
+  pvt_array_release(&copy);
+  if (status != PVT_OK) {
     pvb_release(&packed->kernel);
     return status;
   }

@@ -159,16 +159,16 @@ void pvb_geometry_of(const pvb_conv *conv, pvb_geometry *g) {
   }
 }
 
-float pvb_weight(const pvt_array *weights, const pvb_geometry *g, int64_t o, int64_t i,
-                 int64_t tap) {
-  int64_t at = o * weights->dim[0].stride + i * weights->dim[1].stride;
-  const int64_t place[3] = {tap / g->kernel[2] / g->kernel[1], tap / g->kernel[2] % g->kernel[1],
-                            tap % g->kernel[2]};
-  int spatial = weights->ndim - 2;
-  for (int d = 0; d < spatial; d++) at += place[3 - spatial + d] * weights->dim[2 + d].stride;
-  float weight;
-  memcpy(&weight, weights->data + at, sizeof weight);
-  return weight;
+int pvb_in_order(const pvt_array *array, pvt_array *copy, const float **floats) {
+  *copy = (pvt_array){0};
+  *floats = (const float *)array->data;
+  if (pvt_array_is_contiguous(array) && (uintptr_t)array->data % sizeof(float) == 0) return PVT_OK;
+  int64_t shape[PVT_MAX_DIMS];
+  for (int d = 0; d < array->ndim; d++) shape[d] = array->dim[d].size;
+  int status = pvt_array_new(copy, PVT_FLOAT32, array->ndim, shape);
+  if (status == PVT_OK) status = pvt_copy(array, copy);
+  *floats = (const float *)copy->data;
+  return status;
 }
 
 int pvb_tile_blocks(int64_t rows, int64_t blocks) {

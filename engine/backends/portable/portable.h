@@ -55,9 +55,8 @@ typedef struct pvb_geometry {
   bool padded; /* some windows reach beyond the image */
 } pvb_geometry;
 void pvb_geometry_of(const pvb_conv *conv, pvb_geometry *geometry);
-/* Weight [o][i][tap] of a convolution, taps counted in C order, from an array of any strides. */
-float pvb_weight(const pvt_array *weights, const pvb_geometry *geometry, int64_t o, int64_t i,
-                 int64_t tap);
+/* An array in C order, float by float: itself, or a copy of it, which is the caller's to release. */
+int pvb_in_order(const pvt_array *array, pvt_array *copy, const float **floats);
 /* Blocks of a tile that keep most sums in registers for so many rows, out of so many blocks. */
 int pvb_tile_blocks(int64_t rows, int64_t blocks);
 /* Is 0 what the activation makes of 0? */
