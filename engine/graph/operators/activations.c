@@ -95,7 +95,11 @@ int pvg_prelu_run(pvg_call *call) {
   static pvt_kernel *const row[PVT_DTYPES] = {
       [PVT_FLOAT32] = sloped_f32, [PVT_FLOAT64] = sloped_f64, [PVT_INT64] = sloped_i64};
   const pvg_elementwise *s = call->state;
-  const pvt_array *const in[2] = {call->inputs[0], call->inputs[1]};
+  pvt_array slopes;
+  pvg_look(&slopes, call->inputs[1]);
+  if (call->node->version < 7 && slopes.ndim == 1) /* one for each channel */
+    while (slopes.ndim < s->ndim - 1) slopes.dim[slopes.ndim++] = (pvt_dim){1, 0};
+  const pvt_array *const in[2] = {call->inputs[0], &slopes};
   pvt_array *out = pvg_elementwise_output(call);
   if (out == NULL) return pvt_error_status();
   switch (pvt_dtype_kind(s->dtype)) {

@@ -28,12 +28,6 @@ static int infer_predicate(pvg_infer *infer) {
   return status;
 }
 
-static int infer_comparison(pvg_infer *infer) {
-  int status = pvg_infer_broadcast_all(infer);
-  infer->outputs[0].dtype = PVT_BOOL;
-  return status;
-}
-
 void pvg_elementwise_start(const pvg_prepare *prepare, pvg_elementwise *state) {
   const pvg_info *out = &prepare->outputs[0];
   state->dtype = (pvt_dtype)out->dtype;
@@ -115,13 +109,6 @@ static int prepare_unary(const pvg_prepare *prepare, void *state) {
   return PVT_OK;
 }
 
-static int prepare_binary(const pvg_prepare *prepare, void *state) {
-  pvg_elementwise *s = state;
-  pvg_elementwise_start(prepare, s);
-  s->op = op_of(binary, prepare->node->type);
-  return PVT_OK;
-}
-
 /* ---- One operand -------------------------------------------------------- */
 
 static int run_unary(pvg_call *call) {
@@ -154,11 +141,31 @@ static int run_isinf(pvg_call *call) {
 
 /* ---- Two operands ------------------------------------------------------- */
 
-static int run_binary(pvg_call *call) {
-  const pvg_elementwise *s = call->state;
-  pvt_array *out = pvg_elementwise_output(call);
-  if (out == NULL) return pvt_error_status();
-  return pvt_binary((pvt_binary_op)s->op, call->inputs[0], call->inputs[1], out);
+/* Before version 7 the second operand's dimensions were put at an axis of the first one's: `added`
+** dimensions of 1 follow them. */
+static int prepare_binary(const pvg_prepare *prepare, void *state) {
+  pvg_elementwise *s = state;
+  pvg_elementwise_start(prepare, s);
+  s->op = op_of(binary, prepare->node->type);
+  const pvg_attribute *at = pvg_attribute_of(prepare->node, "axis");
+  if (prepare->node->version >= 7 || at == NULL) return PVT_OK;
+  int ndim = prepare->inputs[0]->ndim, axis = pvg_axis(at->i, ndim);
+  if (axis < 0) return axis;
+  s->added = ndim - axis - prepare->inputs[1]->ndim;
+  return s->added >= 0 ? PVT_OK
+                       : pvt_fail(PVT_E_SHAPE, "the second operand has too many dimensions");
+}
+
+static int infer_binary(pvg_infer *infer) {
+  if (infer->node->version < 7 && pvg_attribute_of(infer->node, "axis") != NULL)
+    return pvg_infer_like(infer);
+  return pvg_infer_broadcast_all(infer);
+}
+
+static int infer_comparison(pvg_infer *infer) {
+  int status = infer_binary(infer);
+  infer->outputs[0].dtype = PVT_BOOL;
+  return status;
 }
 
 /* Quotients of signed integers are cut towards 0, as C does; by 0 they are 0. */
@@ -172,49 +179,64 @@ static void quotient(int64_t n, char *const *data, const int64_t *strides, void 
   }
 }
 
-static int run_div(pvg_call *call) {
-  const pvg_elementwise *s = call->state;
-  pvt_array *out = pvg_elementwise_output(call);
-  if (out == NULL) return pvt_error_status();
-  const pvt_array *const in[2] = {call->inputs[0], call->inputs[1]};
-  switch (pvt_dtype_kind(s->dtype)) {
+static int divide(const pvt_array *a, const pvt_array *b, pvt_array *out) {
+  switch (pvt_dtype_kind((pvt_dtype)out->dtype)) {
   case PVT_KIND_INT: {
     static const pvt_dtype wanted[3] = {PVT_INT64, PVT_INT64, PVT_INT64};
-    return pvt_elementwise_run(quotient, NULL, 2, in, out, wanted);
+    return pvt_elementwise_run(quotient, NULL, 2, (const pvt_array *const[]){a, b}, out, wanted);
   }
-  case PVT_KIND_UINT: return pvt_binary(PVT_FLOOR_DIVIDE, in[0], in[1], out);
-  default: return pvt_binary(PVT_DIVIDE, in[0], in[1], out);
+  case PVT_KIND_UINT: return pvt_binary(PVT_FLOOR_DIVIDE, a, b, out);
+  default: return pvt_binary(PVT_DIVIDE, a, b, out);
   }
 }
 
 /* Powers by one small exponent are products. True if that was one. */
 static bool power_of(const pvt_array *x, double exponent, pvt_array *out, int *status) {
+  bool is_float = pvt_dtype_kind((pvt_dtype)x->dtype) == PVT_KIND_FLOAT;
   if (exponent == 2) *status = pvt_unary(PVT_SQUARE, x, out);
   else if (exponent == 1) *status = pvt_copy(x, out);
-  else if (exponent == 0.5 && pvt_dtype_kind((pvt_dtype)x->dtype) == PVT_KIND_FLOAT)
-    *status = pvt_unary(PVT_SQRT, x, out);
-  else if (exponent == -1 && pvt_dtype_kind((pvt_dtype)x->dtype) == PVT_KIND_FLOAT)
-    *status = pvt_unary(PVT_RECIPROCAL, x, out);
+  else if (exponent == 0.5 && is_float) *status = pvt_unary(PVT_SQRT, x, out);
+  else if (exponent == -1 && is_float) *status = pvt_unary(PVT_RECIPROCAL, x, out);
   else return false;
   return true;
 }
 
-static int run_pow(pvg_call *call) {
-  const pvt_array *x = call->inputs[0], *y = call->inputs[1];
-  pvt_array *out = pvg_elementwise_output(call);
-  if (out == NULL) return pvt_error_status();
+static int power(pvg_call *call, const pvt_array *x, const pvt_array *y, pvt_array *out) {
   int status;
-  if (pvt_array_count(y) == 1 && power_of(x, pvg_float_at(y, 0), out, &status)) return status;
+  if (pvt_array_count(y) == 1 && pvt_dtype_kind((pvt_dtype)y->dtype) < PVT_KIND_COMPLEX &&
+      power_of(x, pvg_float_at(y, 0), out, &status))
+    return status;
   if (pvt_dtype_kind((pvt_dtype)x->dtype) > PVT_KIND_UINT ||
-      pvt_dtype_kind((pvt_dtype)y->dtype) > PVT_KIND_UINT)
+      pvt_dtype_kind((pvt_dtype)y->dtype) != PVT_KIND_INT)
     return pvt_binary(PVT_POWER, x, y, out);
   /* Negative powers of integers are those of floats, cut. */
-  bool over = x->data == out->data || y->data == out->data;
-  status = over ? PVT_E_VALUE : pvt_binary(PVT_POWER, x, y, out);
-  if (status != PVT_E_VALUE) return status;
-  pvt_array exponents;
+  pvt_array lowest, exponents;
+  int64_t shape[PVT_MAX_DIMS];
+  for (int d = 0; d < y->ndim; d++) shape[d] = 1;
+  if (pvt_array_count(y) == 0) return PVT_OK;
+  status = pvg_scratch_array(call, &lowest, (pvt_dtype)y->dtype, y->ndim, shape);
+  if (status == PVT_OK)
+    status = pvt_reduce(PVT_MIN, y, y->ndim == 32 ? ~0u : (1u << y->ndim) - 1, &lowest);
+  if (status != PVT_OK) return status;
+  if (pvg_int_at(&lowest, 0) >= 0) return pvt_binary(PVT_POWER, x, y, out);
   status = pvg_as(call, y, PVT_FLOAT64, &exponents);
   return status == PVT_OK ? pvt_binary(PVT_POWER, x, &exponents, out) : status;
+}
+
+static int run_binary(pvg_call *call) {
+  const pvg_elementwise *s = call->state;
+  const pvt_array *a = call->inputs[0], *b = call->inputs[1];
+  pvt_array more;
+  if (s->added > 0) {
+    pvg_look(&more, b);
+    for (int i = 0; i < s->added; i++) more.dim[more.ndim++] = (pvt_dim){1, 0};
+    b = &more;
+  }
+  pvt_array *out = pvg_elementwise_output(call);
+  if (out == NULL) return pvt_error_status();
+  if (s->op == PVT_DIVIDE) return divide(a, b, out);
+  if (s->op == PVT_POWER) return power(call, a, b, out);
+  return pvt_binary((pvt_binary_op)s->op, a, b, out);
 }
 
 static int prepare_mod(const pvg_prepare *prepare, void *state) {
@@ -269,12 +291,12 @@ static int run_mean(pvg_call *call) {
   {type, "", since, 0, 1, 1, EACH, pvg_infer_like, STATE, prepare_unary, NULL, run_unary, NULL}
 #define PREDICATE(type, since)                                                                     \
   {type, "", since, 0, 1, 1, EACH, infer_predicate, STATE, prepare_unary, NULL, run_unary, NULL}
-#define BINARY(type, since, run)                                                                   \
-  {type, "", since, 0, 2, 2, EACH, pvg_infer_broadcast_all, STATE, prepare_binary, NULL, run, NULL}
+#define BINARY(type, since)                                                                        \
+  {type, "", since, 0, 2, 2, EACH, infer_binary, STATE, prepare_binary, NULL, run_binary, NULL}
 #define COMPARISON(type, since)                                                                    \
   {type, "", since, 0, 2, 2, EACH, infer_comparison, STATE, prepare_binary, NULL, run_binary, NULL}
 #define VARIADIC(type, run)                                                                        \
-  {type,           "",   6,   0,   1, -1, PVG_ELEMENTWISE, pvg_infer_broadcast_all, STATE,         \
+  {type,           "",   1,   0,   1, -1, PVG_ELEMENTWISE, pvg_infer_broadcast_all, STATE,         \
    prepare_binary, NULL, run, NULL}
 #define ACTIVATION(type, since)                                                                    \
   {type,  "",                                                                                      \
@@ -286,7 +308,7 @@ static int run_mean(pvg_call *call) {
    NULL}
 
 const pvg_operator pvg_elementwise_operators[] = {
-    UNARY("Abs", 6),
+    UNARY("Abs", 1),
     UNARY("Acos", 7),
     UNARY("Acosh", 9),
     UNARY("Asin", 7),
@@ -294,42 +316,42 @@ const pvg_operator pvg_elementwise_operators[] = {
     UNARY("Atan", 7),
     UNARY("Atanh", 9),
     UNARY("BitwiseNot", 18),
-    UNARY("Ceil", 6),
+    UNARY("Ceil", 1),
     UNARY("Cos", 7),
     UNARY("Cosh", 9),
     UNARY("Erf", 9),
-    UNARY("Exp", 6),
-    UNARY("Floor", 6),
-    UNARY("Log", 6),
-    UNARY("Neg", 6),
-    UNARY("Reciprocal", 6),
+    UNARY("Exp", 1),
+    UNARY("Floor", 1),
+    UNARY("Log", 1),
+    UNARY("Neg", 1),
+    UNARY("Reciprocal", 1),
     UNARY("Round", 11),
-    UNARY("Sigmoid", 6),
+    UNARY("Sigmoid", 1),
     UNARY("Sign", 9),
     UNARY("Sin", 7),
     UNARY("Sinh", 9),
-    UNARY("Sqrt", 6),
+    UNARY("Sqrt", 1),
     UNARY("Tan", 7),
-    UNARY("Tanh", 6),
+    UNARY("Tanh", 1),
     PREDICATE("IsNaN", 9),
     PREDICATE("Not", 1),
     {"IsInf", "", 10, 0, 1, 1, EACH, infer_predicate, STATE, prepare_isinf, NULL, run_isinf, NULL},
-    BINARY("Add", 7, run_binary),
-    BINARY("BitwiseAnd", 18, run_binary),
-    BINARY("BitwiseOr", 18, run_binary),
-    BINARY("BitwiseXor", 18, run_binary),
-    BINARY("Div", 7, run_div),
-    BINARY("Mul", 7, run_binary),
-    BINARY("Pow", 7, run_pow),
-    BINARY("Sub", 7, run_binary),
-    COMPARISON("And", 7),
-    COMPARISON("Equal", 7),
-    COMPARISON("Greater", 7),
+    BINARY("Add", 1),
+    BINARY("BitwiseAnd", 18),
+    BINARY("BitwiseOr", 18),
+    BINARY("BitwiseXor", 18),
+    BINARY("Div", 1),
+    BINARY("Mul", 1),
+    BINARY("Pow", 1),
+    BINARY("Sub", 1),
+    COMPARISON("And", 1),
+    COMPARISON("Equal", 1),
+    COMPARISON("Greater", 1),
     COMPARISON("GreaterOrEqual", 12),
-    COMPARISON("Less", 7),
+    COMPARISON("Less", 1),
     COMPARISON("LessOrEqual", 12),
-    COMPARISON("Or", 7),
-    COMPARISON("Xor", 7),
+    COMPARISON("Or", 1),
+    COMPARISON("Xor", 1),
     {"Mod", "", 10, 0, 2, 2, EACH, pvg_infer_broadcast_all, STATE, prepare_mod, NULL, run_binary,
      NULL},
     {"BitShift", "", 11, 0, 2, 2, EACH, pvg_infer_broadcast_all, STATE, prepare_shift, NULL,
@@ -339,22 +361,22 @@ const pvg_operator pvg_elementwise_operators[] = {
     VARIADIC("Min", run_variadic),
     VARIADIC("Sum", run_variadic),
     ACTIVATION("Celu", 12),
-    ACTIVATION("Elu", 6),
+    ACTIVATION("Elu", 1),
     ACTIVATION("Gelu", 20),
-    ACTIVATION("HardSigmoid", 6),
+    ACTIVATION("HardSigmoid", 1),
     ACTIVATION("HardSwish", 14),
-    ACTIVATION("LeakyRelu", 6),
+    ACTIVATION("LeakyRelu", 1),
     ACTIVATION("Mish", 18),
-    ACTIVATION("Selu", 6),
+    ACTIVATION("Selu", 1),
     ACTIVATION("Shrink", 9),
     ACTIVATION("Softplus", 1),
     ACTIVATION("Softsign", 1),
     ACTIVATION("Swish", 24),
     ACTIVATION("ThresholdedRelu", 10),
-    {"Relu", "", 6, 0, 1, 1, EACH, pvg_infer_like, STATE, prepare_unary, NULL, pvg_relu_run, NULL},
-    {"PRelu", "", 7, 0, 2, 2, EACH, pvg_infer_like, STATE, prepare_unary, NULL, pvg_prelu_run,
+    {"Relu", "", 1, 0, 1, 1, EACH, pvg_infer_like, STATE, prepare_unary, NULL, pvg_relu_run, NULL},
+    {"PRelu", "", 1, 0, 2, 2, EACH, pvg_infer_like, STATE, prepare_unary, NULL, pvg_prelu_run,
      NULL},
-    {"Clip", "", 6, 0, 1, 3, EACH, pvg_infer_like, STATE, pvg_clip_prepare, NULL, pvg_clip_run,
+    {"Clip", "", 1, 0, 1, 3, EACH, pvg_infer_like, STATE, pvg_clip_prepare, NULL, pvg_clip_run,
      NULL},
     {"Where", "", 9, 0, 3, 3, EACH, pvg_where_infer, STATE, prepare_unary, NULL, pvg_where_run,
      NULL},
@@ -362,7 +384,7 @@ const pvg_operator pvg_elementwise_operators[] = {
      pvg_cast_run, NULL},
     {"CastLike", "", 15, 0, 2, 2, PVG_ELEMENTWISE, pvg_cast_infer, STATE, pvg_cast_prepare, NULL,
      pvg_cast_run, NULL},
-    {"Dropout", "", 7, 0, 1, 3, PVG_VIEW | PVG_RANDOM, pvg_dropout_infer, STATE,
+    {"Dropout", "", 1, 0, 1, 3, PVG_VIEW | PVG_RANDOM, pvg_dropout_infer, STATE,
      pvg_dropout_prepare, NULL, pvg_dropout_run, NULL},
     {0},
 };

@@ -9,6 +9,7 @@
 typedef struct pvg_elementwise {
   int op; /* pvt_unary_op, pvt_binary_op or pvt_activation_op */
   pvt_dtype dtype;
+  int added; /* dimensions of 1 behind the second operand's */
   int ndim;
   int64_t shape[PVT_MAX_DIMS];
   double alpha, beta;

@@ -226,7 +226,7 @@ const pvg_operator pvg_product_operators[] = {
     {"Det", "", 11, 0, 1, 1, 0, infer_det, sizeof(product), prepare_product, NULL, run_det, NULL},
     {"Einsum", "", 12, 0, 1, -1, 0, pvg_einsum_infer, sizeof(pvg_einsum), pvg_einsum_prepare, NULL,
      pvg_einsum_run, NULL},
-    {"Gemm", "", 6, 0, 2, 3, 0, infer_gemm, 0, NULL, NULL, run_gemm, work_of_gemm},
+    {"Gemm", "", 1, 0, 2, 3, 0, infer_gemm, 0, NULL, NULL, run_gemm, work_of_gemm},
     {"MatMul", "", 1, 0, 2, 2, 0, infer_matmul, sizeof(product), prepare_product, NULL, run_matmul,
      work_of_matmul},
     {0},

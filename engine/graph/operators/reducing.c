@@ -261,7 +261,7 @@ static int run_scan(pvg_call *call) {
 const pvg_operator pvg_reducing_operators[] = {
     ARG("ArgMax"),
     ARG("ArgMin"),
-    {"CumProd", "", 1, 0, 2, 2, 0, pvg_infer_like, 0, NULL, NULL, run_scan, NULL},
+    {"CumProd", "", 26, 0, 2, 2, 0, pvg_infer_like, 0, NULL, NULL, run_scan, NULL},
     {"CumSum", "", 11, 0, 2, 2, 0, pvg_infer_like, 0, NULL, NULL, run_scan, NULL},
     REDUCE("ReduceL1"),
     REDUCE("ReduceL2"),
