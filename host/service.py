@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from polyvm.engine import blas
+from polyvm.engine import blas, libraries
 from polyvm.host import loader, log
 from polyvm.host.admission import Admission, Policy
 from polyvm.host.api.access import Access
@@ -106,7 +106,7 @@ class Service:
         )
         kept = self._recovery.options if self._recovery is not None else {}
         try:
-            blas.load_for_vms()
+            libraries.load_for_vms()
         except RuntimeError as error:
             raise MissingError(f"{blas.SWITCH}: {error}") from error
         self._executor = Executor(workers=options.workers, **kept)

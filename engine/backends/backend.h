@@ -6,8 +6,9 @@
 ** picks a way; preparing it packs the weights and gives a *kernel*, which never changes: any number
 ** of threads run it at once, each with a scratch of its own.
 **
-** Backends: portable (our own kernels, for every machine), openblas, onednn. Each is one file of
+** Backends: portable (our own kernels, for every machine), openblas, onednn. Each is a folder of
 ** engine/backends with a pvb_backend, listed in backends.c; others (a GPU, an NPU) come beside.
+** Where a library computes, a run is left within some milliseconds, not within 100 us.
 */
 #ifndef PVB_BACKEND_H
 #define PVB_BACKEND_H

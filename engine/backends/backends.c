@@ -3,9 +3,11 @@
 
 #include <string.h>
 
-extern const pvb_backend pvb_portable;
+#include "graph.h"
 
-static const pvb_backend *const all[] = {&pvb_portable};
+extern const pvb_backend pvb_portable, pvb_openblas, pvb_onednn;
+
+static const pvb_backend *const all[] = {&pvb_portable, &pvb_openblas, &pvb_onednn};
 
 const pvb_backend *pvb_backend_at(int i) {
   return i >= 0 && i < (int)(sizeof all / sizeof *all) ? all[i] : NULL;
@@ -15,6 +17,15 @@ const pvb_backend *pvb_backend_named(const char *name) {
   for (size_t i = 0; i < sizeof all / sizeof *all; i++)
     if (strcmp(all[i]->name, name) == 0) return all[i];
   return NULL;
+}
+
+bool pvg_backend_name(int i, const char **name, bool *available, const char **about) {
+  const pvb_backend *backend = pvb_backend_at(i);
+  if (backend == NULL) return false;
+  *name = backend->name;
+  *available = backend->available();
+  *about = backend->describe();
+  return true;
 }
 
 void pvb_release(pvb_kernel *kernel) {

@@ -149,6 +149,10 @@ extern PyMethodDef np_gather_functions[];
 extern PyMethodDef np_linalg_functions[];
 extern PyMethodDef np_fft_functions[];
 
+/* ---- backends.c ---- */
+
+extern PyMethodDef np_backend_functions[];
+
 /* ---- methods.c ---- */
 extern PyMethodDef np_forwarded_methods[];
 PyObject *np_flat(PyObject *self, void *closure);

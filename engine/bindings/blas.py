@@ -8,7 +8,6 @@ then the engine's own kernels do everything.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -68,18 +67,3 @@ def load(tensor: Any) -> None:
     if path is not None:
         with contextlib.suppress(RuntimeError), _one_thread():
             tensor._blas_open(path)
-
-
-def _extension() -> Any:
-    return importlib.import_module("polyvm.engine._tensor")
-
-
-def load_for_vms() -> None:
-    """Load OpenBLAS for the VMs of this process, which share the engine with ordinary Python."""
-    load(_extension())
-
-
-def describe() -> dict[str, str]:
-    """Return which kernels run, by instruction set, and which OpenBLAS."""
-    extension = _extension()
-    return {"kernels": extension._isa(), "blas": extension._blas_name()}

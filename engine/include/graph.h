@@ -87,4 +87,12 @@ PVT_API int pvg_model_describe(pvg_model *model, const pvt_array *const *inputs,
 PVT_API bool pvg_operator_name(int i, const char **type, const char **domain, int *since,
                                int *until);
 
+/* Backends: who computes convolutions and products. The i-th's name, whether it can be used here,
+** and one line about it (versions, instruction sets, or why not); false beyond the last. Asking
+** loads libraries. */
+PVT_API bool pvg_backend_name(int i, const char **name, bool *available, const char **about);
+/* Where oneDNN's library is, version 3 with OpenMP; it is loaded when it is first wanted, and then
+** stays. It is told to use no threads of its own. PVT_E_VALUE for a path that is too long. */
+PVT_API int pvg_onednn_use(const char *path);
+
 #endif

@@ -7,10 +7,10 @@ try:
     from _polyvm_tensor import *  # noqa: F403
 except ImportError:
     from polyvm.engine import _tensor as tensor
-    from polyvm.engine import blas
+    from polyvm.engine import libraries
     from polyvm.engine._tensor import *  # noqa: F403
 
-    blas.load(tensor)
+    libraries.load(tensor)
 
 share = tensor._share  # of polyvm, not of polyvm.np
 

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING
 
-from polyvm.engine import blas
+from polyvm.engine import blas, libraries
 from polyvm.host.errors import ExitCode, MissingError
 from polyvm.vm import info
 
@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> ExitCode:
     """Print what the VMs are made of."""
     try:
-        blas.load_for_vms()
+        libraries.load_for_vms()
     except RuntimeError as error:
         raise MissingError(f"{blas.SWITCH}: {error}") from error
-    facts = {**dataclasses.asdict(info()), **blas.describe()}
+    facts = {**dataclasses.asdict(info()), **libraries.describe()}
     facts["bytecode_magic"] = facts["bytecode_magic"].hex()
     facts["library_path"] = str(facts["library_path"])
     modules = list(facts.pop("modules"))

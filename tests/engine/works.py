@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from polyvm.engine import blas, onednn
 from tests.engine.direct import ENGINE, EngineError, declarations, describe, ffi, lib
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ HEADER = (ENGINE / "backends" / "backend.h").read_text()
 for constant in re.findall(r"#define (PVB_\w+ \d+)", HEADER):
     ffi.cdef(f"#define {constant}")
 ffi.cdef(declarations(HEADER))
+ffi.cdef("int pvg_onednn_use(const char *path);")
+
+# The libraries of backends, as `polyvm.np` and the host load them.
+if (found := blas.find()) is not None:
+    lib.pvt_blas_open(str(found).encode())
+if (found := onednn.find()) is not None:
+    lib.pvg_onednn_use(str(found).encode())
 
 ACTIVATIONS = ("NONE", "RELU", "CLIP", "LEAKY_RELU", "SIGMOID", "TANH", "GELU", "GELU_TANH")
 ACTIVATIONS += ("SILU", "HARD_SIGMOID", "HARD_SWISH")
