@@ -3,8 +3,10 @@
 import gc
 import os
 from collections.abc import Callable
+from functools import cache
 from itertools import repeat
-from time import thread_time_ns
+from pathlib import Path
+from time import perf_counter_ns, thread_time_ns
 from typing import Any
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -12,6 +14,7 @@ os.environ.update(dict.fromkeys(THREADS, "1"))  # read when the libraries are lo
 
 import numpy  # noqa: E402, ICN001 - the peer, by its own name
 
+from bench.arrays import model_task  # noqa: E402
 from bench.arrays.operations import OPERATIONS  # noqa: E402
 from bench.contenders.serve import pin, serve  # noqa: E402
 from polyvm import np  # noqa: E402
@@ -78,6 +81,25 @@ def measure(name: str, size: int, rounds: int) -> dict[str, Any]:
     return {"ns": times}
 
 
+@cache
+def _model() -> Callable[[int], Any]:
+    """The task of model_task.py, with NumPy in the place of `polyvm.np`."""
+    source = Path(model_task.__file__).read_text().replace("from polyvm import np", "")
+    names: dict[str, Any] = {"np": numpy}
+    exec(source, names)
+    run: Callable[[int], Any] = names["run"]
+    return run
+
+
+def model(count: int) -> dict[str, Any]:
+    """Run it so often: nanoseconds of all together."""
+    run = _model()
+    start = perf_counter_ns()
+    for seed in range(count):
+        run(seed)
+    return {"ns": perf_counter_ns() - start, "count": count}
+
+
 def main() -> None:
     """Serve until standard input ends."""
-    serve({"pin": pin, "versions": versions, "same": same, "measure": measure})
+    serve({"pin": pin, "versions": versions, "same": same, "measure": measure, "model": model})

@@ -1,6 +1,8 @@
 """Arrays: `polyvm.np` against NumPy on one thread, operation by operation; arrays in many VMs."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from statistics import median
 from typing import Any
 
@@ -48,6 +50,7 @@ def measure(setup: Setup) -> dict[str, Any]:
         "missing": missing,
         "different": different,
         "vms": _in_vms(setup),
+        "processes": _in_processes(setup),
     }
 
 
@@ -63,6 +66,34 @@ def _in_vms(setup: Setup) -> dict[str, list[float]]:
                 told = contender.ask("array_tasks", workers=workers, count=count[workers])
                 rates.setdefault(str(workers), []).append(told["count"] / told["ns"] * 1e9)
     return rates
+
+
+def _in_processes(setup: Setup) -> dict[str, list[float]]:
+    """The same task with NumPy, a second, by the number of processes: what the machine allows."""
+    count = setup.rounds(100, 400)
+    rates: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        each = [
+            stack.enter_context(
+                Contender(f"arrays-{cpu}", [sys.executable], "bench.contenders.arrays", [cpu])
+            )
+            for cpu in setup.cpus
+        ]
+        pool = stack.enter_context(ThreadPoolExecutor(len(each)))
+        list(pool.map(lambda one: one.ask("model", count=count // 4), each))
+        for turn in range(setup.rounds(3, 7)):
+            for many in sorted({1, len(each)}, reverse=bool(turn % 2)):
+                setup.progress(f"arrays in {many} processes: round {turn + 1}")
+                told = pool.map(lambda one: one.ask("model", count=count), each[:many])
+                rate = sum(one["count"] / one["ns"] * 1e9 for one in told)
+                rates.setdefault(str(many), []).append(rate)
+    return rates
+
+
+def _gain(rates: dict[str, list[float]]) -> float:
+    """How many times one the most are, round by round."""
+    pairs = zip(rates[max(rates, key=int)], rates["1"], strict=True)
+    return median([many / one for many, one in pairs])
 
 
 def _ratio(times: list[list[float]]) -> float:
@@ -104,11 +135,12 @@ def rows(data: dict[str, Any]) -> list[Row]:
     ]
     most = max(data["vms"], key=int)
     if most != "1":
-        pairs = zip(data["vms"][most], data["vms"]["1"], strict=True)
-        gain = median([many / one for many, one in pairs])
         made.append(
             at_least(
-                f"tasks on arrays, {most} VMs on {most} cores", "one VM", VMS_GOAL * int(most), gain
+                f"tasks on arrays, {most} VMs on {most} cores",
+                "one VM",
+                VMS_GOAL * int(most),
+                _gain(data["vms"]),
             )
         )
     return made
@@ -154,6 +186,26 @@ def tables(data: dict[str, Any]) -> list[Table]:
             note,
         )
     ]
-    rates = [[n, f"{median(found):,.0f}"] for n, found in data["vms"].items()]
-    made.append(Table("Tasks on arrays in VMs", ["VMs", "tasks/s"], rates))
+    made.append(_many(data))
     return made
+
+
+def _many(data: dict[str, Any]) -> Table:
+    processes = data.get("processes", {})
+    rates = [
+        [n, *(f"{median(one[n]):,.0f}" if n in one else "" for one in (data["vms"], processes))]
+        for n in data["vms"]
+    ]
+    note = ""
+    if len(processes) > 1:
+        gains = [_gain(data["vms"]), _gain(processes)]
+        note = (
+            f"VMs in one process reach {gains[0]:.2f}x of one, processes with nothing in common "
+            f"{gains[1]:.2f}x, which is what the machine allows."
+        )
+    return Table(
+        "Tasks on arrays in VMs",
+        ["VMs, or processes", "VMs: tasks/s", "NumPy in processes: tasks/s"],
+        rates,
+        note,
+    )
