@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "context.h"
+#include "passes.h"
 #include "plan.h"
 #include "timings.h"
 
@@ -195,6 +196,7 @@ static int fill(pvg_model *model, const void *bytes, size_t size, const pvg_opti
   }
   status = pvg_onnx_read(&source, (pvg_span){bytes, size}, &model->symbols, &model->graph);
   if (status >= 0) status = pvg_infer_graph(&model->symbols, model->graph);
+  if (status >= 0) status = pvg_simplify(model->pool, &model->symbols, model->graph);
   if (status >= 0) status = pvg_timings_new(model);
   return status < 0 ? status : make_plans(model->graph);
 }

@@ -97,6 +97,13 @@ static void find_ways(pvg_heavy *heavy, pvg_item *item) {
   }
 }
 
+static bool is_transposed(const pvg_plan *plan, int slot) {
+  const pvt_array *array = plan->slots[slot].array;
+  if (array == NULL || array->ndim < 2) return false;
+  int64_t item = (int64_t)pvt_itemsize((pvt_dtype)array->dtype);
+  return array->dim[array->ndim - 2].stride == item && array->dim[array->ndim - 1].stride != item;
+}
+
 /* Make the step of a node that describes a work a heavy one: 1, 0 or negative. */
 static int find_work(pvg_heavy *heavy, pvg_item *item) {
   pvg_plan *plan = heavy->plan;
@@ -125,6 +132,12 @@ static int find_work(pvg_heavy *heavy, pvg_item *item) {
                          .pool = plan->pool};
   int status = operator->work(&prepare, work);
   if (status <= 0) return status;
+  /* Convolutions by weights that come in a run are the operator's own affair. */
+  if (work->kind != PVB_PRODUCT && work->weights == NULL) return 0;
+  if (work->kind == PVB_PRODUCT) {
+    work->product.a_transposed = is_transposed(plan, step->inputs[0]);
+    if (work->weights == NULL) work->product.b_transposed = is_transposed(plan, step->inputs[1]);
+  }
   work->precision = (pvb_precision)heavy->model->options.precision;
   work->threads = heavy->model->options.threads;
   item->options = options;
