@@ -144,6 +144,6 @@ extern const pvg_operator pvg_elementwise_operators[], pvg_moving_operators[],
     pvg_product_operators[], pvg_image_operators[], pvg_pooling_operators[],
     pvg_normalising_operators[], pvg_recurrent_operators[], pvg_quantised_operators[],
     pvg_control_operators[], pvg_signal_operators[], pvg_attention_operators[],
-    pvg_scoring_operators[];
+    pvg_scoring_operators[], pvg_training_operators[];
 
 #endif

@@ -10,7 +10,8 @@ static const pvg_operator *const families[] = {
     pvg_reducing_operators,    pvg_choosing_operators,  pvg_product_operators,
     pvg_image_operators,       pvg_pooling_operators,   pvg_normalising_operators,
     pvg_recurrent_operators,   pvg_quantised_operators, pvg_control_operators,
-    pvg_signal_operators,      pvg_attention_operators, pvg_scoring_operators};
+    pvg_signal_operators,      pvg_attention_operators, pvg_scoring_operators,
+    pvg_training_operators};
 
 #define FAMILIES (int)(sizeof families / sizeof *families)
 
