@@ -49,7 +49,7 @@ int pvg_batch_normalization_run(pvg_call *call) {
                       "BatchNormalization: scale, bias, mean and variance should have "
                       "%lld elements each",
                       (long long)channels);
-  /* A statistic for each channel; in version 7 also one for each element (spatial 0). */
+  /* A statistic for each channel; before version 9 also one for each element (spatial 0). */
   if (channels == 0 ? count != 0 : count % channels != 0)
     return pvt_fail(PVT_E_SHAPE, "BatchNormalization: x has %lld channels, scale %lld elements",
                     (long long)shape[1], (long long)channels);

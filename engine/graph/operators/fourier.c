@@ -108,11 +108,12 @@ static int numbers(pvg_call *call, const pvt_array *x, pvt_dtype real, pvt_array
   return PVT_OK;
 }
 
-/* In float64: spectra have zeros, which float32 would leave at its epsilon times the largest. */
+/* Spectra are computed in float64: many of their elements are 0, which float32 would leave at its
+** epsilon times the largest. Signals come back in their own type. */
 int pvg_dft_run(pvg_call *call) {
   const pvg_dft_state *state = call->state;
   const pvt_array *x = call->inputs[0], *given = PVG_INPUT(call, 1);
-  pvt_dtype real = PVT_FLOAT64;
+  pvt_dtype real = state->inverse ? pvg_real(x) : PVT_FLOAT64;
   pvt_array from;
   int status = numbers(call, x, real, &from);
   if (status != PVT_OK) return status;

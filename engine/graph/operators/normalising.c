@@ -13,10 +13,10 @@
 #define AXES pvg_infer_like, sizeof(pvg_axes_state), pvg_axes_normalization_prepare, NULL
 
 const pvg_operator pvg_normalising_operators[] = {
-    {"BatchNormalization", "", 7, 8, 5, 5, PVG_OVER, BATCH},
+    {"BatchNormalization", "", 1, 8, 5, 5, PVG_OVER, BATCH},
     {"BatchNormalization", "", 9, 13, 5, 5, PVG_OVER, BATCH},
     {"BatchNormalization", "", 14, 0, 5, 5, PVG_OVER, BATCH},
-    {"InstanceNormalization", "", 6, 0, 3, 3, PVG_OVER, GROUP},
+    {"InstanceNormalization", "", 1, 0, 3, 3, PVG_OVER, GROUP},
     {"GroupNormalization", "", 18, 20, 3, 3, PVG_OVER, GROUP},
     {"GroupNormalization", "", 21, 0, 3, 3, PVG_OVER, GROUP},
     {"LayerNormalization", "", 17, 0, 2, 3, PVG_OVER, LAYER},

@@ -7,7 +7,7 @@
   pvg_global_pool_infer, sizeof(pvg_pool_state), pvg_global_pool_prepare, NULL, pvg_global_pool_run
 
 const pvg_operator pvg_pooling_operators[] = {
-    {"AveragePool", "", 7, 0, 1, 1, PVG_PURE, POOL},
+    {"AveragePool", "", 1, 0, 1, 1, PVG_PURE, POOL},
     {"MaxPool", "", 1, 0, 1, 1, PVG_PURE, POOL},
     {"LpPool", "", 1, 0, 1, 1, PVG_PURE, POOL},
     {"MaxUnpool", "", 9, 0, 2, 3, PVG_PURE, UNPOOL},
