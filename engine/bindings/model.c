@@ -4,6 +4,7 @@
 ** the process; sessions are its own, one for each call that is under way.
 */
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "binding.h"
@@ -175,6 +176,66 @@ static PyObject *model_run(PyObject *self, PyObject *args) {
   return results;
 }
 
+/* ---- Plans ---------------------------------------------------------------- */
+
+static int prepare(model_object *object, const pvt_array *const *inputs, void *arg) {
+  (void)arg;
+  return pvg_model_prepare(object->model, inputs);
+}
+
+static PyObject *model_prepare(PyObject *self, PyObject *args) {
+  np_state *state = PyType_GetModuleState(Py_TYPE(self));
+  if (with_inputs(state, (model_object *)self, &PyTuple_GET_ITEM(args, 0), PyTuple_GET_SIZE(args),
+                  prepare, NULL) < 0)
+    return NULL;
+  Py_RETURN_NONE;
+}
+
+typedef struct description {
+  int rounds;
+  char *text;
+  size_t size, capacity;
+  bool full;
+} description;
+
+static void append(void *arg, const char *text, size_t size) {
+  description *all = arg;
+  if (all->size + size > all->capacity) {
+    size_t capacity = 2 * all->capacity + size + 4096;
+    char *larger = realloc(all->text, capacity);
+    if (larger == NULL) {
+      all->full = true;
+      return;
+    }
+    all->text = larger;
+    all->capacity = capacity;
+  }
+  memcpy(all->text + all->size, text, size);
+  all->size += size;
+}
+
+static int describe(model_object *object, const pvt_array *const *inputs, void *arg) {
+  description *all = arg;
+  return pvg_model_describe(object->model, inputs, all->rounds, append, all);
+}
+
+static PyObject *model_describe(PyObject *self, PyObject *args) {
+  np_state *state = PyType_GetModuleState(Py_TYPE(self));
+  Py_ssize_t given = PyTuple_GET_SIZE(args);
+  if (given < 1) return PyErr_Format(PyExc_TypeError, "describe() takes rounds and the inputs");
+  description all = {0};
+  long rounds = PyLong_AsLong(PyTuple_GET_ITEM(args, 0));
+  if (rounds == -1 && PyErr_Occurred()) return NULL;
+  all.rounds = rounds < 0 ? 0 : rounds > 1000000 ? 1000000 : (int)rounds;
+  PyObject *text = NULL;
+  if (with_inputs(state, (model_object *)self, &PyTuple_GET_ITEM(args, 0) + 1, given - 1, describe,
+                  &all) == 0)
+    text = all.full ? PyErr_NoMemory()
+                    : PyUnicode_DecodeUTF8(all.text, (Py_ssize_t)all.size, "replace");
+  free(all.text);
+  return text;
+}
+
 /* ---- What is known of it ------------------------------------------------ */
 
 static PyObject *port_tuple(const pvg_port *port) {
@@ -237,6 +298,9 @@ static PyGetSetDef properties[] = {
 
 static PyMethodDef methods[] = {
     {"run", model_run, METH_VARARGS, "Outputs, as a tuple, for one array for each input."},
+    {"prepare", model_prepare, METH_VARARGS, "Make the plan for inputs of these shapes."},
+    {"describe", model_describe, METH_VARARGS,
+     "describe(rounds, *inputs): the plan as text, with times of so many runs."},
     {NULL, NULL, 0, NULL},
 };
 

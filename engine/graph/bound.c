@@ -5,6 +5,7 @@
 */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "context.h"
 #include "session.h"
@@ -214,13 +215,28 @@ static int give_output(pvg_bound *bound, int i, pvt_array *output) {
   return PVT_OK;
 }
 
+static int run_timed(pvg_bound *bound) {
+  int status = PVT_OK;
+  for (int t = 0; t < bound->plan->step_count && status >= 0; t++) {
+    struct timespec start, end;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    status = pvg_step_run(bound, t);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    bound->step_seconds[t] =
+        (double)(end.tv_sec - start.tv_sec) + 1e-9 * (double)(end.tv_nsec - start.tv_nsec);
+  }
+  return status;
+}
+
 int pvg_bound_run(pvg_bound *bound, const pvt_array *const *inputs,
                   const pvt_array *const *captures, pvt_array *outputs) {
   const pvg_plan *plan = bound->plan;
   int status = have_arena(bound), given = 0;
   if (status >= 0) status = take_given(bound, inputs, captures);
   if (status >= 0) status = have_fresh(bound);
-  for (int t = 0; t < plan->step_count && status >= 0; t++) status = pvg_step_run(bound, t);
+  if (bound->step_seconds != NULL && status >= 0) status = run_timed(bound);
+  else
+    for (int t = 0; t < plan->step_count && status >= 0; t++) status = pvg_step_run(bound, t);
   while (status >= 0 && given < plan->output_count) {
     status = give_output(bound, given, &outputs[given]);
     if (status >= 0) given++;

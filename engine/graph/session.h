@@ -20,6 +20,7 @@ typedef struct pvg_bound {
   char *base; /* of the arena that slots point into now */
   bool busy;
   uint64_t used;
+  double *step_seconds; /* by step, filled in by a run, if somebody wants to know; NULL */
 } pvg_bound;
 
 struct pvg_session {
