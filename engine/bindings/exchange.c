@@ -12,6 +12,12 @@ static const char *const formats[PVT_DTYPES] = {
     [PVT_FLOAT64] = "d", [PVT_COMPLEX64] = "Zf", [PVT_COMPLEX128] = "Zd",
 };
 
+/* What a view needs until it is released: the memory, whatever becomes of the array. */
+typedef struct exported {
+  pvt_buffer *buffer;
+  Py_ssize_t dims[]; /* sizes, then strides */
+} exported;
+
 int np_buffer_get(PyObject *self, Py_buffer *view, int flags) {
   const pvt_array *array = np_get(self);
   pvt_dtype dtype = (pvt_dtype)array->dtype;
@@ -33,11 +39,12 @@ int np_buffer_get(PyObject *self, Py_buffer *view, int flags) {
     PyErr_SetString(PyExc_BufferError, "the array is not contiguous as asked for");
     return -1;
   }
-  Py_ssize_t *dims = PyMem_Malloc((2 * (size_t)array->ndim + 1) * sizeof *dims);
-  if (dims == NULL) {
+  exported *kept = PyMem_Malloc(sizeof *kept + 2 * (size_t)array->ndim * sizeof *kept->dims);
+  if (kept == NULL) {
     PyErr_NoMemory();
     return -1;
   }
+  Py_ssize_t *dims = kept->dims;
   for (int i = 0; i < array->ndim; i++) {
     dims[i] = array->dim[i].size;
     dims[array->ndim + i] = array->dim[i].stride;
@@ -51,13 +58,14 @@ int np_buffer_get(PyObject *self, Py_buffer *view, int flags) {
                       .format = (flags & PyBUF_FORMAT) ? (char *)(uintptr_t)formats[dtype] : NULL,
                       .shape = (flags & PyBUF_ND) ? dims : NULL,
                       .strides = strided ? dims + array->ndim : NULL,
-                      .internal = dims};
-  pvt_buffer_retain(array->buffer); /* whoever asks whether nobody else writes sees the view */
+                      .internal = kept};
+  kept->buffer = pvt_buffer_retain(array->buffer); /* who asks whether others write sees the view */
   return 0;
 }
 
 void np_buffer_release(PyObject *self, Py_buffer *view) {
-  pvt_buffer_release(np_get(self)->buffer);
+  (void)self;
+  pvt_buffer_release(((exported *)view->internal)->buffer);
   PyMem_Free(view->internal);
 }
 

@@ -39,7 +39,7 @@ def build(out: Path, jobs: int) -> Path:
     made = []
     for unit in engine_build.units():
         kept = [flag for flag in unit.flags if not flag.startswith(("-O", "-DNDEBUG"))]
-        place = out / unit.object.parent.name / unit.object.name
+        place = out / unit.object.relative_to(engine_build.BUILD)
         made.append(engine_build.Unit(unit.source, place, (*kept, *FLAGS)))
     engine_build.compile_units(made, jobs)
     objects = [unit.object for unit in made]

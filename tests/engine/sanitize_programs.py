@@ -60,7 +60,8 @@ def build(program: str, sanitizer: str, jobs: int) -> Path:
 
     more = [*FLAGS, *SANITIZERS[sanitizer]]
     work = [
-        (unit.source, unit.object.parent.name, [*unit.flags, *more]) for unit in described.units()
+        (unit.source, str(unit.object.parent.relative_to(described.BUILD)), [*unit.flags, *more])
+        for unit in described.units()
     ]
     main = ["-std=gnu11", "-D_GNU_SOURCE", *described.INCLUDES, *more]
     work.append((PROGRAMS / f"{program}.c", "programs", main))

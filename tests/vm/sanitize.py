@@ -47,6 +47,8 @@ TASKS = {
     "echo": "def run(x):\n    return x\n",
     "work": """
 import asyncio, collections, dataclasses, datetime, decimal, enum, json, logging, re
+import polyvm
+from polyvm import np
 @dataclasses.dataclass
 class A:
     x: int
@@ -59,14 +61,16 @@ async def later(n):
 class Late:
     def __del__(self): print("at the end")
 kept = [Late()]
+shared = polyvm.share(np.arange(1000.0))
 def run(x):
+    arrays = [shared, shared[::-2], polyvm.share(np.ones((30, 30)) + np.eye(30)), np.ones(3)]
     rows = [A(i, [i] * 5) for i in range(200)]
     json.loads(json.dumps([dataclasses.asdict(r) for r in rows]))
     logging.warning("working on %r", x)
     print("half a line", end="")
     print("x" * 70_000)
     kept.append([re.compile("a+"), decimal.Decimal(1) / 7, datetime.datetime(2020, 1, 1), open("/dev/null")])
-    return [rows, E.M, asyncio.run(later(5)), {"s": {1}, b"b": (1, 2)}, bytes(70_000), 2**64 - 1]
+    return [rows, arrays, E.M, asyncio.run(later(5)), {"s": {1}, b"b": (1, 2)}, bytes(70_000), 2**64 - 1]
 """,
     "count": "n = 0\ndef run(x):\n    global n\n    n += 1\n    return n\n",
     "fail": """

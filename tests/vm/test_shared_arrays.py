@@ -229,6 +229,14 @@ def test_payloads_are_held_while_they_wait(executor: Executor) -> None:
     assert sums == {n: 100.0 * n for n in range(200)}
 
 
+def test_a_payload_is_let_go_when_it_was_read(executor: Executor) -> None:
+    before = _tensor._shared_now()[0]
+    task = executor.add(program("def run(x):\n    return float(x.sum())\n", "sum"))
+    executor.submit(task, codec.encode_payload(polyvm.share(np.ones(100))))
+    until(lambda: executor.stats(task).finished == 1)
+    assert _tensor._shared_now()[0] == before, "although nobody has collected it"
+
+
 def test_chains_pass_them_on(executor: Executor) -> None:
     make = executor.add(program(MAKE, "make"))
     others = [executor.add(program(SUM, f"sum{i}")) for i in range(3)]

@@ -335,6 +335,10 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
     pvm_invocation_release(invocation);
     return 0;
   }
+  if (invocation->chain == NULL) { /* nobody reads the payload again */
+    pvm_held_free(invocation->held);
+    invocation->held = NULL;
+  }
   int reason = over ? PVM_OVER_QUOTA : atomic_load(&t->run.reason);
   int stopped = end == PVM_RUN_STOPPED || over;
   if (stopped && outcome != PVM_DONE) {
