@@ -48,6 +48,8 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high) {
 /* Start and count of elements of an axis of that size. */
 static void resolve(int64_t size, int64_t start, int64_t end, int64_t step, int64_t *first,
                     int64_t *count) {
+  *first = *count = 0;
+  if (size == 0) return;
   if (start < 0) start += size;
   if (end < 0) end += size;
   if (step > 0) {
