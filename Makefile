@@ -77,8 +77,9 @@ fuzz: build ## the loader and the bytecode verifier, for a few minutes
 chaos: build ## a supervised host with bad tasks, killed again and again, for ten minutes
 	$(BIN)/python -m tests.chaos --minutes 10 --tasks 200 --write-docs
 
-conformance: build ## CPython's own tests inside VMs
+conformance: build ## CPython's own tests inside VMs; ONNX's tests of models
 	$(BIN)/python -m tests.conformance --jobs $(JOBS)
+	$(BIN)/python -m tests.onnx_backend --jobs $(JOBS)
 
 clean: ## what was built here
 	rm -rf build dist vm/binding/*.so vm/binding/lib

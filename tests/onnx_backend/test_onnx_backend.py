@@ -129,3 +129,10 @@ def test_explanations_cover_what_fails_and_only_that(tmp_path: Path) -> None:
 def test_an_unknown_reason_or_kind_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ExpectedError, match="is none of"):
         Expected(write(tmp_path, text))
+
+
+def test_all_that_is_asked_passes_or_is_explained() -> None:
+    given = [one for one in cases.load() if not one.scope]
+    results = runner.run_all(given, "polyvm")
+    found = Expected().compare(zip(given, results, strict=True))
+    assert found.unexplained == ()
