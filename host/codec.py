@@ -14,9 +14,12 @@ from __future__ import annotations
 import dataclasses
 import enum
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_DEPTH = 128  # PVM_MAX_DEPTH of vm.h
 ARRAY = 1  # NP_PACKED_TYPE of engine/bindings/pack.h
@@ -42,11 +45,7 @@ def encode_payload(value: Any) -> bytes:
     Raises TypeError, ValueError or OverflowError for what MessagePack cannot hold.
     """
     data = _encoder.encode(value)
-    if "polyvm.engine._tensor" not in sys.modules:
-        return data
-    from polyvm.vm import holding
-
-    return holding(data)
+    return data if _holding is None else _holding(data)
 
 
 def as_json(value: Any) -> Any:
@@ -130,12 +129,22 @@ def _packed(array: Any) -> Any:
     return msgspec.msgpack.Ext(ARRAY, packed.pack(array)) if number is None else number
 
 
+def _shared(handle: bytes) -> Any:
+    """From the first one on, payloads are looked through for what has to be held."""
+    global _holding  # noqa: PLW0603 - set once, to what it always is
+    if _holding is None:
+        from polyvm.vm import holding
+
+        _holding = holding
+    return msgspec.msgpack.Ext(SHARED_ARRAY, handle)
+
+
 def _for_payload(value: Any) -> Any:
     if _is_array(value):
         from polyvm.engine import packed
 
         handle = packed.handle_of(value)
-        return _packed(value) if handle is None else msgspec.msgpack.Ext(SHARED_ARRAY, handle)
+        return _packed(value) if handle is None else _shared(handle)
     if hasattr(type(value), "__dlpack__"):
         from polyvm import np
 
@@ -152,5 +161,6 @@ def _extension(code: int, data: memoryview) -> Any:
     return packed.unpack(data) if code == ARRAY else packed.open_handle(data)
 
 
+_holding: Callable[[bytes], bytes] | None = None
 _decoder = msgspec.msgpack.Decoder(ext_hook=_extension)
 _encoder = msgspec.msgpack.Encoder(enc_hook=_for_payload)
