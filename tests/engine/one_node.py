@@ -59,7 +59,9 @@ def to_numpy(array: Any) -> np.ndarray:
 
 
 def model_bytes(graph: Any, opset: int = OPSET) -> bytes:
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    domains = {node.domain for node in graph.node} - {""}
+    imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(d, 1) for d in domains)]
+    model = helper.make_model(graph, opset_imports=imports)
     model.ir_version = 10
     return bytes(model.SerializeToString())
 
