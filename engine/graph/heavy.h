@@ -46,8 +46,5 @@ int pvg_heavy_measure(pvg_heavy *heavy);
 
 /* Sizes in blocks: info of [n, blocks, sizes..., 16] for one of [n, c, sizes...]. */
 void pvg_blocked_info(const pvg_info *plain, pvg_info *blocked);
-/* Move between layouts. */
-int pvg_to_blocked(const pvt_array *plain, pvt_array *blocked);
-int pvg_to_plain(const pvt_array *blocked, pvt_array *plain);
 
 #endif

@@ -107,7 +107,7 @@ static bool can_be_over(const homes *homes, const pvg_step *step, int t, int out
 }
 
 static int over_which(const homes *homes, const pvg_step *step, int t, int output) {
-  if (step->doing == PVG_REORDERS) return -1;
+  if (step->doing == PVG_REORDERS || step->doing == PVG_CALLS_BLOCKED) return -1;
   if (step->doing == PVG_KERNEL) /* the residual */
     return step->input_count > 2 && can_be_over(homes, step, t, output, 2) ? 2 : -1;
   if (!(step->node->operator->traits & PVG_OVER) || step->output_count != 1) return -1;

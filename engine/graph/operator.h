@@ -131,6 +131,9 @@ struct pvg_operator {
   void (*unprepare)(void *state); /* NULL: nothing to give back */
   int (*run)(pvg_call *call);
   pvg_work_function *work; /* NULL: not a heavy one */
+  /* The same as run where input 0 and output 0, its only one, are images of float32 in blocks
+  ** (backend.h) of so many channels. The state is that of the plain sizes. NULL: there is none. */
+  int (*blocked)(pvg_call *call, int64_t channels);
 };
 
 /* NULL for one that there is not in that version. */

@@ -34,7 +34,12 @@ typedef struct pvg_slot {
 } pvg_slot;
 
 /* What a step does besides calling its node's operator. */
-typedef enum pvg_doing { PVG_CALLS, PVG_KERNEL, PVG_REORDERS } pvg_doing;
+typedef enum pvg_doing {
+  PVG_CALLS,
+  PVG_CALLS_BLOCKED, /* the operator's function for images in blocks */
+  PVG_KERNEL,
+  PVG_REORDERS
+} pvg_doing;
 
 typedef struct pvg_step {
   struct pvg_step *made_before; /* of all steps of the plan, also those that others took over */
@@ -55,6 +60,7 @@ typedef struct pvg_step {
   int fused_count;
   double predicted; /* seconds */
   double measured;  /* seconds, or 0 */
+  int64_t channels; /* PVG_CALLS_BLOCKED */
   /* PVG_REORDERS */
   bool to_blocked;
 } pvg_step;

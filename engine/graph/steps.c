@@ -1,6 +1,6 @@
 /* steps.c - what one step of a plan does in a run. */
 #include "context.h"
-#include "heavy.h"
+#include "layouts.h"
 #include "session.h"
 
 static int run_kernel(const pvg_step *step, const pvg_active *active) {
@@ -20,7 +20,7 @@ static int run_kernel(const pvg_step *step, const pvg_active *active) {
 static int run_reorder(const pvg_step *step, const pvg_active *active) {
   const pvt_array *from = active->call.inputs[0];
   pvt_array *to = active->outputs[0];
-  return step->to_blocked ? pvg_to_blocked(from, to) : pvg_to_plain(from, to);
+  return step->to_blocked ? pvb_to_blocked(from, to) : pvb_from_blocked(from, to);
 }
 
 int pvg_step_run(pvg_bound *bound, int number) {
@@ -33,6 +33,8 @@ int pvg_step_run(pvg_bound *bound, int number) {
         pvg_run_node(&bound->frame, step->node, active->call.inputs, active->outputs, step->placed);
   else {
     if (step->doing == PVG_CALLS) status = step->node->operator->run(&active->call);
+    else if (step->doing == PVG_CALLS_BLOCKED)
+      status = step->node->operator->blocked(&active->call, step->channels);
     else if (step->doing == PVG_KERNEL) status = run_kernel(step, active);
     else status = run_reorder(step, active);
     pvg_scratch_reset(&bound->frame);

@@ -13,6 +13,14 @@
 #define MOVE_RATE 6e9 /* bytes a second between layouts, read and written */
 #define MOVE_START 1e-6
 
+void pvg_blocked_info(const pvg_info *plain, pvg_info *blocked) {
+  *blocked = *plain;
+  blocked->constant = NULL;
+  blocked->size[1] = (plain->size[1] + PVB_BLOCK - 1) / PVB_BLOCK;
+  blocked->size[plain->ndim] = PVB_BLOCK;
+  blocked->ndim = (uint8_t)(plain->ndim + 1);
+}
+
 /* ---- Readers ------------------------------------------------------------- */
 
 static void each_reader(pvg_heavy *heavy,
@@ -177,8 +185,11 @@ static bool same_sizes(const pvg_info *a, const pvg_info *b) {
 /* Whether a step computes the same when all its images are in blocks. */
 static bool can_follow(const pvg_plan *plan, const pvg_step *step) {
   if (step->doing != PVG_CALLS || step->late || step->output_count != 1) return false;
-  if (step->node->domain[0] != 0 || !is_image(plan, step->outputs[0])) return false;
+  if (step->outputs[0] < 0 || step->node->domain[0] != 0 || !is_image(plan, step->outputs[0]))
+    return false;
   const pvg_info *y = &plan->slots[step->outputs[0]].info;
+  if (step->node->operator->blocked != NULL && step->input_count > 0)
+    return is_image(plan, step->inputs[0]) && plan->slots[step->inputs[0]].home != PVG_CONSTANT;
   if (strcmp(step->node->type, "Concat") == 0) {
     int64_t axis = pvg_int(step->node, "axis", 1);
     if (axis != 1 && axis != 1 - y->ndim) return false;
@@ -415,7 +426,8 @@ static int rewrite(pvg_heavy *heavy) {
       step->outputs[0] = twin;
     }
     if (status >= 0 && item->work != NULL) status = make_kernel(item);
-    if (status >= 0 && blocked) status = prepare_blocked(heavy, step);
+    if (status >= 0 && blocked)
+      status = prepare_blocked(heavy, step, plan->slots[slot].info.size[1]);
     if (status >= 0) status = pvg_plan_put(plan, step);
     /* Views, outputs and inner graphs read the plain layout. */
     for (int r = twin > 0 ? heavy->reader_start[slot] : 0;
@@ -477,6 +489,10 @@ static int plan_ways(pvg_heavy *heavy) {
     if (item->options == NULL) return pvt_error_status();
     item->option_count = 2;
     item->options[1].reads = item->options[1].writes = PVB_BLOCKED;
+    if (item->step->node->operator->blocked == NULL) continue;
+    double elements = (double)pvg_info_bytes(&plan->slots[item->step->inputs[0]].info) / 4;
+    item->options[0].seconds = elements * 1.2e-9;
+    item->options[1].seconds = elements * 1.5e-10;
   }
   if (status >= 0) status = pvg_heavy_measure(heavy);
   if (status >= 0) status = choose(heavy);

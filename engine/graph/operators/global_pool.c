@@ -1,6 +1,7 @@
 /* global_pool.c - one result for each channel: GlobalAveragePool, GlobalMaxPool, GlobalLpPool. */
 #include <string.h>
 
+#include "layouts.h"
 #include "pooling_operators.h"
 
 int pvg_global_pool_infer(pvg_infer *infer) {
@@ -59,4 +60,18 @@ int pvg_global_pool_run(pvg_call *call) {
   case PVT_POOL_LP: return lp(call, x, axes, state->p, y);
   default: return pvt_reduce(PVT_MEAN, x, axes, y);
   }
+}
+
+int pvg_global_pool_blocked(pvg_call *call, int64_t channels) {
+  const pvg_pool_state *state = call->state;
+  const pvt_array *x = call->inputs[0];
+  int64_t shape[PVT_MAX_DIMS];
+  int ndim = pvg_sizes_of(x, shape);
+  pvt_window window = {.size = {1, 1, 1}, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
+  for (int i = 2; i < ndim - 1; i++) {
+    window.size[i - 2] = shape[i];
+    shape[i] = 1;
+  }
+  pvt_array *y = pvg_output(call, 0, PVT_FLOAT32, ndim, shape);
+  return y != NULL ? pvb_pool_blocked(state->op, x, &window, channels, y) : pvt_error_status();
 }

@@ -1,6 +1,7 @@
 /* pool.c - AveragePool, MaxPool, LpPool, and MaxUnpool, which puts a MaxPool's results back. */
 #include <string.h>
 
+#include "layouts.h"
 #include "pooling_operators.h"
 
 int pvg_pool_infer(pvg_infer *infer) {
@@ -85,6 +86,19 @@ int pvg_pool_run(pvg_call *call) {
   int status = pvt_pool(state->op, x, &window, state->p, y, places);
   if (status == PVT_OK && places != NULL) number_places(state, places);
   return status;
+}
+
+int pvg_pool_blocked(pvg_call *call, int64_t channels) {
+  const pvg_pool_state *state = call->state;
+  const pvt_array *x = call->inputs[0];
+  int64_t shape[PVT_MAX_DIMS];
+  int ndim = pvg_sizes_of(x, shape);
+  for (int i = 0; i < state->fit.spatial; i++) shape[i + 2] = state->fit.out[i];
+  pvt_array *y = pvg_output(call, 0, PVT_FLOAT32, ndim, shape);
+  if (y == NULL) return pvt_error_status();
+  pvt_window window;
+  pvg_fit_window(&state->fit, &window);
+  return pvb_pool_blocked(state->op, x, &window, channels, y);
 }
 
 /* ---- MaxUnpool ------------------------------------------------------------------ */

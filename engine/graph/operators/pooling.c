@@ -7,11 +7,11 @@
   pvg_global_pool_infer, sizeof(pvg_pool_state), pvg_global_pool_prepare, NULL, pvg_global_pool_run
 
 const pvg_operator pvg_pooling_operators[] = {
-    {"AveragePool", "", 1, 0, 1, 1, PVG_PURE, POOL},
-    {"MaxPool", "", 1, 0, 1, 1, PVG_PURE, POOL},
+    {"AveragePool", "", 1, 0, 1, 1, PVG_PURE, POOL, NULL, pvg_pool_blocked},
+    {"MaxPool", "", 1, 0, 1, 1, PVG_PURE, POOL, NULL, pvg_pool_blocked},
     {"LpPool", "", 1, 0, 1, 1, PVG_PURE, POOL},
     {"MaxUnpool", "", 9, 0, 2, 3, PVG_PURE, UNPOOL},
-    {"GlobalAveragePool", "", 1, 0, 1, 1, PVG_PURE, GLOBAL},
-    {"GlobalMaxPool", "", 1, 0, 1, 1, PVG_PURE, GLOBAL},
+    {"GlobalAveragePool", "", 1, 0, 1, 1, PVG_PURE, GLOBAL, NULL, pvg_global_pool_blocked},
+    {"GlobalMaxPool", "", 1, 0, 1, 1, PVG_PURE, GLOBAL, NULL, pvg_global_pool_blocked},
     {"GlobalLpPool", "", 1, 0, 1, 1, PVG_PURE, GLOBAL},
     {0}};

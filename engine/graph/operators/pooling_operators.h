@@ -16,6 +16,7 @@ typedef struct pvg_pool_state {
 int pvg_pool_infer(pvg_infer *infer);
 int pvg_pool_prepare(const pvg_prepare *prepare, void *state);
 int pvg_pool_run(pvg_call *call);
+int pvg_pool_blocked(pvg_call *call, int64_t channels);
 int pvg_unpool_infer(pvg_infer *infer);
 int pvg_unpool_prepare(const pvg_prepare *prepare, void *state);
 int pvg_unpool_run(pvg_call *call);
@@ -23,5 +24,6 @@ int pvg_unpool_run(pvg_call *call);
 int pvg_global_pool_infer(pvg_infer *infer);
 int pvg_global_pool_prepare(const pvg_prepare *prepare, void *state);
 int pvg_global_pool_run(pvg_call *call);
+int pvg_global_pool_blocked(pvg_call *call, int64_t channels);
 
 #endif
