@@ -270,20 +270,21 @@ static double seconds_of_all(const pvg_heavy *heavy) {
   return sum;
 }
 
-/* Start with the options nearest to a layout, then better them one by one. */
-static double choose_from(pvg_heavy *heavy, pvb_layout start) {
-  for (int i = 0; i < heavy->item_count; i++) {
-    pvg_item *item = &heavy->items[i];
-    double best = 0;
-    for (int o = 0; o < item->option_count; o++) {
-      const pvg_option *option = &item->options[o];
-      double seconds =
-          option->seconds * (1 + 3 * (option->reads != start) + 3 * (option->writes != start));
-      if (o > 0 && seconds >= best) continue;
-      best = seconds;
-      item->chosen = o;
-    }
+/* The best option of an item that keeps to a layout where it can. */
+static void prefer(pvg_item *item, pvb_layout layout) {
+  double best = 0;
+  for (int o = 0; o < item->option_count; o++) {
+    const pvg_option *option = &item->options[o];
+    double seconds = (option->seconds + 1e-9) *
+                     (1 + 3 * (option->reads != layout) + 3 * (option->writes != layout));
+    if (o > 0 && seconds >= best) continue;
+    best = seconds;
+    item->chosen = o;
   }
+}
+
+/* Better the items one by one, as long as that goes on; then the time of all. */
+static double descend(pvg_heavy *heavy) {
   bool better = true;
   for (int round = 0; round < 8 && better; round++) {
     better = false;
@@ -306,14 +307,45 @@ static double choose_from(pvg_heavy *heavy, pvb_layout start) {
   return seconds_of_all(heavy);
 }
 
-static int choose(pvg_heavy *heavy) {
-  int *kept = pvg_pool_array(heavy->scratch, (size_t)heavy->item_count + 1, sizeof *kept);
-  if (kept == NULL) return pvt_error_status();
-  double plain = choose_from(heavy, PVB_PLAIN);
+static void keep(const pvg_heavy *heavy, int *kept) {
   for (int i = 0; i < heavy->item_count; i++) kept[i] = heavy->items[i].chosen;
-  if (choose_from(heavy, PVB_BLOCKED) > plain)
-    for (int i = 0; i < heavy->item_count; i++) heavy->items[i].chosen = kept[i];
-  return PVT_OK;
+}
+
+static void restore(pvg_heavy *heavy, const int *kept) {
+  for (int i = 0; i < heavy->item_count; i++) heavy->items[i].chosen = kept[i];
+}
+
+/* From all plain and from all blocked; then stretches of the better one are turned to another layout,
+** which one by one would not pay. The numbers are the same each time. */
+static int choose(pvg_heavy *heavy) {
+  int count = heavy->item_count;
+  int *kept = pvg_pool_array(heavy->scratch, (size_t)count + 1, sizeof *kept);
+  if (kept == NULL) return pvt_error_status();
+  double best = 0;
+  for (int layout = PVB_PLAIN; layout <= PVB_BLOCKED; layout++) {
+    for (int i = 0; i < count; i++) prefer(&heavy->items[i], (pvb_layout)layout);
+    double seconds = descend(heavy);
+    if (layout == PVB_PLAIN || seconds < best) {
+      best = seconds;
+      keep(heavy, kept);
+    }
+  }
+  int tries = count > 0 ? 20000 / count : 0;
+  if (tries > 200) tries = 200;
+  uint32_t random = 12345;
+  for (int t = 0; t < tries; t++) {
+    restore(heavy, kept);
+    random = random * 1664525 + 1013904223;
+    int first = (int)((random >> 8) % (uint32_t)count), length = 2 + (int)(random >> 4 & 15);
+    for (int i = first; i < count && i < first + length; i++)
+      prefer(&heavy->items[i], random >> 31 ? PVB_BLOCKED : PVB_PLAIN);
+    double seconds = descend(heavy);
+    if (seconds >= best) continue;
+    best = seconds;
+    keep(heavy, kept);
+  }
+  restore(heavy, kept);
+  return pvt_poll();
 }
 
 /* ---- Making it so -------------------------------------------------------- */
@@ -349,10 +381,15 @@ static int reorder(pvg_plan *plan, int from, int to, bool to_blocked) {
   return PVT_OK;
 }
 
-/* A step that follows is prepared anew, for its images in blocks. */
-static int prepare_blocked(pvg_heavy *heavy, pvg_step *step) {
+/* A step that follows is prepared anew, for its images in blocks, unless it can tell them. */
+static int prepare_blocked(pvg_heavy *heavy, pvg_step *step, int64_t channels) {
   pvg_plan *plan = heavy->plan;
   const pvg_operator *operator = step->node->operator;
+  if (operator->blocked != NULL) {
+    step->doing = PVG_CALLS_BLOCKED;
+    step->channels = channels;
+    return PVT_OK;
+  }
   if (step->state != NULL && operator->unprepare != NULL) operator->unprepare(step->state);
   step->state = NULL;
   if (operator->state_size == 0 || operator->prepare == NULL) return PVT_OK;
