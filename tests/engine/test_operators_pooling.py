@@ -87,13 +87,13 @@ def test_average_pool(rand: Seeded, spatial: int, dtype: Any) -> None:
             wide = Window(**{**vars(window), "before": [0] * spatial, "after": [0] * spatial})
             borders = zip(window.size, window.before, window.after, strict=True)
             wide.size = [size + before + after for size, before, after in borders]
-                s + b + a for s, b, a in zip(window.size, window.before, window.after, strict=True)
-            ]
             ones = np.ones((2, 3, *wide.size))
-            counts = np.stack([
-                wide.seen(ones, tuple(b + p for b, p in zip(begin, window.before, strict=True)), 0.0)
+            begins = [
+                tuple(b + p for b, p in zip(begin, window.before, strict=True))
                 for _, begin in window.places()
-            ]).sum(0)[tuple(slice(0, n) for n in (2, 3, *window.out()))]  # fmt: skip
+            ]
+            sizes = tuple(slice(0, n) for n in (2, 3, *window.out()))
+            counts = np.stack([wide.seen(ones, begin, 0.0) for begin in begins]).sum(0)[sizes]
         else:
             counts = stacked(window, ones, 0.0).sum(0)
         wanted = stacked(window, x.astype(np.float64), 0.0).sum(0) / counts
