@@ -55,6 +55,8 @@ PyObject *np_dtype_object(np_state *state, pvt_dtype dtype); /* a new reference 
 /* A dtype, its name, a Python type (bool, int, float, complex) or a struct code. None gives
 ** `fallback`. Returns -1 with TypeError. */
 int np_dtype_parse(np_state *state, PyObject *object, int fallback);
+/* Does NumPy's rule allow the cast? If not, false with TypeError. */
+bool np_may_cast(int from, int to, PyObject *rule);
 
 /* ---- ndarray.c ---- */
 int np_array_setup(PyObject *module, np_state *state);
@@ -153,8 +155,21 @@ extern PyMethodDef np_fft_functions[];
 
 extern PyMethodDef np_backend_functions[];
 
+/* ---- properties.c, element.c ---- */
+extern PyGetSetDef np_properties[];
+extern PyMethodDef np_element_methods[];
+extern const PyType_Slot np_element_slots[];
+
+/* ---- memory.c ---- */
+PyObject *np_base(PyObject *self, void *closure);
+extern PyMethodDef np_memory_methods[];
+extern PyMethodDef np_memory_functions[];
+
 /* ---- methods.c ---- */
 extern PyMethodDef np_forwarded_methods[];
+/* polyvm.np's NAME(first, *args, **names); self says whose polyvm.np. */
+PyObject *np_forward(PyObject *self, PyObject *first, const char *name, PyObject *const *args,
+                     Py_ssize_t n, PyObject *names);
 PyObject *np_flat(PyObject *self, void *closure);
 int np_set_flat(PyObject *self, PyObject *value, void *closure);
 

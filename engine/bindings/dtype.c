@@ -222,6 +222,18 @@ static PyObject *promote(PyObject *module, PyObject *args) {
   return np_dtype_object(state, pvt_promote((pvt_dtype)first, (pvt_dtype)second));
 }
 
+/* 1 or 0 by one of NumPy's rules; -1 with ValueError for another. */
+static int by_rule(pvt_dtype from, pvt_dtype to, const char *rule) {
+  if (strcmp(rule, "no") == 0 || strcmp(rule, "equiv") == 0) return from == to;
+  if (strcmp(rule, "safe") == 0) return pvt_can_cast(from, to, PVT_CAST_SAFE);
+  if (strcmp(rule, "same_kind") == 0) return pvt_can_cast(from, to, PVT_CAST_SAME_KIND);
+  if (strcmp(rule, "unsafe") == 0) return true;
+  PyErr_Format(PyExc_ValueError,
+               "casting must be one of 'no', 'equiv', 'safe', 'same_kind', or 'unsafe' (got '%s')",
+               rule);
+  return -1;
+}
+
 static PyObject *can_cast(PyObject *module, PyObject *args) {
   PyObject *a, *b;
   const char *rule;
@@ -229,17 +241,18 @@ static PyObject *can_cast(PyObject *module, PyObject *args) {
   np_state *state = np_state_of(module);
   int from = np_dtype_parse(state, a, PVT_FLOAT64), to = np_dtype_parse(state, b, PVT_FLOAT64);
   if (from < 0 || to < 0) return NULL;
-  if (strcmp(rule, "no") == 0 || strcmp(rule, "equiv") == 0) return PyBool_FromLong(from == to);
-  pvt_casting casting;
-  if (strcmp(rule, "safe") == 0) casting = PVT_CAST_SAFE;
-  else if (strcmp(rule, "same_kind") == 0) casting = PVT_CAST_SAME_KIND;
-  else if (strcmp(rule, "unsafe") == 0) casting = PVT_CAST_UNSAFE;
-  else
-    return PyErr_Format(PyExc_ValueError,
-                        "casting must be one of 'no', 'equiv', 'safe', 'same_kind', or 'unsafe' "
-                        "(got '%s')",
-                        rule);
-  return PyBool_FromLong(pvt_can_cast((pvt_dtype)from, (pvt_dtype)to, casting));
+  int may = by_rule((pvt_dtype)from, (pvt_dtype)to, rule);
+  return may < 0 ? NULL : PyBool_FromLong(may);
+}
+
+bool np_may_cast(int from, int to, PyObject *rule) {
+  const char *text = PyUnicode_Check(rule) ? PyUnicode_AsUTF8(rule) : "";
+  int may = text != NULL ? by_rule((pvt_dtype)from, (pvt_dtype)to, text) : -1;
+  if (may == 0)
+    PyErr_Format(PyExc_TypeError,
+                 "Cannot cast array data from dtype('%s') to dtype('%s') according to the rule '%s'",
+                 pvt_dtype_name(from), pvt_dtype_name(to), text);
+  return may > 0;
 }
 
 PyMethodDef np_dtype_functions[] = {

@@ -346,6 +346,15 @@ static PyObject *add_at(PyObject *module, PyObject *args) {
   Py_RETURN_NONE;
 }
 
+/* The least or the largest of int64 elements, of which there are some. 0, or -1. */
+static int extreme(np_state *state, pvt_reduce_op op, PyObject *x, int64_t *value) {
+  PyObject *found = np_reduce(state, op, x, Py_None, -1, false, NULL);
+  if (found == NULL) return -1;
+  memcpy(value, np_get(found)->data, sizeof *value);
+  Py_DECREF(found);
+  return 0;
+}
+
 static PyObject *bincount(PyObject *module, PyObject *const *args, Py_ssize_t n, PyObject *names) {
   static const char *const parameters[] = {"x", "weights", "minlength", NULL};
   PyObject *values[3];
@@ -356,21 +365,27 @@ static PyObject *bincount(PyObject *module, PyObject *const *args, Py_ssize_t n,
     if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "'minlength' must not be negative");
     return NULL;
   }
+  if (np_array_check(values[0]) &&
+      !pvt_can_cast((pvt_dtype)np_get(values[0])->dtype, PVT_INT64, PVT_CAST_SAFE))
+    return PyErr_Format(PyExc_TypeError,
+                        "Cannot cast array data from dtype('%s') to dtype('int64') according to "
+                        "the rule 'safe'",
+                        pvt_dtype_name(np_get(values[0])->dtype));
   PyObject *x = index_array(state, values[0]), *weights = NULL, *result = NULL;
   if (x == NULL) return NULL;
   if (np_get(x)->ndim != 1) {
     PyErr_SetString(PyExc_ValueError, "object too deep for desired array: x has one dimension");
     goto done;
   }
-  int64_t bins = least;
+  int64_t bins = least, low, high;
   const pvt_array *array = np_get(x);
-  for (int64_t i = 0; i < array->dim[0].size; i++) {
-    int64_t value = *(const int64_t *)(const void *)(array->data + i * array->dim[0].stride);
-    if (value < 0) {
+  if (array->dim[0].size > 0) {
+    if (extreme(state, PVT_MIN, x, &low) < 0 || extreme(state, PVT_MAX, x, &high) < 0) goto done;
+    if (low < 0) {
       PyErr_SetString(PyExc_ValueError, "'list' argument must have no negative elements");
       goto done;
     }
-    if (value >= bins) bins = value + 1;
+    if (high >= bins) bins = high + 1;
   }
   bool weighted = values[1] != NULL && values[1] != Py_None;
   if (weighted && (weights = np_from_object(state, values[1], PVT_FLOAT64, -1)) == NULL) goto done;

@@ -7,9 +7,8 @@
 
 #define MOST_ARGUMENTS 12
 
-/* np.<name>(first, *args, **named); self says whose np. */
-static PyObject *forward_as(PyObject *self, PyObject *first, const char *name,
-                            PyObject *const *args, Py_ssize_t n, PyObject *names) {
+PyObject *np_forward(PyObject *self, PyObject *first, const char *name, PyObject *const *args,
+                     Py_ssize_t n, PyObject *names) {
   Py_ssize_t count = n + (names != NULL ? PyTuple_GET_SIZE(names) : 0);
   if (count > MOST_ARGUMENTS)
     return PyErr_Format(PyExc_TypeError, "%s() takes at most %d arguments (%zd given)", name,
@@ -29,7 +28,7 @@ static PyObject *forward_as(PyObject *self, PyObject *first, const char *name,
 
 static PyObject *forward(PyObject *self, const char *name, PyObject *const *args, Py_ssize_t n,
                          PyObject *names) {
-  return forward_as(self, self, name, args, n, names);
+  return np_forward(self, self, name, args, n, names);
 }
 
 /* The same, its result put in place of the elements. */
@@ -47,11 +46,12 @@ static PyObject *in_place(PyObject *self, const char *name, PyObject *const *arg
   Py_RETURN_NONE;
 }
 
-#define FORWARDED(name)                                                                            \
+#define FORWARDED_TO(name, function)                                                               \
   static PyObject *name##_method(PyObject *self, PyObject *const *args, Py_ssize_t n,              \
                                  PyObject *names) {                                                \
-    return forward(self, #name, args, n, names);                                                   \
+    return forward(self, function, args, n, names);                                                \
   }
+#define FORWARDED(name) FORWARDED_TO(name, #name)
 
 #define IN_PLACE(name)                                                                             \
   static PyObject *name##_method(PyObject *self, PyObject *const *args, Py_ssize_t n,              \
@@ -75,6 +75,7 @@ FORWARDED(round)
 FORWARDED(searchsorted)
 FORWARDED(take)
 FORWARDED(trace)
+FORWARDED_TO(tofile, "_tofile")
 IN_PLACE(partition)
 IN_PLACE(sort)
 
@@ -93,7 +94,7 @@ static PyObject *compress_method(PyObject *self, PyObject *const *args, Py_ssize
   PyObject *all[MOST_ARGUMENTS + 1];
   all[0] = self; /* changes places with the condition */
   for (Py_ssize_t i = 1; i < count; i++) all[i] = args[i];
-  return forward_as(self, args[0], "compress", all, n, names);
+  return np_forward(self, args[0], "compress", all, n, names);
 }
 
 #define METHOD(name)                                                                               \
@@ -105,7 +106,8 @@ PyMethodDef np_forwarded_methods[] = {
     METHOD(compress),     METHOD(conj),    METHOD(conjugate), METHOD(diagonal),
     METHOD(dot),          METHOD(nonzero), METHOD(partition), METHOD(ptp),
     METHOD(put),          METHOD(repeat),  METHOD(round),     METHOD(searchsorted),
-    METHOD(sort),         METHOD(take),    METHOD(trace),     {NULL, NULL, 0, NULL},
+    METHOD(sort),         METHOD(take),    METHOD(trace),
+    METHOD(tofile),       {NULL, NULL, 0, NULL},
 };
 
 PyObject *np_flat(PyObject *self, void *closure) {

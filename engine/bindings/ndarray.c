@@ -1,4 +1,4 @@
-/* ndarray.c - the array type: its life, its properties, its protocol slots. */
+/* ndarray.c - the array type: its life, copies, pickling, its protocol slots. */
 #include <string.h>
 
 #include "binding.h"
@@ -77,276 +77,6 @@ int np_parse_shape(PyObject *object, int *ndim, int64_t shape[PVT_MAX_DIMS]) {
   return status;
 }
 
-/* ---- Properties --------------------------------------------------------- */
-
-static PyObject *get_shape(PyObject *self, void *closure) {
-  (void)closure;
-  return np_shape_tuple(np_get(self));
-}
-
-static PyObject *get_strides(PyObject *self, void *closure) {
-  (void)closure;
-  const pvt_array *array = np_get(self);
-  PyObject *strides = PyTuple_New(array->ndim);
-  for (int i = 0; strides != NULL && i < array->ndim; i++) {
-    PyObject *stride = PyLong_FromLongLong(array->dim[i].stride);
-    if (stride == NULL) Py_CLEAR(strides);
-    else PyTuple_SET_ITEM(strides, i, stride);
-  }
-  return strides;
-}
-
-static PyObject *get_ndim(PyObject *self, void *closure) {
-  (void)closure;
-  return PyLong_FromLong(np_get(self)->ndim);
-}
-
-static PyObject *get_size(PyObject *self, void *closure) {
-  (void)closure;
-  return PyLong_FromLongLong(pvt_array_count(np_get(self)));
-}
-
-static PyObject *get_itemsize(PyObject *self, void *closure) {
-  (void)closure;
-  return PyLong_FromSize_t(pvt_itemsize((pvt_dtype)np_get(self)->dtype));
-}
-
-static PyObject *get_nbytes(PyObject *self, void *closure) {
-  (void)closure;
-  int64_t itemsize = (int64_t)pvt_itemsize((pvt_dtype)np_get(self)->dtype);
-  return PyLong_FromLongLong(pvt_array_count(np_get(self)) * itemsize);
-}
-
-static PyObject *get_dtype(PyObject *self, void *closure) {
-  (void)closure;
-  return np_dtype_object(np_state_of_object(self), (pvt_dtype)np_get(self)->dtype);
-}
-
-static PyObject *get_device(PyObject *self, void *closure) {
-  (void)self;
-  (void)closure;
-  return PyUnicode_FromString("cpu");
-}
-
-static PyObject *permuted(PyObject *self, const int *axes) {
-  pvt_array view;
-  pvt_array_view(&view, np_get(self));
-  int status = pvt_view_permute(&view, axes);
-  if (status == PVT_OK) return np_wrap(np_state_of_object(self), &view);
-  pvt_array_release(&view);
-  return np_raise(np_state_of_object(self), status);
-}
-
-static PyObject *get_transposed(PyObject *self, void *closure) {
-  (void)closure;
-  int axes[PVT_MAX_DIMS], ndim = np_get(self)->ndim;
-  for (int i = 0; i < ndim; i++) axes[i] = ndim - 1 - i;
-  return permuted(self, axes);
-}
-
-static PyObject *get_matrix_transposed(PyObject *self, void *closure) {
-  (void)closure;
-  int axes[PVT_MAX_DIMS], ndim = np_get(self)->ndim;
-  if (ndim < 2) {
-    PyErr_SetString(PyExc_ValueError, "matrix transpose with ndim < 2 is undefined");
-    return NULL;
-  }
-  for (int i = 0; i < ndim; i++) axes[i] = i;
-  axes[ndim - 2] = ndim - 1;
-  axes[ndim - 1] = ndim - 2;
-  return permuted(self, axes);
-}
-
-/* A view of one of a complex array's two parts; of a real one itself, or zeros. */
-static PyObject *get_part(PyObject *self, void *closure) {
-  bool imaginary = closure != NULL;
-  np_state *state = np_state_of_object(self);
-  const pvt_array *array = np_get(self);
-  pvt_array view;
-  if (pvt_dtype_kind((pvt_dtype)array->dtype) == PVT_KIND_COMPLEX) {
-    pvt_array_view(&view, array);
-    view.dtype = array->dtype == PVT_COMPLEX64 ? PVT_FLOAT32 : PVT_FLOAT64;
-    if (imaginary) view.data += pvt_itemsize((pvt_dtype)view.dtype);
-    return np_wrap(state, &view);
-  }
-  if (!imaginary) return Py_NewRef(self);
-  int64_t shape[PVT_MAX_DIMS];
-  for (int i = 0; i < array->ndim; i++) shape[i] = array->dim[i].size;
-  int status = pvt_array_zeros(&view, (pvt_dtype)array->dtype, array->ndim, shape);
-  if (status != PVT_OK) return np_raise(state, status);
-  view.writable = false;
-  return np_wrap(state, &view);
-}
-
-static int set_part(PyObject *self, PyObject *value, void *closure) {
-  if (value == NULL) {
-    PyErr_SetString(PyExc_AttributeError, "a part of an array cannot be deleted");
-    return -1;
-  }
-  if (pvt_dtype_kind((pvt_dtype)np_get(self)->dtype) != PVT_KIND_COMPLEX && closure != NULL) {
-    PyErr_SetString(PyExc_TypeError, "array does not have imaginary part to set");
-    return -1;
-  }
-  PyObject *part = get_part(self, closure);
-  int status = part == NULL ? -1 : np_assign_subscript(part, Py_Ellipsis, value);
-  Py_XDECREF(part);
-  return status;
-}
-
-static int set_shape(PyObject *self, PyObject *value, void *closure) {
-  (void)self;
-  (void)value;
-  (void)closure;
-  PyErr_SetString(PyExc_AttributeError, "an array's shape is fixed: use reshape");
-  return -1;
-}
-
-static PyObject *get_flags(PyObject *self, void *closure) {
-  (void)closure;
-  const pvt_array *array = np_get(self);
-  return Py_BuildValue("{s:O,s:O,s:O}", "C_CONTIGUOUS",
-                       pvt_array_is_contiguous(array) ? Py_True : Py_False, "F_CONTIGUOUS",
-                       pvt_array_is_fortran(array) ? Py_True : Py_False, "WRITEABLE",
-                       array->writable ? Py_True : Py_False);
-}
-
-static PyObject *get_data(PyObject *self, void *closure) {
-  (void)closure;
-  return PyMemoryView_FromObject(self);
-}
-
-static PyGetSetDef properties[] = {
-    {"shape", get_shape, set_shape, "The sizes of the dimensions.", NULL},
-    {"strides", get_strides, NULL, "Bytes from one element to the next, by dimension.", NULL},
-    {"ndim", get_ndim, NULL, "How many dimensions there are.", NULL},
-    {"size", get_size, NULL, "How many elements there are.", NULL},
-    {"itemsize", get_itemsize, NULL, "Bytes of an element.", NULL},
-    {"nbytes", get_nbytes, NULL, "Bytes of all elements.", NULL},
-    {"dtype", get_dtype, NULL, "The type of the elements.", NULL},
-    {"device", get_device, NULL, "'cpu'.", NULL},
-    {"flags", get_flags, NULL, "C_CONTIGUOUS, F_CONTIGUOUS and WRITEABLE, as a dict.", NULL},
-    {"T", get_transposed, NULL, "A view with the dimensions in reverse order.", NULL},
-    {"mT", get_matrix_transposed, NULL, "A view with the last two dimensions exchanged.", NULL},
-    {"real", get_part, set_part, "A view of the real part.", NULL},
-    {"flat", np_flat, np_set_flat, "The elements in C order, to walk, read and set.", NULL},
-    {"data", get_data, NULL, "A memoryview of the elements.", NULL},
-    {"imag", get_part, set_part, "A view of the imaginary part.", (void *)1},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-/* ---- Conversion to Python ----------------------------------------------- */
-
-static PyObject *only_element(PyObject *self, const char *what) {
-  const pvt_array *array = np_get(self);
-  if (pvt_array_count(array) != 1) {
-    PyErr_Format(PyExc_TypeError, "only arrays of one element can be converted to %s", what);
-    return NULL;
-  }
-  return np_item(array->data, (pvt_dtype)array->dtype);
-}
-
-static int array_bool(PyObject *self) {
-  const pvt_array *array = np_get(self);
-  if (pvt_array_count(array) != 1) {
-    PyErr_SetString(PyExc_ValueError,
-                    pvt_array_count(array) == 0
-                        ? "The truth value of an empty array is ambiguous. Use `array.size > 0` to "
-                          "check that an array is not empty."
-                        : "The truth value of an array with more than one element is ambiguous. "
-                          "Use a.any() or a.all()");
-    return -1;
-  }
-  PyObject *item = np_item(array->data, (pvt_dtype)array->dtype);
-  int truth = item == NULL ? -1 : PyObject_IsTrue(item);
-  Py_XDECREF(item);
-  return truth;
-}
-
-static PyObject *array_int(PyObject *self) {
-  PyObject *item = only_element(self, "Python integers");
-  if (item == NULL) return NULL;
-  PyObject *result;
-  if (PyComplex_Check(item)) {
-    PyErr_SetString(PyExc_TypeError, "a complex element cannot be converted to an integer");
-    result = NULL;
-  } else {
-    result = PyNumber_Long(item);
-  }
-  Py_DECREF(item);
-  return result;
-}
-
-static PyObject *array_float(PyObject *self) {
-  PyObject *item = only_element(self, "Python floats");
-  if (item == NULL) return NULL;
-  PyObject *result;
-  if (PyComplex_Check(item)) {
-    PyErr_SetString(PyExc_TypeError, "a complex element cannot be converted to a float");
-    result = NULL;
-  } else {
-    result = PyNumber_Float(item);
-  }
-  Py_DECREF(item);
-  return result;
-}
-
-static PyObject *array_complex(PyObject *self, PyObject *unused) {
-  (void)unused;
-  PyObject *item = only_element(self, "Python complex numbers");
-  if (item == NULL || PyComplex_Check(item)) return item;
-  PyObject *number = PyNumber_Float(item);
-  Py_DECREF(item);
-  if (number == NULL) return NULL;
-  PyObject *result = PyComplex_FromDoubles(PyFloat_AS_DOUBLE(number), 0.0);
-  Py_DECREF(number);
-  return result;
-}
-
-static PyObject *array_index(PyObject *self) {
-  const pvt_array *array = np_get(self);
-  pvt_kind kind = pvt_dtype_kind((pvt_dtype)array->dtype);
-  if (array->ndim != 0 || (kind != PVT_KIND_INT && kind != PVT_KIND_UINT)) {
-    PyErr_SetString(PyExc_TypeError,
-                    "only integer scalar arrays can be converted to a scalar index");
-    return NULL;
-  }
-  return np_item(array->data, (pvt_dtype)array->dtype);
-}
-
-static PyObject *array_item(PyObject *self, PyObject *args) {
-  PyObject *element = self;
-  if (PyTuple_GET_SIZE(args) > 0) {
-    const pvt_array *array = np_get(self);
-    if (PyTuple_GET_SIZE(args) == 1 && array->ndim != 1 &&
-        !PyTuple_Check(PyTuple_GET_ITEM(args, 0))) {
-      Py_ssize_t flat = PyNumber_AsSsize_t(PyTuple_GET_ITEM(args, 0), PyExc_IndexError);
-      if (flat == -1 && PyErr_Occurred()) return NULL;
-      int64_t count = pvt_array_count(array);
-      if (flat < -count || flat >= count) {
-        PyErr_Format(PyExc_IndexError, "index %zd is out of bounds for size %lld", flat,
-                     (long long)count);
-        return NULL;
-      }
-      if (flat < 0) flat += count;
-      const char *data = array->data;
-      for (int i = array->ndim - 1; i >= 0; i--) {
-        data += flat % array->dim[i].size * array->dim[i].stride;
-        flat /= array->dim[i].size;
-      }
-      return np_item(data, (pvt_dtype)array->dtype);
-    }
-    PyObject *key = PyTuple_GET_SIZE(args) == 1 ? PyTuple_GET_ITEM(args, 0) : args;
-    element = np_subscript(self, key);
-    if (element == NULL) return NULL;
-  }
-  PyObject *item = NULL;
-  if (pvt_array_count(np_get(element)) != 1)
-    PyErr_SetString(PyExc_ValueError, "can only convert an array of size 1 to a Python scalar");
-  else item = np_item(np_get(element)->data, (pvt_dtype)np_get(element)->dtype);
-  if (element != self) Py_DECREF(element);
-  return item;
-}
-
 static PyObject *array_tolist(PyObject *self, PyObject *unused) {
   (void)unused;
   return np_to_list(np_get(self));
@@ -378,6 +108,7 @@ static PyObject *array_astype(PyObject *self, PyObject *const *args, Py_ssize_t 
   int dtype = np_dtype_parse(state, values[0], PVT_FLOAT64);
   int copy = values[4] == NULL ? 1 : PyObject_IsTrue(values[4]);
   if (dtype < 0 || copy < 0) return NULL;
+  if (values[2] != NULL && !np_may_cast(np_get(self)->dtype, dtype, values[2])) return NULL;
   return np_astype(state, self, (pvt_dtype)dtype, copy);
 }
 
@@ -388,13 +119,6 @@ static PyObject *array_copy(PyObject *self, PyObject *args) {
 
 static PyObject *array_deepcopy(PyObject *self, PyObject *memo) {
   return array_copy(self, memo);
-}
-
-static PyObject *array_view_of_self(PyObject *self, PyObject *unused) {
-  (void)unused;
-  pvt_array view;
-  pvt_array_view(&view, np_get(self));
-  return np_wrap(np_state_of_object(self), &view);
 }
 
 static PyObject *array_fill(PyObject *self, PyObject *value) {
@@ -446,7 +170,7 @@ static PyObject *array_reduce(PyObject *self, PyObject *unused) {
   PyObject *shape = np_shape_tuple(np_get(self)), *data = array_tobytes(self, NULL);
   PyObject *result = NULL;
   if (maker != NULL && shape != NULL && data != NULL)
-    result = Py_BuildValue("O(NOO)", maker, get_dtype(self, NULL), shape, data);
+    result = Py_BuildValue("O(NOO)", maker, np_dtype_object(np_state_of_object(self), (pvt_dtype)np_get(self)->dtype), shape, data);
   Py_XDECREF(maker);
   Py_XDECREF(shape);
   Py_XDECREF(data);
@@ -495,36 +219,6 @@ static PyObject *array_str(PyObject *self) {
   return print(self, Py_False);
 }
 
-static PyObject *array_format(PyObject *self, PyObject *format) {
-  bool plain = PyUnicode_Check(format) && PyUnicode_GET_LENGTH(format) == 0;
-  if (plain && (np_get(self)->ndim != 0 || np_get(self)->writable)) return PyObject_Str(self);
-  if (np_get(self)->ndim != 0) {
-    PyErr_SetString(PyExc_TypeError,
-                    "unsupported format string passed to numpy.ndarray.__format__");
-    return NULL;
-  }
-  PyObject *item = np_item(np_get(self)->data, (pvt_dtype)np_get(self)->dtype);
-  PyObject *text = item != NULL ? PyObject_Format(item, format) : NULL;
-  Py_XDECREF(item);
-  return text;
-}
-
-static PyObject *array_round(PyObject *self, PyObject *args) {
-  PyObject *digits = NULL;
-  if (!PyArg_ParseTuple(args, "|O:__round__", &digits)) return NULL;
-  if (np_get(self)->ndim != 0) {
-    PyErr_SetString(PyExc_TypeError, "only scalar arrays can be rounded: use np.round");
-    return NULL;
-  }
-  PyObject *item = np_item(np_get(self)->data, (pvt_dtype)np_get(self)->dtype);
-  if (item == NULL) return NULL;
-  PyObject *result = digits != NULL && digits != Py_None
-                         ? PyObject_CallMethod(item, "__round__", "O", digits)
-                         : PyObject_CallMethod(item, "__round__", NULL);
-  Py_DECREF(item);
-  return result;
-}
-
 /* ---- Protocols ---------------------------------------------------------- */
 
 static Py_ssize_t array_length(PyObject *self) {
@@ -532,18 +226,6 @@ static Py_ssize_t array_length(PyObject *self) {
   if (array->ndim > 0) return array->dim[0].size;
   PyErr_SetString(PyExc_TypeError, "len() of unsized object");
   return -1;
-}
-
-static Py_hash_t array_hash(PyObject *self) {
-  const pvt_array *array = np_get(self);
-  if (array->ndim != 0 || array->writable) {
-    PyErr_SetString(PyExc_TypeError, "unhashable type: 'ndarray'");
-    return -1;
-  }
-  PyObject *item = np_item(array->data, (pvt_dtype)array->dtype);
-  Py_hash_t hash = item == NULL ? -1 : PyObject_Hash(item);
-  Py_XDECREF(item);
-  return hash;
 }
 
 static PyObject *array_iterate(PyObject *self) {
@@ -563,13 +245,11 @@ static int array_contains(PyObject *self, PyObject *value) {
 }
 
 static PyMethodDef own_methods[] = {
-    {"item", array_item, METH_VARARGS, "item(*index): an element as a Python number."},
     {"tolist", array_tolist, METH_NOARGS, "Nested lists of Python numbers."},
     {"tobytes", array_tobytes, METH_NOARGS, "The elements in C order."},
     {"astype", (PyCFunction)(void (*)(void))array_astype, METH_FASTCALL | METH_KEYWORDS,
      "astype(dtype, *, copy=True): the elements in another type."},
     {"copy", array_copy, METH_VARARGS, "A copy in C order."},
-    {"view", array_view_of_self, METH_NOARGS, "Another array on the same elements."},
     {"fill", array_fill, METH_O, "Set every element."},
     {"to_device", (PyCFunction)(void (*)(void))array_to_device, METH_FASTCALL | METH_KEYWORDS,
      "to_device('cpu'): the array itself."},
@@ -577,11 +257,8 @@ static PyMethodDef own_methods[] = {
      METH_FASTCALL | METH_KEYWORDS, NULL},
     {"__dlpack__", (PyCFunction)(void (*)(void))np_dlpack, METH_FASTCALL | METH_KEYWORDS, NULL},
     {"__dlpack_device__", np_dlpack_device, METH_NOARGS, NULL},
-    {"__complex__", array_complex, METH_NOARGS, NULL},
     {"__copy__", array_copy, METH_VARARGS, NULL},
     {"__deepcopy__", array_deepcopy, METH_O, NULL},
-    {"__format__", array_format, METH_O, NULL},
-    {"__round__", array_round, METH_VARARGS, NULL},
     {"__reduce__", array_reduce, METH_NOARGS, NULL},
     {"_rebuild", array_rebuild, METH_VARARGS | METH_CLASS, "What pickle calls."},
     {NULL, NULL, 0, NULL},
@@ -593,20 +270,15 @@ static PyType_Slot own_slots[] = {
     {Py_tp_dealloc, array_dealloc},
     {Py_tp_repr, array_repr},
     {Py_tp_str, array_str},
-    {Py_tp_hash, array_hash},
     {Py_tp_iter, array_iterate},
     {Py_tp_richcompare, np_compare},
-    {Py_tp_getset, properties},
+    {Py_tp_getset, np_properties},
     {Py_mp_length, array_length},
     {Py_mp_subscript, np_subscript},
     {Py_mp_ass_subscript, np_assign_subscript},
     {Py_sq_length, array_length},
     {Py_sq_item, np_sequence_item},
     {Py_sq_contains, array_contains},
-    {Py_nb_bool, array_bool},
-    {Py_nb_int, array_int},
-    {Py_nb_float, array_float},
-    {Py_nb_index, array_index},
     {Py_bf_getbuffer, np_buffer_get},
     {Py_bf_releasebuffer, np_buffer_release},
     {Py_tp_doc, "An n-dimensional array. np.array, np.zeros and others make them."},
@@ -616,8 +288,8 @@ static PyType_Slot own_slots[] = {
 /* One table of methods out of those that several files have. The interpreter reads it as long as
 ** the type lives, which is as long as the module does: it is never freed. */
 static PyMethodDef *gather_methods(void) {
-  PyMethodDef *const tables[] = {own_methods, np_reduce_methods, np_shape_methods,
-                                 np_forwarded_methods};
+  PyMethodDef *const tables[] = {own_methods,       np_element_methods, np_memory_methods,
+                                 np_reduce_methods, np_shape_methods,   np_forwarded_methods};
   size_t count = 1;
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
     for (PyMethodDef *m = tables[t]; m->ml_name != NULL; m++) count++;
@@ -640,6 +312,7 @@ int np_array_setup(PyObject *module, np_state *state) {
   slots[count++] = (PyType_Slot){Py_tp_methods, methods};
   for (const PyType_Slot *s = own_slots; s->slot != 0; s++) slots[count++] = *s;
   for (const PyType_Slot *s = np_number_slots; s->slot != 0; s++) slots[count++] = *s;
+  for (const PyType_Slot *s = np_element_slots; s->slot != 0; s++) slots[count++] = *s;
   slots[count] = (PyType_Slot){0, NULL};
   PyType_Spec spec = {.name = "polyvm.np.ndarray",
                       .basicsize = offsetof(np_array, array.dim),

@@ -42,8 +42,9 @@ static PyObject *bits_new(PyTypeObject *type, PyObject *args, PyObject *keywords
 static PyObject *get_state(PyObject *self, PyObject *unused) {
   (void)unused;
   const pvt_bits *bits = bits_of(self);
-  PyObject *words = PyTuple_New(PVT_BITS_STATE);
-  for (int i = 0; words != NULL && i < PVT_BITS_STATE; i++) {
+  int count = pvt_bits_words((pvt_bits_kind)bits->kind);
+  PyObject *words = PyTuple_New(count);
+  for (int i = 0; words != NULL && i < count; i++) {
     PyObject *word = PyLong_FromUnsignedLongLong(bits->state[i]);
     if (word == NULL) Py_CLEAR(words);
     else PyTuple_SET_ITEM(words, i, word);
@@ -59,20 +60,48 @@ static PyObject *set_state(PyObject *self, PyObject *args) {
   if (!PyArg_ParseTuple(args, "O!pI:set_state", &PyTuple_Type, &words, &has_half, &half))
     return NULL;
   uint64_t state[PVT_BITS_STATE];
-  if (PyTuple_GET_SIZE(words) != PVT_BITS_STATE) {
+  pvt_bits *bits = bits_of(self);
+  int count = pvt_bits_words((pvt_bits_kind)bits->kind);
+  if (PyTuple_GET_SIZE(words) != count) {
     PyErr_SetString(PyExc_ValueError, "state must have as many words as get_state gives");
     return NULL;
   }
-  for (int i = 0; i < PVT_BITS_STATE; i++) {
+  for (int i = 0; i < count; i++) {
     state[i] = PyLong_AsUnsignedLongLong(PyTuple_GET_ITEM(words, i));
     if (state[i] == (uint64_t)-1 && PyErr_Occurred()) return NULL;
   }
-  pvt_bits *bits = bits_of(self);
-  memcpy(bits->state, state, sizeof state);
+  memcpy(bits->state, state, (size_t)count * sizeof *state);
   if (bits->kind == PVT_PHILOX && bits->state[10] > 4) bits->state[10] = 4;
   bits->has_half = has_half;
   bits->half = half;
   Py_RETURN_NONE;
+}
+
+/* seed_legacy(words): MT19937 and the distributions as RandomState has them; words of 4 bytes */
+static PyObject *seed_legacy(PyObject *self, PyObject *words) {
+  if (!PyBytes_Check(words) || PyBytes_GET_SIZE(words) < 4) {
+    PyErr_SetString(PyExc_TypeError, "seed_legacy() takes bytes, at least 4");
+    return NULL;
+  }
+  pvt_bits_seed_twister(bits_of(self), (const uint32_t *)(const void *)PyBytes_AS_STRING(words),
+                        (size_t)PyBytes_GET_SIZE(words) / 4);
+  bits_of(self)->legacy = true;
+  Py_RETURN_NONE;
+}
+
+/* legacy_normal([has, value]): the normal number that is left over; sets it if given, and makes
+** distributions RandomState's. */
+static PyObject *legacy_normal(PyObject *self, PyObject *args) {
+  pvt_bits *bits = bits_of(self);
+  if (PyTuple_GET_SIZE(args) > 0) {
+    int has;
+    double value;
+    if (!PyArg_ParseTuple(args, "pd:legacy_normal", &has, &value)) return NULL;
+    bits->legacy = true;
+    bits->has_normal = has;
+    bits->normal = value;
+  }
+  return Py_BuildValue("id", bits->has_normal, bits->normal);
 }
 
 /* (low, high): by high * 2^64 + low steps */
@@ -327,6 +356,8 @@ static PyObject *seed_draw(PyObject *module, PyObject *args) {
 static PyMethodDef methods[] = {
     {"get_state", get_state, METH_NOARGS, "(words, has_half, half)"},
     {"set_state", set_state, METH_VARARGS, "set_state(words, has_half, half)"},
+    {"seed_legacy", seed_legacy, METH_O, "seed_legacy(words)"},
+    {"legacy_normal", legacy_normal, METH_VARARGS, "legacy_normal([has, value])"},
     {"advance", advance, METH_VARARGS, "advance(low, high): by high * 2**64 + low steps"},
     {"raw", raw, METH_NOARGS, "The next 64 bits."},
     {"fill", FAST(fill), "fill(distribution, size, dtype, out, *parameters)"},

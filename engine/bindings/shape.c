@@ -110,6 +110,10 @@ static PyObject *reshape_method(PyObject *self, PyObject *const *args, Py_ssize_
     else
       return PyErr_Format(PyExc_TypeError, "reshape() got an unexpected keyword argument %R", name);
   }
+  if (n == 0) {
+    PyErr_SetString(PyExc_TypeError, "reshape() takes exactly 1 argument (0 given)");
+    return NULL;
+  }
   if (n == 1) return reshape_with(np_state_of_object(self), self, args[0], order, copy);
   PyObject *sizes = PyTuple_New(n);
   if (sizes == NULL) return NULL;
@@ -140,24 +144,71 @@ static PyObject *flat(np_state *state, PyObject *x, PyObject *order, int copy) {
   return result;
 }
 
-static PyObject *flatten_method(PyObject *self, PyObject *args) {
-  PyObject *order = NULL;
-  if (!PyArg_ParseTuple(args, "|O:flatten", &order)) return NULL;
-  return flat(np_state_of_object(self), self, order, 1);
+/* Elements in the order of memory: "K" follows strides of any order, "A" only Fortran's. */
+static bool wants_fortran(const pvt_array *x, PyObject *order) {
+  return order != NULL && PyUnicode_Check(order) && !pvt_array_is_contiguous(x) &&
+         pvt_array_is_fortran(x) &&
+         (PyUnicode_CompareWithASCIIString(order, "A") == 0 ||
+          PyUnicode_CompareWithASCIIString(order, "K") == 0);
 }
 
-static PyObject *ravel_method(PyObject *self, PyObject *args) {
-  PyObject *order = NULL;
-  if (!PyArg_ParseTuple(args, "|O:ravel", &order)) return NULL;
-  return flat(np_state_of_object(self), self, order, -1);
+/* The dimensions from the widest stride to the narrowest, as "K" walks them. */
+static PyObject *by_stride(np_state *state, PyObject *x) {
+  pvt_array view;
+  pvt_array_view(&view, np_get(x));
+  int axes[PVT_MAX_DIMS];
+  for (int i = 0; i < view.ndim; i++) {
+    int k = i;
+    for (; k > 0 && llabs(view.dim[axes[k - 1]].stride) < llabs(view.dim[i].stride); k--)
+      axes[k] = axes[k - 1];
+    axes[k] = i;
+  }
+  int status = pvt_view_permute(&view, axes);
+  if (status == PVT_OK) return np_wrap(state, &view);
+  pvt_array_release(&view);
+  return np_raise(state, status);
 }
 
-static PyObject *ravel(PyObject *module, PyObject *args) {
-  PyObject *object, *order = NULL;
-  if (!PyArg_ParseTuple(args, "O|O:ravel", &object, &order)) return NULL;
+static PyObject *flat_with(np_state *state, PyObject *x, PyObject *order, int copy) {
+  if (order != NULL && PyUnicode_Check(order) &&
+      PyUnicode_CompareWithASCIIString(order, "K") == 0) {
+    PyObject *permuted = by_stride(state, x);
+    PyObject *result = permuted != NULL ? flat(state, permuted, NULL, copy) : NULL;
+    Py_XDECREF(permuted);
+    return result;
+  }
+  if (wants_fortran(np_get(x), order)) {
+    PyObject *fortran_order = PyUnicode_FromString("F");
+    PyObject *result = fortran_order != NULL ? flat(state, x, fortran_order, copy) : NULL;
+    Py_XDECREF(fortran_order);
+    return result;
+  }
+  return flat(state, x, order, copy);
+}
+
+static PyObject *flatten_method(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                                PyObject *names) {
+  static const char *const parameters[] = {"order", NULL};
+  PyObject *order;
+  if (np_arguments("flatten", args, n, names, parameters, 1, 0, &order) < 0) return NULL;
+  return flat_with(np_state_of_object(self), self, order, 1);
+}
+
+static PyObject *ravel_method(PyObject *self, PyObject *const *args, Py_ssize_t n,
+                              PyObject *names) {
+  static const char *const parameters[] = {"order", NULL};
+  PyObject *order;
+  if (np_arguments("ravel", args, n, names, parameters, 1, 0, &order) < 0) return NULL;
+  return flat_with(np_state_of_object(self), self, order, -1);
+}
+
+static PyObject *ravel(PyObject *module, PyObject *const *args, Py_ssize_t n, PyObject *names) {
+  static const char *const parameters[] = {"a", "order", NULL};
+  PyObject *values[2];
+  if (np_arguments("ravel", args, n, names, parameters, 2, 1, values) < 0) return NULL;
   np_state *state = np_state_of(module);
-  PyObject *x = np_from_object(state, object, -1, -1);
-  PyObject *result = x != NULL ? flat(state, x, order, -1) : NULL;
+  PyObject *x = np_from_object(state, values[0], -1, -1);
+  PyObject *result = x != NULL ? flat_with(state, x, values[1], -1) : NULL;
   Py_XDECREF(x);
   return result;
 }
@@ -331,6 +382,18 @@ static PyObject *broadcast_to(PyObject *module, PyObject *const *args, Py_ssize_
 
 /* ---- Joining ------------------------------------------------------------ */
 
+/* Inexact types first: what integers are to each other does not matter beside them. */
+static pvt_dtype common_dtype(PyObject *arrays) {
+  int dtype = -1;
+  for (int kind = PVT_KIND_COMPLEX; kind >= PVT_KIND_BOOL; kind--)
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(arrays); i++) {
+      pvt_dtype own = (pvt_dtype)np_get(PyTuple_GET_ITEM(arrays, i))->dtype;
+      if ((int)pvt_dtype_kind(own) != kind) continue;
+      dtype = dtype < 0 ? (int)own : (int)pvt_promote((pvt_dtype)dtype, own);
+    }
+  return (pvt_dtype)dtype;
+}
+
 /* Arrays of one sequence as a tuple of arrays, and the type that they all fit in. */
 static PyObject *take_arrays(np_state *state, PyObject *sequence, pvt_dtype *dtype) {
   PyObject *items = PySequence_Tuple(sequence);
@@ -344,11 +407,10 @@ static PyObject *take_arrays(np_state *state, PyObject *sequence, pvt_dtype *dty
       Py_CLEAR(arrays);
       break;
     }
-    pvt_dtype own = (pvt_dtype)np_get(array)->dtype;
-    *dtype = i == 0 ? own : pvt_promote(*dtype, own);
     PyTuple_SET_ITEM(arrays, i, array);
   }
   Py_DECREF(items);
+  if (arrays != NULL) *dtype = common_dtype(arrays);
   return arrays;
 }
 
@@ -467,8 +529,8 @@ done:
 
 PyMethodDef np_shape_methods[] = {
     {"reshape", FAST(reshape_method), "reshape(*shape, order='C', copy=None)"},
-    {"flatten", flatten_method, METH_VARARGS, "A flat copy."},
-    {"ravel", ravel_method, METH_VARARGS, "The elements as one dimension, a view where possible."},
+    {"flatten", FAST(flatten_method), "A flat copy."},
+    {"ravel", FAST(ravel_method), "The elements as one dimension, a view where possible."},
     {"transpose", transpose_method, METH_VARARGS, "transpose(*axes): a view."},
     {"swapaxes", swapaxes_method, METH_VARARGS, "swapaxes(a, b): a view."},
     {"squeeze", FAST(squeeze_method), "squeeze(axis=None): a view."},
@@ -477,7 +539,7 @@ PyMethodDef np_shape_methods[] = {
 
 PyMethodDef np_shape_functions[] = {
     {"reshape", FAST(reshape), "reshape(x, shape, order='C', *, copy=None)"},
-    {"ravel", ravel, METH_VARARGS, "ravel(x, order='C')"},
+    {"ravel", FAST(ravel), "ravel(a, order='C')"},
     {"transpose", FAST(transpose), "transpose(x, axes=None): a view."},
     {"permute_dims", FAST(transpose), "permute_dims(x, axes): a view."},
     {"swapaxes", swapaxes, METH_VARARGS, "swapaxes(x, a, b): a view."},

@@ -25,26 +25,38 @@ typedef enum pvt_bits_kind {
   PVT_PCG64DXSM,
   PVT_SFC64,
   PVT_PHILOX,
+  PVT_MT19937,
   PVT_BITS_KINDS
 } pvt_bits_kind;
 
-#define PVT_BITS_STATE 11
+#define PVT_TWISTER_WORDS 624
+#define PVT_BITS_STATE (PVT_TWISTER_WORDS / 2 + 1)
 /* May be copied as it is. state: PCG64s have state and increment, low words first; SFC64 its four
-** words; Philox counter (4), key (2), buffer (4) and the place in it. */
+** words; Philox counter (4), key (2), buffer (4) and the place in it; MT19937 624 words of 32 bits,
+** two in one, low ones first, and the place among them. With `legacy` distributions are those of
+** NumPy's RandomState, of which normal ones come in pairs. */
 typedef struct pvt_bits {
   uint8_t kind;
   bool has_half; /* the upper half of a word is left over */
+  bool legacy;
+  bool has_normal; /* the second of a pair */
   uint32_t half;
+  double normal;
   uint64_t state[PVT_BITS_STATE];
 } pvt_bits;
 
 /* "PCG64", ...; NULL for a number that is none. */
 PVT_API const char *pvt_bits_name(int kind);
 PVT_API void pvt_bits_seed(pvt_bits *bits, pvt_bits_kind kind, const uint32_t pool[PVT_SEED_POOL]);
+/* MT19937 as RandomState seeds it: by one number, or by an array of them. */
+PVT_API void pvt_bits_seed_twister(pvt_bits *bits, const uint32_t *seed, size_t count);
+/* How many words of `state` a kind uses. */
+PVT_API int pvt_bits_words(pvt_bits_kind kind);
 PVT_API uint64_t pvt_bits_next64(pvt_bits *bits);
 PVT_API uint32_t pvt_bits_next32(pvt_bits *bits);
 PVT_API double pvt_bits_double(pvt_bits *bits); /* in [0, 1) */
-/* Move on by high * 2^64 + low steps; Philox by that many blocks of four. PVT_E_VALUE for SFC64. */
+/* Move on by high * 2^64 + low steps; Philox by that many blocks of four. PVT_E_VALUE for SFC64
+** and MT19937. */
 PVT_API int pvt_bits_advance(pvt_bits *bits, uint64_t low, uint64_t high);
 
 /* ---- Distributions ------------------------------------------------------ */
@@ -99,7 +111,8 @@ PVT_API int pvt_random(pvt_bits *bits, pvt_distribution distribution,
 
 /* ---- Integers and orders ------------------------------------------------ */
 
-/* low + (0 ... range), both ends included, in the type of out: bool and integers. low and range are
+/* low + (0 ... range), both ends included, in the type of out: bool and integers; legacy ones by
+** masks. low and range are
 ** uint64 arrays broadcast to out, low in two's complement. */
 PVT_API int pvt_random_integers(pvt_bits *bits, const pvt_array *low, const pvt_array *range,
                                 pvt_array *out);

@@ -139,6 +139,7 @@ PVT_API pvt_buffer *pvt_buffer_new(size_t size);
 ** reference goes. Not charged. On failure release is not called. */
 PVT_API pvt_buffer *pvt_buffer_foreign(void *data, size_t size, void (*release)(void *owner),
                                        void *owner);
+PVT_API bool pvt_buffer_is_foreign(const pvt_buffer *buffer);
 PVT_API pvt_buffer *pvt_buffer_retain(pvt_buffer *buffer);
 PVT_API void pvt_buffer_release(pvt_buffer *buffer); /* NULL is fine */
 PVT_API void *pvt_buffer_data(const pvt_buffer *buffer);

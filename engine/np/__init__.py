@@ -7,10 +7,8 @@ that may only be read: ``float(x)``, ``int(x)`` and ``x.item()`` make Python num
 
 from __future__ import annotations
 
-import math
-
+from polyvm.np import _core
 from polyvm.np._core import *  # noqa: F403
-from polyvm.np._core import tensor
 from polyvm.np._creation import *  # noqa: F403
 from polyvm.np._elementwise import *  # noqa: F403
 from polyvm.np._info import *  # noqa: F403
@@ -31,25 +29,30 @@ for _module, _names in {
     "_choosing": """apply_along_axis apply_over_axes argwhere choose compress diagonal extract
         fill_diagonal flatiter flatnonzero lexsort ndenumerate ndindex piecewise place put putmask
         ravel_multi_index select trace unravel_index vectorize""",
-    "_einsum": "einsum",
+    "_einsum": "einsum einsum_path",
+    "_errors": "errstate geterr seterr",
     "_files": "genfromtxt load loadtxt save savetxt savez savez_compressed",
     "_histograms": "digitize histogram histogram2d histogram_bin_edges histogramdd",
-    "_index_tricks": """c_ diag_indices diag_indices_from index_exp mgrid ogrid r_ s_
+    "_index_tricks": """c_ diag_indices diag_indices_from index_exp mask_indices mgrid ogrid r_ s_
         tril_indices_from triu_indices_from""",
     "_numbers": """bartlett base_repr binary_repr bitwise_count blackman float_power frexp hamming
-        hanning i0 kaiser ldexp modf packbits real_if_close spacing unpackbits""",
+        hanning i0 kaiser ldexp modf packbits real_if_close sort_complex spacing unpackbits""",
+    "_memory": "_flags isfortran may_share_memory require shares_memory",
     "_missing": """nanargmax nanargmin nancumprod nancumsum nanmax nanmean nanmedian nanmin
         nanpercentile nanprod nanquantile nanstd nansum nanvar""",
     "_statistics": "average corrcoef cov median percentile ptp quantile",
+    "_poly1d": "poly1d",
     "_polynomials": "poly polyadd polyder polydiv polyfit polyint polymul polysub polyval roots",
     "_printing": """array2string array_repr array_str format_float_positional
         format_float_scientific get_printoptions printoptions set_printoptions""",
+    "_raw_files": "_tofile fromfile fromstring",
+    "_walking": "broadcast nditer",
 }.items():
     _LATER.update(dict.fromkeys(_names.split(), _module))
 
 
 # Modules of their own, imported the same way.
-_MODULES = ("fft", "linalg", "random")
+_MODULES = ("exceptions", "fft", "linalg", "random")
 
 
 def __getattr__(name: str) -> Any:
@@ -73,12 +76,17 @@ def _print(array: Any, is_repr: bool) -> str:
     return _printing.text(array, is_repr)
 
 
-tensor._set_printer(_print)
+_core.tensor._set_printer(_print)
 
 newaxis = None
-e = math.e
+e = 2.718281828459045
 euler_gamma = 0.5772156649015329
-inf = math.inf
-nan = math.nan
-pi = math.pi
+inf = float("inf")
+nan = float("nan")
+pi = 3.141592653589793
+little_endian = True
+True_, False_ = _core.bool(True), _core.bool(False)
 __array_api_version__ = "2024.12"
+
+# What this file needs itself is no name of the package.
+del TYPE_CHECKING, annotations

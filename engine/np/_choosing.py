@@ -7,6 +7,7 @@ import operator
 
 from polyvm.np import _core as core
 from polyvm.np._manipulation import _axis, broadcast_arrays, moveaxis
+from polyvm.np._types import result_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,7 +205,8 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
         index = core.remainder(index, len(options))
     elif bool(core.any(core.logical_or(index < 0, index >= len(options)))):
         raise ValueError("invalid entry in choice array")
-    result = core.stack(options)
+    dtype = result_type(*options) if len(options) > 2 else None
+    result = core.stack(options if dtype is None else [one.astype(dtype) for one in options])
     result = core.take_along_axis(result, core.expand_dims(index, 0), axis=0)[0]
     if out is None:
         return result
@@ -469,6 +471,15 @@ class vectorize:  # noqa: N801 - NumPy's name
         columns = [core.ravel(one).tolist() for one in arrays]
         positional, options = list(args), dict(kwargs)
         results = []
+        types = self._types
+        if types is None and columns and columns[0]:  # of scalars, which have types
+            first = [core.ravel(one)[0] for one in arrays]
+            for i, value in zip(spread, first, strict=False):
+                positional[i] = value
+            options.update(zip(named, first[len(spread) :], strict=True))
+            found = self.pyfunc(*positional, **options)
+            parts = found if isinstance(found, tuple) else (found,)
+            types = [core.asarray(part).dtype for part in parts]
         for values in zip(*columns, strict=True):
             for i, value in zip(spread, values, strict=False):
                 positional[i] = value
@@ -478,10 +489,10 @@ class vectorize:  # noqa: N801 - NumPy's name
             raise ValueError("cannot call `vectorize` on size 0 inputs unless `otypes` is set")
         if (results and isinstance(results[0], tuple)) or (self._types and len(self._types) > 1):
             count = len(results[0]) if results else len(self._types or ())
-            types = self._types or [None] * count
+            types = types or [None] * count
             return tuple(
                 core.reshape(core.asarray([row[k] for row in results], dtype=types[k]), shape)
                 for k in range(count)
             )
-        dtype = self._types[0] if self._types else None
+        dtype = types[0] if types else None
         return core.reshape(core.asarray(results, dtype=dtype), shape)

@@ -14,4 +14,15 @@ except ImportError:
 
 share = tensor._share  # of polyvm, not of polyvm.np
 
+def _told(error: BaseException) -> str:
+    """What an AxisError says: a text, or an axis, a number of dimensions and what goes before."""
+    if len(error.args) < 2:
+        return str(error.args[0]) if error.args else ""
+    axis, ndim, *rest = error.args
+    before = f"{rest[0]}: " if rest and rest[0] is not None else ""
+    return f"{before}axis {axis} is out of bounds for array of dimension {ndim}"
+
+
+tensor.AxisError.__str__ = _told
+
 __all__ = [name for name in dir(tensor) if not name.startswith("_")]

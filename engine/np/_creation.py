@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "asanyarray",
+    "asarray_chkfinite",
     "ascontiguousarray",
+    "asfortranarray",
     "copy",
     "diag",
     "diagflat",
@@ -58,21 +60,38 @@ def ascontiguousarray(a: Any, dtype: Any = None) -> Any:
     a = core.asarray(a, dtype=dtype)
     if a.ndim == 0:
         a = core.reshape(a, (1,))
-    return a if a.flags["C_CONTIGUOUS"] else a.copy()
+    return a if core.tensor._layout(a)[0] else a.copy()
+
+
+def asfortranarray(a: Any, dtype: Any = None) -> Any:
+    """Return an array of at least one dimension in Fortran order: a copy where it is not."""
+    a = core.asarray(a, dtype=dtype)
+    if a.ndim == 0:
+        a = core.reshape(a, (1,))
+    return a if core.tensor._layout(a)[1] else a.T.copy().T
+
+
+def asarray_chkfinite(a: Any, dtype: Any = None, order: str | None = None) -> Any:
+    """Return an array. Raises ValueError for an infinity or a NaN in it."""
+    a = core.asarray(a, dtype=dtype)
+    if a.dtype.kind in "fc" and not bool(core.all(core.isfinite(a))):
+        raise ValueError("array must not contain infs or NaNs")
+    return asfortranarray(a) if order == "F" else a
 
 
 def eye(
-    n_rows: int,
-    n_cols: int | None = None,
-    /,
+    N: int,  # noqa: N803 - NumPy's name
+    M: int | None = None,  # noqa: N803
     k: int = 0,
     dtype: Any = None,
+    order: str = "C",
     *,
     device: str | None = None,
 ) -> Any:
-    """Return a matrix with ones on diagonal ``k`` and zeros elsewhere."""
+    """Return an ``N`` by ``M`` matrix with ones on diagonal ``k`` and zeros elsewhere."""
+    del order
     _check_device(device)
-    n_cols = n_rows if n_cols is None else n_cols
+    n_rows, n_cols = N, N if M is None else M
     result = core.zeros((n_rows, n_cols), dtype=core.float64 if dtype is None else dtype)
     start = k if k >= 0 else -k * n_cols
     count = min(n_rows + min(k, 0), n_cols - max(k, 0))
@@ -105,8 +124,7 @@ def linspace(
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
     parts = num - 1 if endpoint else num
     low, high = core.asarray(start), core.asarray(stop)
-    scale = core.asarray(1.0)
-    working = (low + high + scale).dtype
+    working = (low * 1.0 + high * 1.0).dtype
     low, high = low.astype(working), high.astype(working)
     span = high - low
     steps = core.arange(num, dtype=working if working.kind == "f" else core.float64)
@@ -185,9 +203,11 @@ def meshgrid(*arrays: Any, indexing: str = "xy", sparse: bool = False, copy: boo
     return [grid.copy() for grid in grids] if copy else grids
 
 
-def indices(dimensions: tuple[int, ...], dtype: Any = int) -> Any:
-    """Return the index of every element, one array a dimension, stacked."""
+def indices(dimensions: tuple[int, ...], dtype: Any = int, sparse: bool = False) -> Any:
+    """Return the index of every element, an array a dimension, stacked; open if ``sparse``."""
     ranges = [core.arange(size, dtype=dtype) for size in dimensions]
+    if sparse:
+        return tuple(meshgrid(*ranges, indexing="ij", sparse=True))
     if not ranges:
         return core.empty((0,), dtype=dtype)
     return core.stack(meshgrid(*ranges, indexing="ij"))
@@ -221,7 +241,7 @@ def ix_(*sequences: Any) -> tuple[Any, ...]:
             raise ValueError("Cross index must be 1 dimensional")
         if array.dtype == core.bool:
             (array,) = core.nonzero(array)
-        elif array.size == 0:
+        elif array.size == 0 and not isinstance(sequence, core.ndarray):
             array = array.astype(core.int64)
         shape = [1] * len(sequences)
         shape[i] = array.size
@@ -229,10 +249,15 @@ def ix_(*sequences: Any) -> tuple[Any, ...]:
     return tuple(result)
 
 
-def tri(n: int, m: int | None = None, k: int = 0, dtype: Any = float) -> Any:
-    """Return a matrix of ones at and below diagonal ``k``."""
-    rows = core.reshape(core.arange(n), (-1, 1))
-    return (rows >= core.arange(-k, (n if m is None else m) - k)).astype(dtype)
+def tri(
+    N: int,  # noqa: N803 - NumPy's name
+    M: int | None = None,  # noqa: N803
+    k: int = 0,
+    dtype: Any = float,
+) -> Any:
+    """Return an ``N`` by ``M`` matrix of ones at and below diagonal ``k``."""
+    rows = core.reshape(core.arange(N), (-1, 1))
+    return (rows >= core.arange(-k, (N if M is None else M) - k)).astype(dtype)
 
 
 def _triangle(x: Any, k: int, lower: bool) -> Any:

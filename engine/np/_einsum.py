@@ -6,7 +6,7 @@ from typing import Any
 
 from polyvm.np import _core as core
 
-__all__ = ["einsum"]
+__all__ = ["einsum", "einsum_path"]
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -213,3 +213,25 @@ def einsum(
         return result
     out[...] = result
     return out
+
+
+def einsum_path(
+    *operands: Any, optimize: Any = "greedy", einsum_call: bool = False
+) -> tuple[list[Any], str]:
+    """Return the order in which `einsum` multiplies, and a text about it.
+
+    The order is that of the inputs, two at a time, whatever ``optimize`` says; it is written as
+    NumPy writes it: a product's inputs by their places, and the product behind the others.
+    """
+    del optimize, einsum_call
+    if not operands:
+        raise ValueError("must specify the einstein sum subscripts string and at least one operand")
+    text, arrays = _text(operands)
+    inputs, output = _expanded(text, arrays)
+    count = len(inputs)
+    path: list[Any] = ["einsum_path"]
+    # the product of those before is the last of what is left
+    path += [(0, 1)] if count > 1 else [(0,)]
+    path += [(0, left) for left in range(count - 2, 0, -1)]
+    told = f"  Complete contraction:  {','.join(inputs)}->{output}\n  Steps:  {len(path) - 1}"
+    return path, told

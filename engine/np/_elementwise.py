@@ -238,6 +238,8 @@ def diff(a: Any, /, n: int = 1, axis: int = -1, *, prepend: Any = None, append: 
     if n < 0:
         raise ValueError(f"order must be non-negative but got {n}")
     a = core.asarray(a)
+    if n == 0:
+        return a
     if a.ndim == 0:
         raise ValueError("diff requires input that is at least one dimensional")
     if not -a.ndim <= axis < a.ndim:
@@ -262,6 +264,8 @@ def _cumulative(
     function: Any, identity: int, x: Any, axis: int | None, dtype: Any, initial: bool
 ) -> Any:
     x = core.asarray(x)
+    if x.ndim == 0:
+        x = core.reshape(x, (1,))
     if axis is None:
         if x.ndim != 1:
             raise ValueError("For arrays which have more than one dimension ``axis`` is required.")

@@ -165,7 +165,7 @@ def _edges(a: Any, bins: Any, range: Any, weights: Any) -> Any:
     if count < 1:
         raise ValueError("`bins` must be positive, when an integer")
     low, high = _limits(a, range)
-    dtype = a.dtype if a.dtype.kind == "f" and a.size else core.float64
+    dtype = a.dtype if a.dtype.kind == "f" else core.float64
     return linspace(low, high, count + 1, dtype=dtype)
 
 
@@ -271,7 +271,8 @@ def histogramdd(
             core.any(core.asarray(one)[:-1] > core.asarray(one)[1:])
         ):
             raise ValueError(f"`bins[{k}]` must be monotonically increasing, when an array")
-        its = _edges(values, one, limits, None)
+        spread = values if limits is None and values.size else values.astype(core.float64)
+        its = _edges(spread, one, limits, None)
         edges.append(its)
         places = _intervals(values, its)
         fits = core.logical_and(places >= 0, places < its.size - 1)

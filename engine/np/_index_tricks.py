@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from polyvm.np import _core as core
 from polyvm.np._creation import linspace, meshgrid, tril_indices, triu_indices
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 __all__ = [
     "c_",
     "diag_indices",
     "diag_indices_from",
     "index_exp",
+    "mask_indices",
     "mgrid",
     "ogrid",
     "r_",
@@ -97,6 +101,12 @@ def diag_indices_from(arr: Any) -> tuple[Any, ...]:
     if len(set(arr.shape)) != 1:
         raise ValueError("All dimensions of input must be of equal length")
     return diag_indices(arr.shape[0], arr.ndim)
+
+
+def mask_indices(n: int, mask_func: Callable[..., Any], k: Any = 0) -> tuple[Any, ...]:
+    """Return the indices of an ``n`` by ``n`` matrix that ``mask_func(matrix, k)`` leaves."""
+    left = mask_func(core.ones((n, n), dtype=core.int64), k)
+    return tuple(core.nonzero(left != 0))
 
 
 def tril_indices_from(arr: Any, k: int = 0) -> Any:

@@ -131,17 +131,28 @@ def flip(m: Any, axis: Any = None) -> Any:
 
 def flipud(m: Any) -> Any:
     """Return a view with the first dimension reversed."""
+    m = core.asarray(m)
+    if m.ndim < 1:
+        raise ValueError("Input must be >= 1-d.")
     return flip(m, 0)
 
 
 def fliplr(m: Any) -> Any:
     """Return a view with the second dimension reversed."""
+    m = core.asarray(m)
+    if m.ndim < 2:
+        raise ValueError("Input must be >= 2-d.")
     return flip(m, 1)
 
 
 def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     """Return the array turned by 90 degrees ``k`` times in the plane of two axes."""
     m = core.asarray(m)
+    one, other = axes
+    if one == other or abs(one - other) == m.ndim:
+        raise ValueError("Axes must be different.")
+    if not (-m.ndim <= one < m.ndim and -m.ndim <= other < m.ndim):
+        raise ValueError(f"Axes={axes} out of range for array of ndim={m.ndim}.")
     first, second = _axes(axes, m.ndim)
     turns = k % 4
     if turns == 0:
@@ -210,6 +221,8 @@ def repeat(x: Any, repeats: Any, /, axis: int | None = None) -> Any:
     if type(repeats) is int and repeats >= 0:
         return _repeated(x, repeats, axis)
     counts = core.asarray(repeats)
+    if counts.size == 0 and not isinstance(repeats, core.ndarray):
+        counts = counts.astype(core.int64)
     if counts.dtype.kind not in "iub":
         raise TypeError(
             f"Cannot cast array data from dtype('{counts.dtype}') to dtype('int64') according to "
@@ -361,7 +374,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     ary = core.asarray(ary)
     if isinstance(indices_or_sections, int):
         length = ary.shape[_axis(axis, ary.ndim)]
-        if indices_or_sections <= 0 or length % indices_or_sections:
+        if length % indices_or_sections:  # of none: ZeroDivisionError
             raise ValueError("array split does not result in an equal division")
     return array_split(ary, indices_or_sections, axis)
 

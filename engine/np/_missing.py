@@ -167,6 +167,9 @@ def _nanquantile(
     a: Any, q: Any, axis: Any, out: Any, method: str, keepdims: bool, hundred: bool
 ) -> Any:
     a = core.asarray(a)
+    if a.size == 0:
+        _prepared_q(a, q, hundred)
+        return nanmean(a, axis=axis, out=out, keepdims=keepdims)
     if a.dtype.kind != "f":
         return _quantile(a, q, axis, out, method, keepdims, None, hundred)
     q = _prepared_q(a, q, hundred)

@@ -23,6 +23,7 @@ __all__ = [
     "modf",
     "packbits",
     "real_if_close",
+    "sort_complex",
     "spacing",
     "unpackbits",
 ]
@@ -113,6 +114,15 @@ def real_if_close(a: Any, tol: float = 100) -> Any:
 
 
 # ---- Bits ----------------------------------------------------------------------------------
+
+
+def sort_complex(a: Any) -> Any:
+    """Return a copy sorted by real parts, then by imaginary ones, as complex numbers."""
+    ordered = core.sort(core.asarray(a), axis=-1)
+    if ordered.dtype.kind == "c":
+        return ordered
+    single = ordered.dtype.name in ("int8", "uint8", "int16", "uint16")
+    return ordered.astype(core.complex64 if single else core.complex128)
 
 
 def bitwise_count(x: Any, /) -> Any:
@@ -260,7 +270,9 @@ def bartlett(M: Any) -> Any:  # noqa: N803 - NumPy's name
 
 def i0(x: Any) -> Any:
     """Return the modified Bessel function of the first kind, order 0, as a power series' sum."""
-    x = core.absolute(_float(x)).astype(core.float64)
+    x = _float(x)
+    kept = x.dtype
+    x = core.absolute(x).astype(core.float64)
     # beyond 30 the series would lose digits: there its asymptotic one has them all
     near = core.minimum(x, 30.0)
     quarter = near * near / 4
@@ -275,7 +287,8 @@ def i0(x: Any) -> Any:
     for k in range(1, 25):
         term = term * ((2 * k - 1) ** 2 / k) / (8 * far)
         tail = tail + term
-    return core.where(x <= 30, total, core.exp(far) / core.sqrt(2 * math.pi * far) * tail)
+    result = core.where(x <= 30, total, core.exp(far) / core.sqrt(2 * math.pi * far) * tail)
+    return result.astype(kept)
 
 
 def kaiser(M: Any, beta: float) -> Any:  # noqa: N803 - NumPy's name

@@ -28,6 +28,15 @@ def _coefficients(p: Any) -> Any:
     return core.reshape(p, (1,)) if p.ndim == 0 else p
 
 
+def _led(p: Any) -> Any:
+    """Return coefficients without leading zeros; of nothing, one zero."""
+    p = _coefficients(p)
+    (places,) = core.nonzero(p)
+    if not places.size:
+        return core.zeros(1, dtype=p.dtype)
+    return p[int(places[0]) :]
+
+
 def polyval(p: Any, x: Any) -> Any:
     """Return the polynomial's values at ``x``."""
     p, x = core.asarray(p), core.asarray(x)
@@ -55,10 +64,10 @@ def polysub(a1: Any, a2: Any) -> Any:
 
 
 def polymul(a1: Any, a2: Any) -> Any:
-    """Return the product of two polynomials."""
+    """Return the product of two polynomials, whose leading zeros do not count."""
     from polyvm.np._calculus import convolve
 
-    return convolve(_coefficients(a1), _coefficients(a2))
+    return convolve(_led(a1), _led(a2))
 
 
 def polydiv(u: Any, v: Any) -> tuple[Any, Any]:

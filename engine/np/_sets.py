@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "in1d",
     "intersect1d",
     "isin",
     "setdiff1d",
@@ -192,11 +191,6 @@ def isin(
     return core.logical_not(found) if invert else found
 
 
-def in1d(ar1: Any, ar2: Any, assume_unique: bool = False, invert: bool = False) -> Any:
-    """Return `isin` of the flattened first input."""
-    return isin(core.ravel(core.asarray(ar1)), ar2, assume_unique, invert)
-
-
 def union1d(ar1: Any, ar2: Any) -> Any:
     """Return the sorted unique elements of both inputs."""
     return unique(core.concat((core.ravel(core.asarray(ar1)), core.ravel(core.asarray(ar2)))))
@@ -210,7 +204,7 @@ def intersect1d(
     first, where_first = unique(ar1, return_index=True)
     second, where_second = unique(ar2, return_index=True)
     mask = isin(first, second)
-    common = first[mask]
+    common = first[mask].astype(core.tensor._promote(first.dtype, second.dtype), copy=False)
     if not return_indices:
         return common
     return common, where_first[mask], where_second[isin(second, first)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from polyvm.np import _core as core
 from polyvm.np._manipulation import _axes, moveaxis
+from polyvm.np._types import result_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,19 +32,19 @@ def average(
 ) -> Any:
     """Return the weighted mean; with ``returned`` also the sums of the weights.
 
-    Raises ZeroDivisionError where weights add up to 0.
+    Raises ZeroDivisionError where weights add up to 0, or where nothing is averaged.
     """
     a = core.asarray(a)
     if weights is None:
         result = core.mean(a, axis=axis, keepdims=keepdims)
-        scale = core.asarray(a.size / result.size if result.size else 0.0, dtype=result.dtype)
+        scale = core.asarray(a.size / result.size, dtype=result.dtype)
     else:
         weights = core.asarray(weights)
         if a.shape != weights.shape:
             weights = _along(a, axis, weights)
+        if a.dtype.kind in "biu":
+            a = a.astype(core.float64)
         product = core.multiply(a, weights)
-        if a.dtype.kind in "biu" and product.dtype.kind not in "fc":
-            product = product.astype(core.float64)
         scale = core.sum(weights, axis=axis, dtype=product.dtype, keepdims=keepdims)
         if bool(core.any(scale == 0)):
             raise ZeroDivisionError("Weights sum to zero, can't be normalized")
@@ -360,15 +361,16 @@ def cov(
         raise ValueError("m has more than 2 dimensions")
     if y is not None and core.asarray(y).ndim > 2:
         raise ValueError("y has more than 2 dimensions")
-    if x.dtype.kind not in "fc":
-        x = x.astype(core.float64)
-    x = _inexact(x if dtype is None else x.astype(dtype))
+    if dtype is None:
+        both = (x,) if y is None else (x, core.asarray(y))
+        dtype = result_type(*both, core.float64)
+    x = _inexact(x.astype(dtype))
     x = _rows(x, rowvar or x.ndim == 1)
     if x.shape[0] == 0:
         return core.empty((0, 0), dtype=x.dtype)
     if y is not None:
         other = core.asarray(y)
-        other = _rows(_inexact(other if dtype is None else other.astype(dtype)), rowvar)
+        other = _rows(_inexact(other.astype(dtype)), rowvar)
         if other.shape[0] == 1 and other.shape[1] != x.shape[1]:
             other = other.T
         x = core.concat((x, other), axis=0)

@@ -16,9 +16,11 @@ __all__ = [
     "iinfo",
     "isdtype",
     "issubdtype",
+    "iterable",
     "min_scalar_type",
     "promote_types",
     "result_type",
+    "typename",
 ]
 
 _SIGNED = (core.int8, core.int16, core.int32, core.int64)
@@ -186,12 +188,15 @@ _RANKS = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 def result_type(*arrays_and_dtypes: Any) -> Any:
     """Return the type that an operation on all of these has. Python numbers are weak."""
     strong: Any = None
+    dtypes: list[Any] = []
     weak = -1
     for thing in arrays_and_dtypes:
         if type(thing) in _PYTHON:
             weak = max(weak, _PYTHON[type(thing)])
             continue
-        dtype = _dtype_of(thing)
+        dtypes.append(_dtype_of(thing))
+    # inexact ones first: what integers are to each other does not matter beside them
+    for dtype in sorted(dtypes, key=lambda one: -_RANKS[one.kind]):
         strong = dtype if strong is None else promote_types(strong, dtype)
     if strong is None:
         if weak < 0:
@@ -222,9 +227,54 @@ def min_scalar_type(a: Any, /) -> Any:
 
 
 def common_type(*arrays: Any) -> Any:
-    """Return an inexact type that all arrays fit in."""
-    dtype = result_type(*arrays)
-    return dtype if dtype.kind in "fc" else core.float64
+    """Return an inexact type that all arrays fit in; integers count as float64."""
+    found: Any = core.float16
+    for array in arrays:
+        dtype = core.asarray(array).dtype
+        if dtype.kind == "b":
+            raise TypeError("can't get common type for non-numeric array")
+        found = promote_types(found, dtype if dtype.kind in "fc" else core.float64)
+    return found
+
+
+_DESCRIBED = {
+    "S1": "character",
+    "?": "bool",
+    "B": "unsigned char",
+    "D": "complex double precision",
+    "G": "complex long double precision",
+    "F": "complex single precision",
+    "I": "unsigned integer",
+    "H": "unsigned short",
+    "L": "unsigned long integer",
+    "O": "object",
+    "Q": "unsigned long long integer",
+    "S": "string",
+    "U": "unicode",
+    "V": "void",
+    "b": "signed char",
+    "d": "double precision",
+    "g": "long precision",
+    "f": "single precision",
+    "i": "integer",
+    "h": "short",
+    "l": "long integer",
+    "q": "long long integer",
+}
+
+
+def typename(char: str) -> str:
+    """Return what NumPy calls a type's character code."""
+    return _DESCRIBED[char]
+
+
+def iterable(y: Any) -> bool:
+    """Say whether `iter` takes an object."""
+    try:
+        iter(y)
+    except TypeError:
+        return False
+    return True
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:

@@ -48,6 +48,10 @@ static uint64_t philox_next(uint64_t *s) {
 uint64_t pvt_bits_other(pvt_bits *bits) {
   uint64_t *s = bits->state;
   if (bits->kind == PVT_PHILOX) return philox_next(s);
+  if (bits->kind == PVT_MT19937) {
+    uint64_t upper = pvt_twister_next(bits);
+    return upper << 32 | pvt_twister_next(bits);
+  }
   if (bits->kind == PVT_SFC64) {
     uint64_t result = s[0] + s[1] + s[3]++;
     s[0] = s[1] ^ s[1] >> 11;
@@ -63,8 +67,12 @@ uint64_t pvt_bits_other(pvt_bits *bits) {
 }
 
 const char *pvt_bits_name(int kind) {
-  static const char *const names[] = {"PCG64", "PCG64DXSM", "SFC64", "Philox"};
+  static const char *const names[] = {"PCG64", "PCG64DXSM", "SFC64", "Philox", "MT19937"};
   return kind >= 0 && kind < PVT_BITS_KINDS ? names[kind] : NULL;
+}
+
+int pvt_bits_words(pvt_bits_kind kind) {
+  return kind == PVT_MT19937 ? PVT_BITS_STATE : 11;
 }
 
 void pvt_bits_seed(pvt_bits *bits, pvt_bits_kind kind, const uint32_t pool[PVT_SEED_POOL]) {
@@ -80,6 +88,7 @@ void pvt_bits_seed(pvt_bits *bits, pvt_bits_kind kind, const uint32_t pool[PVT_S
     s[3] = 1;
     for (int i = 0; i < 12; i++) pvt_bits_other(bits);
     break;
+  case PVT_MT19937: pvt_twister_from_pool(bits, pool); break;
   case PVT_PHILOX:
     memcpy(s + 4, seed, 2 * sizeof *s);
     s[10] = 4;
@@ -107,8 +116,9 @@ double pvt_bits_double(pvt_bits *bits) {
 
 int pvt_bits_advance(pvt_bits *bits, uint64_t low, uint64_t high) {
   uint64_t *s = bits->state;
-  if (bits->kind == PVT_SFC64)
-    return pvt_fail(PVT_E_VALUE, "SFC64 cannot be advanced: its steps have no short cut");
+  if (bits->kind == PVT_SFC64 || bits->kind == PVT_MT19937)
+    return pvt_fail(PVT_E_VALUE, "%s cannot be advanced: its steps have no short cut",
+                    pvt_bits_name(bits->kind));
   bits->has_half = false;
   bits->half = 0;
   if (bits->kind == PVT_PHILOX) {

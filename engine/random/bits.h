@@ -5,6 +5,8 @@
 #include "random.h"
 
 uint64_t pvt_bits_other(pvt_bits *bits);
+uint32_t pvt_twister_next(pvt_bits *bits);
+void pvt_twister_from_pool(pvt_bits *bits, const uint32_t pool[PVT_SEED_POOL]);
 
 /* PCG XSL RR 128/64. */
 static inline uint64_t next64(pvt_bits *bits) {
@@ -26,6 +28,7 @@ static inline uint32_t next32(pvt_bits *bits) {
     bits->has_half = false;
     return bits->half;
   }
+  if (__builtin_expect(bits->kind == PVT_MT19937, 0)) return pvt_twister_next(bits);
   uint64_t word = next64(bits);
   bits->has_half = true;
   bits->half = (uint32_t)(word >> 32);
@@ -33,6 +36,10 @@ static inline uint32_t next32(pvt_bits *bits) {
 }
 
 static inline double next_double(pvt_bits *bits) {
+  if (__builtin_expect(bits->kind == PVT_MT19937, 0)) {
+    uint32_t high = pvt_twister_next(bits) >> 5, low = pvt_twister_next(bits) >> 6;
+    return (high * 0x1p26 + low) * 0x1p-53;
+  }
   return (double)(next64(bits) >> 11) * 0x1p-53;
 }
 

@@ -139,13 +139,13 @@ static double triangular(pvt_bits *bits, double left, double mode, double right)
 
 /* ---- Others ------------------------------------------------------------- */
 
-static double vonmises(pvt_bits *bits, double mean, double kappa) {
+double pvt_vonmises(pvt_bits *bits, double mean, double kappa, double most) {
   if (isnan(kappa)) return NAN;
   if (kappa < 1e-8) return PI * (2 * next_double(bits) - 1);
   double s;
   if (kappa < 1e-5) {
     s = 1. / kappa + kappa;
-  } else if (kappa <= 1e6) {
+  } else if (kappa <= most) {
     double r = 1 + sqrt(1 + 4 * kappa * kappa), rho = (r - sqrt(2 * r)) / (2 * kappa);
     s = (1 + rho * rho) / (2 * rho);
   } else { /* as good as a normal one, wrapped */
@@ -223,7 +223,7 @@ double pvt_draw_real(pvt_bits *bits, pvt_distribution distribution, const double
     x = pvt_normal(bits);
     y = pvt_standard_gamma(bits, p[0] / 2);
     return sqrt(p[0] / 2) * x / sqrt(y);
-  case PVT_VONMISES: return vonmises(bits, p[0], p[1]);
+  case PVT_VONMISES: return pvt_vonmises(bits, p[0], p[1], 1e6);
   case PVT_WALD: return wald(bits, p[0], p[1]);
   case PVT_TRIANGULAR: return triangular(bits, p[0], p[1], p[2]);
   default: return NAN;

@@ -10,7 +10,7 @@
 #define LEAST(a, b) ((a) < (b) ? (a) : (b))
 
 /* log(gamma(x)), by Stirling's series. */
-static double log_gamma(double x) {
+double pvt_log_gamma(double x) {
   static const double terms[10] = {
       8.333333333333333e-02, -2.777777777777778e-03, 7.936507936507937e-04, -5.952380952380952e-04,
       8.417508417508418e-04, -1.917526917526918e-03, 6.410256410256410e-03, -2.955065359477124e-02,
@@ -42,7 +42,7 @@ static int64_t poisson_large(pvt_bits *bits, double mean) {
     if (us >= 0.07 && v <= vr) return k;
     if (k < 0 || (us < 0.013 && v > us)) continue;
     if (log(v) + log(inverse) - log(a / (us * us) + b) <=
-        -mean + (double)k * log_mean - log_gamma((double)k + 1))
+        -mean + (double)k * log_mean - pvt_log_gamma((double)k + 1))
       return k;
   }
 }

@@ -133,13 +133,15 @@ static bool takes(pvt_distribution distribution, pvt_dtype dtype) {
 static void draw(pvt_bits *bits, pvt_distribution distribution, const double *p, pvt_dtype dtype,
                  char *to) {
   if (dtype == PVT_INT64) {
-    int64_t x = pvt_draw_count(bits, distribution, p);
+    int64_t x = bits->legacy ? pvt_draw_count_legacy(bits, distribution, p)
+                             : pvt_draw_count(bits, distribution, p);
     memcpy(to, &x, sizeof x);
   } else if (dtype == PVT_FLOAT32) {
     float x = pvt_draw_single(bits, distribution, p);
     memcpy(to, &x, sizeof x);
   } else {
-    double x = pvt_draw_real(bits, distribution, p);
+    double x = bits->legacy ? pvt_draw_real_legacy(bits, distribution, p)
+                            : pvt_draw_real(bits, distribution, p);
     memcpy(to, &x, sizeof x);
   }
 }
@@ -147,6 +149,7 @@ static void draw(pvt_bits *bits, pvt_distribution distribution, const double *p,
 /* The ones that are drawn most, without a decision for each element. */
 static bool fill_quickly(pvt_bits *bits, pvt_distribution distribution, char *to, int64_t count) {
   double *out = (double *)to;
+  if (bits->legacy) return false;
   if (distribution == PVT_RANDOM)
     for (int64_t i = 0; i < count; i++) out[i] = next_double(bits);
   else if (distribution == PVT_STANDARD_NORMAL)
@@ -179,7 +182,7 @@ int pvt_random(pvt_bits *bits, pvt_distribution distribution, const pvt_array *c
     status = pvt_view_broadcast(&views[i], out->ndim, shape);
     from[i] = views[i].data;
   }
-  if (status == PVT_OK && !moving && total > 0) {
+  if (status == PVT_OK && !moving) {
     for (int i = 0; i < count; i++) memcpy(&p[i], from[i], sizeof p[i]);
     status = check(distribution, p);
   }

@@ -60,6 +60,11 @@ static uint32_t bounded_part(pvt_bits *bits, parts *p, int width, uint32_t range
   uint32_t all = (1u << width) - 1, count = range + 1;
   if (range == 0) return 0;
   if (range == all) return next_part(bits, p, width);
+  if (bits->legacy) {
+    uint32_t mask = UINT32_MAX >> __builtin_clz(range), value;
+    while ((value = next_part(bits, p, width) & mask) > range) continue;
+    return value;
+  }
   uint32_t product = next_part(bits, p, width) * count;
   if ((product & all) < count) {
     uint32_t threshold = (all - range) % count;
@@ -89,7 +94,8 @@ int pvt_random_integers(pvt_bits *bits, const pvt_array *low, const pvt_array *r
     memcpy(&base, from_low, sizeof base);
     memcpy(&span, from_range, sizeof span);
     if (out->dtype == PVT_BOOL) value = span == 0 ? base : next_part(bits, &p, 1);
-    else if (size >= 4) value = base + pvt_bounded(bits, span);
+    else if (size >= 4)
+      value = base + (bits->legacy ? pvt_interval(bits, span) : pvt_bounded(bits, span));
     else value = base + bounded_part(bits, &p, (int)size * 8, (uint32_t)span);
     memcpy(to, &value, size); /* the low bytes come first */
     for (int d = out->ndim - 1; d >= 0; d--) {

@@ -8,6 +8,13 @@ double pvt_draw_real(pvt_bits *bits, pvt_distribution distribution, const double
 float pvt_draw_single(pvt_bits *bits, pvt_distribution distribution, const double *p);
 int64_t pvt_draw_count(pvt_bits *bits, pvt_distribution distribution, const double *p);
 
+/* The same as NumPy's RandomState draws them. */
+double pvt_draw_real_legacy(pvt_bits *bits, pvt_distribution distribution, const double *p);
+int64_t pvt_draw_count_legacy(pvt_bits *bits, pvt_distribution distribution, const double *p);
+
+/* A normal number, wrapped, where kappa is more than `most`. */
+double pvt_vonmises(pvt_bits *bits, double mean, double kappa, double most);
+double pvt_log_gamma(double x);
 double pvt_standard_gamma(pvt_bits *bits, double shape);
 int64_t pvt_poisson(pvt_bits *bits, double mean);
 int64_t pvt_binomial(pvt_bits *bits, int64_t n, double p);

@@ -246,6 +246,10 @@ pvt_buffer *pvt_buffer_foreign(void *data, size_t size, void (*release)(void *ow
   return buffer;
 }
 
+bool pvt_buffer_is_foreign(const pvt_buffer *buffer) {
+  return buffer->block == 0;
+}
+
 pvt_buffer *pvt_buffer_retain(pvt_buffer *buffer) {
   if (buffer != NULL) atomic_fetch_add_explicit(&buffer->references, 1, memory_order_relaxed);
   return buffer;

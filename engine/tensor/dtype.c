@@ -96,5 +96,6 @@ bool pvt_can_cast(pvt_dtype from, pvt_dtype to, pvt_casting casting) {
   if (pvt_promote(from, to) == to) return true;
   if (casting == PVT_CAST_SAFE) return false;
   if (kf == PVT_KIND_INT && kt == PVT_KIND_UINT) return false;
+  if (kf == PVT_KIND_UINT && kt == PVT_KIND_INT) return true;
   return kf <= kt;
 }
