@@ -249,9 +249,10 @@ bool np_may_cast(int from, int to, PyObject *rule) {
   const char *text = PyUnicode_Check(rule) ? PyUnicode_AsUTF8(rule) : "";
   int may = text != NULL ? by_rule((pvt_dtype)from, (pvt_dtype)to, text) : -1;
   if (may == 0)
-    PyErr_Format(PyExc_TypeError,
-                 "Cannot cast array data from dtype('%s') to dtype('%s') according to the rule '%s'",
-                 pvt_dtype_name(from), pvt_dtype_name(to), text);
+    PyErr_Format(
+        PyExc_TypeError,
+        "Cannot cast array data from dtype('%s') to dtype('%s') according to the rule '%s'",
+        pvt_dtype_name(from), pvt_dtype_name(to), text);
   return may > 0;
 }
 

@@ -165,6 +165,6 @@ PyMethodDef np_element_methods[] = {
 };
 
 const PyType_Slot np_element_slots[] = {
-    {Py_tp_hash, array_hash}, {Py_nb_bool, array_bool},   {Py_nb_int, array_int},
+    {Py_tp_hash, array_hash},   {Py_nb_bool, array_bool},   {Py_nb_int, array_int},
     {Py_nb_float, array_float}, {Py_nb_index, array_index}, {0, NULL},
 };

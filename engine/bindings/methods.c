@@ -102,12 +102,11 @@ static PyObject *compress_method(PyObject *self, PyObject *const *args, Py_ssize
    "See np." #name "."}
 
 PyMethodDef np_forwarded_methods[] = {
-    METHOD(argpartition), METHOD(argsort), METHOD(choose),    METHOD(clip),
-    METHOD(compress),     METHOD(conj),    METHOD(conjugate), METHOD(diagonal),
-    METHOD(dot),          METHOD(nonzero), METHOD(partition), METHOD(ptp),
-    METHOD(put),          METHOD(repeat),  METHOD(round),     METHOD(searchsorted),
-    METHOD(sort),         METHOD(take),    METHOD(trace),
-    METHOD(tofile),       {NULL, NULL, 0, NULL},
+    METHOD(argpartition),  METHOD(argsort),   METHOD(choose),   METHOD(clip),   METHOD(compress),
+    METHOD(conj),          METHOD(conjugate), METHOD(diagonal), METHOD(dot),    METHOD(nonzero),
+    METHOD(partition),     METHOD(ptp),       METHOD(put),      METHOD(repeat), METHOD(round),
+    METHOD(searchsorted),  METHOD(sort),      METHOD(take),     METHOD(trace),  METHOD(tofile),
+    {NULL, NULL, 0, NULL},
 };
 
 PyObject *np_flat(PyObject *self, void *closure) {

@@ -170,7 +170,9 @@ static PyObject *array_reduce(PyObject *self, PyObject *unused) {
   PyObject *shape = np_shape_tuple(np_get(self)), *data = array_tobytes(self, NULL);
   PyObject *result = NULL;
   if (maker != NULL && shape != NULL && data != NULL)
-    result = Py_BuildValue("O(NOO)", maker, np_dtype_object(np_state_of_object(self), (pvt_dtype)np_get(self)->dtype), shape, data);
+    result = Py_BuildValue(
+        "O(NOO)", maker, np_dtype_object(np_state_of_object(self), (pvt_dtype)np_get(self)->dtype),
+        shape, data);
   Py_XDECREF(maker);
   Py_XDECREF(shape);
   Py_XDECREF(data);

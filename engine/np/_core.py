@@ -14,6 +14,7 @@ except ImportError:
 
 share = tensor._share  # of polyvm, not of polyvm.np
 
+
 def _told(error: BaseException) -> str:
     """What an AxisError says: a text, or an axis, a number of dimensions and what goes before."""
     if len(error.args) < 2:
@@ -25,4 +26,5 @@ def _told(error: BaseException) -> str:
 
 tensor.AxisError.__str__ = _told
 
-__all__ = [name for name in dir(tensor) if not name.startswith("_")]
+# Models are polyvm's, not arrays'.
+__all__ = [name for name in dir(tensor) if not name.startswith("_") and name != "Model"]

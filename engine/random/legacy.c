@@ -159,8 +159,8 @@ static int64_t hypergeometric_large(pvt_bits *bits, int64_t good, int64_t bad, i
   int64_t fewer = good < bad ? good : bad, more = good < bad ? bad : good, all = good + bad;
   int64_t m = drawn < all - drawn ? drawn : all - drawn;
   double share = (double)fewer / (double)all, center = (double)m * share + 0.5;
-  double spread = sqrt((double)(all - m) * (double)drawn * share * (1.0 - share) /
-                           (double)(all - 1) + 0.5);
+  double spread =
+      sqrt((double)(all - m) * (double)drawn * share * (1.0 - share) / (double)(all - 1) + 0.5);
   double width = 1.7155277699214135 * spread + 0.8989161620588988;
   int64_t mode = (int64_t)floor((double)(m + 1) * (double)(fewer + 1) / (double)(all + 2));
   double top = pvt_log_gamma((double)(mode + 1)) + pvt_log_gamma((double)(fewer - mode + 1)) +
@@ -172,9 +172,9 @@ static int64_t hypergeometric_large(pvt_bits *bits, int64_t good, int64_t bad, i
     double x = next_double(bits), y = next_double(bits), w = center + width * (y - 0.5) / x;
     if (w < 0.0 || w >= end) continue;
     z = (int64_t)floor(w);
-    double t = top - (pvt_log_gamma((double)(z + 1)) + pvt_log_gamma((double)(fewer - z + 1)) +
-                      pvt_log_gamma((double)(m - z + 1)) +
-                      pvt_log_gamma((double)(more - m + z + 1)));
+    double t =
+        top - (pvt_log_gamma((double)(z + 1)) + pvt_log_gamma((double)(fewer - z + 1)) +
+               pvt_log_gamma((double)(m - z + 1)) + pvt_log_gamma((double)(more - m + z + 1)));
     if (x * (4.0 - x) - 3.0 <= t) break;
     if (x * (x - t) >= 1) continue;
     if (2.0 * log(x) <= t) break;
