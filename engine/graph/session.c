@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "team.h"
+
 int pvg_session_new(pvg_model *model, pvg_session **session) {
   *session = calloc(1, sizeof **session);
   if (*session == NULL) return pvt_fail(PVT_E_NOMEM, "out of memory");
@@ -98,7 +100,13 @@ int pvg_session_run(pvg_session *session, const pvt_array *const *inputs, pvt_ar
   int status = check_inputs(session->model, inputs);
   pvg_bound *bound;
   if (status >= 0) status = pvg_bound_get(session, session->model->graph, inputs, NULL, &bound);
-  return status < 0 ? status : pvg_bound_run(bound, inputs, NULL, outputs);
+  if (status < 0) return status;
+  pvb_crew crew;
+  bound->frame.team = pvb_crew_join(&crew, session->model->options.threads);
+  status = pvg_bound_run(bound, inputs, NULL, outputs);
+  if (bound->frame.team != NULL) pvb_crew_leave(&crew);
+  bound->frame.team = NULL;
+  return status;
 }
 
 int pvg_model_prepare(pvg_model *model, const pvt_array *const *inputs) {

@@ -95,4 +95,8 @@ PVT_API bool pvg_backend_name(int i, const char **name, bool *available, const c
 ** stays. It is told to use no threads of its own. PVT_E_VALUE for a path that is too long. */
 PVT_API int pvg_onednn_use(const char *path);
 
+/* Programs with threads that work (the executor of VMs) say so: +1 before, -1 after, under a number
+** of the thread's. Runs of several threads then use the cores that are left. */
+PVT_API void pvg_thread_busy(unsigned number, int change);
+
 #endif

@@ -9,6 +9,7 @@
 static _Thread_local const pvt_context *current;
 static _Thread_local char message[PVT_ERROR_MAX];
 static _Thread_local int last_status;
+static _Thread_local bool helps;
 
 const char *pvt_error(void) {
   return message;
@@ -49,6 +50,10 @@ int pvt_poll(void) {
   if (context->attend == NULL || context->attend(context->arg) != 0)
     return pvt_fail(PVT_E_CANCELLED, "stopped before it was done");
   return PVT_OK;
+}
+
+void pvt_context_helps(void) {
+  helps = true;
 }
 
 /* ---- Accounts ----------------------------------------------------------- */
@@ -102,7 +107,7 @@ size_t pvt_account_peak(const pvt_account *account) {
 
 int pvt_account_charge(pvt_account *account, size_t bytes) {
   if (account == NULL) return PVT_OK;
-  if (account->admit != NULL && !account->admit(account->arg, bytes))
+  if (account->admit != NULL && !helps && !account->admit(account->arg, bytes))
     return pvt_fail(PVT_E_QUOTA, "an array of %zu bytes is more than the task's memory limit",
                     bytes);
   size_t now = atomic_fetch_add_explicit(&account->bytes, bytes, memory_order_relaxed) + bytes;

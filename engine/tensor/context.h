@@ -17,6 +17,9 @@ int pvt_poll(void);
 
 /* Charge `bytes` to the account, which may be NULL: PVT_OK or PVT_E_QUOTA, the error being set. */
 int pvt_account_charge(pvt_account *account, size_t bytes);
+/* The calling thread only ever helps others: what it charges to their accounts is added up without
+** asking, and they ask afterwards, by a charge of 0 bytes. */
+void pvt_context_helps(void);
 void pvt_account_refund(pvt_account *account, size_t bytes);
 pvt_account *pvt_account_retain(pvt_account *account);
 void pvt_account_release(pvt_account *account);

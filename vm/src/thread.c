@@ -11,6 +11,7 @@
 #include "confine.h"
 #include "crash.h"
 #include "executor.h"
+#include "graph.h"
 #include "runtime.h"
 #include "trace.h"
 
@@ -320,7 +321,9 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   if (loaded) pvm_trace_mark(invocation->trace, PVM_STAGE_READY);
   if (loaded) {
     char err[PVM_ERR_MAX] = "";
+    pvg_thread_busy(invocation->completion.worker, 1); /* models' helpers use the cores left */
     outcome = pvm_vm_run(vm, invocation->payload, invocation->len, &data, err);
+    pvg_thread_busy(invocation->completion.worker, -1);
     if (outcome < 0) {
       pvm_buffer_text(&data, err[0] ? err : pvm_strerror(outcome));
       outcome = PVM_FAILED;

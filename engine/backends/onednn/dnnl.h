@@ -109,6 +109,10 @@ const pvb_dnnl *pvb_dnnl_get(void);
 dnnl_engine *pvb_dnnl_engine(void);
 const char *pvb_dnnl_describe(void);
 
+/* Whether the calling thread may make machine code, as preparing does. Threads of confined VMs may
+** not: they run what others have prepared. Fails with PVT_E_UNSUPPORTED. */
+int pvb_dnnl_may_prepare(void);
+
 /* Between these the calling thread uses one thread only: enter's result is for leave. */
 int pvb_dnnl_enter(void);
 void pvb_dnnl_leave(int before);

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "dnnl.h"
 #include "graph.h"
@@ -84,8 +85,25 @@ static int load_openmp(void *library) {
   return 0;
 }
 
+int pvb_dnnl_may_prepare(void) {
+  void *page = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page != MAP_FAILED) {
+    munmap(page, 4096);
+    return PVT_OK;
+  }
+  return pvt_fail(PVT_E_UNSUPPORTED, "this thread may not make machine code, as oneDNN does");
+}
+
+/* It makes the kernels of its sgemm when they are first used: now, as threads that use it later may
+** not. */
+static void make_sgemm(void) {
+  static float x[3][48 * 48];
+  for (int i = 0; i < 16; i++)
+    found.sgemm(i & 1 ? 'T' : 'N', i & 2 ? 'T' : 'N', i & 8 ? 1 : 48, 48, 48, 1, x[0], 48, x[1], 48,
+                i & 4 ? 1 : 0, x[2], 48);
+}
+
 static int load(void) {
-  if (path[0] == 0) return -1;
   void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
     snprintf(described, sizeof described, "it cannot be loaded: %.200s", dlerror());
@@ -102,6 +120,7 @@ static int load(void) {
   }
   int before = pvb_dnnl_enter(), status = found.engine_create(&processor, DNNL_CPU, 0);
   int isa = found.get_effective_cpu_isa();
+  make_sgemm();
   pvb_dnnl_leave(before);
   if (status != 0) {
     snprintf(described, sizeof described, "oneDNN does not know this processor");
@@ -131,10 +150,10 @@ int pvg_onednn_use(const char *library) {
 
 const pvb_dnnl *pvb_dnnl_get(void) {
   int now = atomic_load_explicit(&state, memory_order_acquire);
-  if (now == 0) {
+  if (now == 0 && pvb_dnnl_may_prepare() == PVT_OK) {
     pthread_mutex_lock(&opening);
     now = atomic_load_explicit(&state, memory_order_relaxed);
-    if (now == 0) {
+    if (now == 0 && path[0] != 0) {
       now = load() == 0 ? 1 : 2;
       atomic_store_explicit(&state, now, memory_order_release);
     }

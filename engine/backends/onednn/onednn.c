@@ -143,6 +143,8 @@ static int prepare(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel
   if (way->variant == SGEMM) return pvb_stacked_prepare(work, multiply, kernel);
   if (work->weights == NULL)
     return pvt_fail(PVT_E_UNSUPPORTED, "oneDNN packs weights: they have to be constant");
+  int status = pvb_dnnl_may_prepare();
+  if (status != PVT_OK) return status;
   double seconds = cost(work, recipe);
   return (work->kind == PVB_PRODUCT ? pvb_onednn_product_prepare
                                     : pvb_onednn_conv_prepare)(work, recipe, seconds, kernel);
