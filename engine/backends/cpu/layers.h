@@ -62,12 +62,29 @@ typedef struct pvt_window_rows {
   void (*average)(const pvt_window_row *row);
 } pvt_window_rows;
 
+/* y = gamma (x - mean) / sqrt(variance + epsilon) + beta, x being x + residual + added; with `rms` the
+** mean is taken as 0. NULL where there is none; sum is where that x is left, mean and inverse (of the
+** root) what was found. y may be x; sum may be x or residual. */
+typedef struct pvt_normal {
+  const float *x, *residual, *added, *gamma, *beta;
+  float epsilon;
+  bool rms;
+  float *y, *sum, *mean, *inverse;
+} pvt_normal;
+
+typedef struct pvt_rows {
+  /* y = exp(scale x + mask) over their sum, or its logarithm; mask may be NULL, y may be x. n >= 1. */
+  void (*softmax)(int64_t n, const float *x, float scale, const float *mask, bool logs, float *y);
+  void (*normalise)(const pvt_normal *row, int64_t n);
+} pvt_rows;
+
 typedef struct pvt_layers {
   pvt_activate_kernel *const *activate; /* by activation */
   /* [blocks - 1][rows - 1]; blocks are 1, 2 or 4, where most_rows is not 0. */
   pvt_tile_kernel *const (*tile)[PVT_TILE_ROWS];
   const int *most_rows; /* [blocks - 1] */
   const pvt_window_rows *window_rows;
+  const pvt_rows *rows;
 } pvt_layers;
 
 #endif
