@@ -88,7 +88,7 @@ def check_all(work: Work, rand: Seeded) -> int:
     found = ways(work, "portable")
     assert found
     return sum(
-        check(way, work, rand, 3e-5 if "winograd" in way.algorithm else 4e-6) for way in found
+        check(way, work, rand, 1e-5 if "winograd" in way.algorithm else 4e-6) for way in found
     )
 
 

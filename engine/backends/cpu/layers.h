@@ -78,6 +78,20 @@ typedef struct pvt_rows {
   void (*normalise)(const pvt_normal *row, int64_t n);
 } pvt_rows;
 
+/* Transforms of Winograd's convolutions of one tile and 16 channels: from a patch of the image (rows x_row
+** floats apart) to one vector of 16 for each product, v_step apart, and back, with what follows. */
+typedef struct pvt_winograd_out {
+  float *y;
+  int64_t row; /* from one row of y and of the residual to the next */
+  const float *bias, *residual;
+  pvb_activation activation; /* as a tile's */
+  float alpha, beta;
+} pvt_winograd_out;
+typedef struct pvt_winograd {
+  void (*input)(const float *x, int64_t x_row, float *v, int64_t v_step);
+  void (*output)(const float *from, int64_t from_step, const pvt_winograd_out *out);
+} pvt_winograd;
+
 typedef struct pvt_layers {
   pvt_activate_kernel *const *activate; /* by activation */
   /* [blocks - 1][rows - 1]; blocks are 1, 2 or 4, where most_rows is not 0. */
@@ -85,6 +99,7 @@ typedef struct pvt_layers {
   const int *most_rows; /* [blocks - 1] */
   const pvt_window_rows *window_rows;
   const pvt_rows *rows;
+  const pvt_winograd *winograd; /* [2]: for 2 x 2 and 4 x 4 results */
 } pvt_layers;
 
 #endif

@@ -7,7 +7,8 @@
 
 /* The order is that of the ways' numbers. */
 static const pvb_algorithm *const algorithms[] = {
-    &pvb_columns, &pvb_multiply, &pvb_direct, &pvb_direct_plain, &pvb_dense, &pvb_channelwise};
+    &pvb_columns, &pvb_multiply,    &pvb_direct,     &pvb_direct_plain,
+    &pvb_dense,   &pvb_channelwise, &pvb_winograd_2, &pvb_winograd_4};
 #define ALGORITHMS ((int)(sizeof algorithms / sizeof *algorithms))
 
 static bool available(void) {

@@ -20,7 +20,7 @@ typedef struct pvb_algorithm {
 
 extern const pvb_backend pvb_portable;
 extern const pvb_algorithm pvb_columns, pvb_multiply, pvb_direct, pvb_direct_plain, pvb_dense,
-    pvb_channelwise;
+    pvb_channelwise, pvb_winograd_2, pvb_winograd_4;
 
 /* A kernel as all algorithms have it, with memory of its own behind it. */
 typedef struct pvb_packed {
