@@ -74,7 +74,7 @@ void pvt_chunk_of(pvt_chunk *chunk, const pvt_array *from, int first_from, const
   if (move->size[0] == 1) chunk->log = __builtin_ctzll((uint64_t)itemsize);
   else if (move->source_stride[0] != itemsize || move->target_stride[0] != itemsize) return;
   chunk->bytes = move->size[0] * itemsize;
-  bool power = chunk->bytes <= 16 && (chunk->bytes & (chunk->bytes - 1)) == 0;
+  bool power = chunk->bytes > 0 && chunk->bytes <= 16 && (chunk->bytes & (chunk->bytes - 1)) == 0;
   if (power) chunk->log = __builtin_ctzll((uint64_t)chunk->bytes);
 }
 
