@@ -9,6 +9,7 @@ The same names work in a VM and under ordinary Python:
   ``asset_view(path)`` the same without a copy, for large ones.
 - ``share(array)`` gives an array of `polyvm.np` that crosses between tasks, and to the host and
   back, without a copy of its elements.
+- ``model(name)`` loads a model in ONNX, to be called with arrays.
 - ``task.name`` and ``task.version`` are the manifest's.
 - ``in_vm`` is True in a VM, False under ordinary Python (tests, ``polyvm dev``).
 
@@ -17,12 +18,14 @@ This package is frozen into every VM: it imports nothing at the top but `_polyvm
 
 from __future__ import annotations
 
-__all__ = ["Interrupted", "Task", "asset", "asset_view", "in_vm", "share", "task"]
+__all__ = ["Interrupted", "Task", "asset", "asset_view", "in_vm", "model", "share", "task"]
 
 # Set, not imported: typing alone costs a VM more than the rest of this.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from polyvm.models import Model
 
 try:
     import _polyvm as _runtime
@@ -76,6 +79,19 @@ def share(array: Any) -> Any:
     from polyvm.np import _core
 
     return _core.share(_core.asarray(array))
+
+
+def model(source: Any, *, precision: str = "exact", threads: int = 1) -> Model:
+    """Load a model in ONNX: the task's file of this name, or bytes; see `polyvm.models.Model`.
+
+    precision: "exact" computes in float32 where the file says so; "fast" may use bfloat16 where the
+    processor has it; "small" 8-bit weights. threads: how many one call may use. Raises
+    FileNotFoundError as `asset` does, and RuntimeError for a file that is no model, or one with
+    operators that there are not: all of them are named.
+    """
+    from polyvm.models import Model
+
+    return Model(source, precision=precision, threads=threads)
 
 
 class Task:
