@@ -31,11 +31,14 @@ run: export POLYVM_KEYS := $(DEMO)/keys
 run: export POLYVM_STATE := $(DEMO)/state
 run: build ## run the demo, its tasks sealed, to its summary
 	$(BIN)/python tasks/prepare_data.py $(DEMO)/events.jsonl
+	$(BIN)/python tasks/prepare_inputs.py $(DEMO)/inputs.jsonl
+	$(BIN)/python tasks/prepare_models.py >$(DEMO)/ready
 	$(BIN)/polyvm keygen publisher --if-missing --comment demo
 	$(BIN)/polyvm keygen host --if-missing --comment demo
 	$(BIN)/polyvm keys trust $(DEMO)/keys/publisher-*.pub
 	rm -rf $(DEMO)/tasks && mkdir -p $(DEMO)/tasks
-	$(BIN)/polyvm seal $(dir $(wildcard tasks/*/task.toml)) -o $(DEMO)/tasks
+	$(BIN)/polyvm seal $$(cat $(DEMO)/ready) -o $(DEMO)/tasks
+	cat $(DEMO)/inputs.jsonl >>$(DEMO)/events.jsonl
 	$(BIN)/polyvm run $(DEMO)/tasks --require-sealed \
 	  --input $(DEMO)/events.jsonl --output $(DEMO)/results.jsonl
 
