@@ -27,7 +27,7 @@ BINDING = VM / "binding"
 ENGINE = ROOT / "engine"
 # The folders of engine/ that go into the libraries, headers of their own beside the sources.
 # They are compiled with engine/include in sight and nothing of vm/ or CPython.
-ENGINE_PARTS = ("stream",)
+ENGINE_PARTS = ("stream", "store")
 # The tensor engine is a library of its own (engine/build.py); its extension module is one of the
 # VMs' built-in modules, under this name.
 ENGINE_LIBRARY = ENGINE / "bindings" / "lib" / "libpolyvm-engine.so"
@@ -187,7 +187,8 @@ def build_binding(flavour: Flavour, library: Path, build: Path) -> None:
 
     header = VM / "include" / "vm.h"
     stamp = build / f"{flavour.name}-binding.stamp"
-    key = digest([header, Path(__file__)], sys.version, cffi.__version__)
+    headers = sorted((VM / "include").glob("*.h"))
+    key = digest([*headers, Path(__file__)], sys.version, cffi.__version__)
     if is_current(stamp, key, *list(BINDING.glob(f"_{flavour.name}*.so"))[:1] or [BINDING / "?"]):
         return
     print(f"compiling the binding of {flavour.name}", file=sys.stderr, flush=True)

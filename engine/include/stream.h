@@ -26,18 +26,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "store.h"
+
 #define STREAM_STEPS_MAX 16  /* of a condition */
 #define STREAM_IDS_MAX 256   /* of a step; also values of an `in` */
 #define STREAM_WHERE_MAX 16  /* predicates of a step */
 #define STREAM_TEXT_MAX 256  /* bytes of a type, page, id or field name in a condition */
 #define STREAM_SPACES_MAX 16 /* different key fields that conditions may name, over time */
+#define STREAM_UNNAMED "events"
 #define STREAM_ERR_MAX 512   /* bytes that an `err` text needs, with the final 0 */
 
 typedef enum stream_status {
   STREAM_OK = 0,
   STREAM_E_NOMEM = -1,
   STREAM_E_INVALID = -2, /* the condition or the configuration is not as stated; `err` says how */
-  STREAM_E_DECODE = -3   /* the event is no MessagePack */
+  STREAM_E_DECODE = -3,  /* the event is no MessagePack */
+  STREAM_E_STORE = -4    /* the store did not take the event; *store_status says why */
 } stream_status;
 
 /* Bytes of somebody else; not ended by a 0. */
@@ -63,6 +67,7 @@ typedef struct stream_config {
   const char *id;        /* "id,click_id,clickId" */
   const char *key;       /* "key,session_id,user_id": where a condition names no other field */
   const char *time;      /* "time,ts,timestamp": a number of time units since the epoch */
+  const char *stream;    /* "stream": in which stream of the store it is kept */
   uint64_t time_unit_ns; /* 1000000000: times are seconds; 1 to that */
   uint32_t shards;       /* 64: parts of the keys that are locked one by one; 1 to 1024 */
   uint32_t max_keys;     /* 100000: keys with partial matches, about; at least 1 */
@@ -72,6 +77,9 @@ typedef struct stream_config {
   /* Called once for an event that completes conditions, with all of them, in the thread that
   ** appends, with no lock held. `context` is what was given to stream_append. */
   void (*fire)(void *context, const stream_match *matches, size_t count);
+  /* Events are kept there before they are matched: whole, under their key, in the stream that they
+  ** name, or else in STREAM_UNNAMED. It outlives the triggers. NULL: they are not kept. */
+  store *store;
   /* The condition that had this `user` is gone, and no `fire` that has it goes on. NULL: nothing
   ** is to be done. */
   void (*forget)(void *user);
@@ -130,9 +138,10 @@ void stream_triggers_set(stream_triggers *triggers, stream_condition *condition,
 
 /* Append one event. wall_ns: since the epoch, for events without a time; now_ns: of a monotonic
 ** clock. Returns 1 if any condition began, went on or completed, 0 if not, also for a value that
-** is no map, or a status. With STREAM_E_NOMEM the event may have been seen in part. */
+** is no map, or a status. With STREAM_E_NOMEM the event may have been seen in part; with
+** STREAM_E_STORE it was not seen. */
 int stream_append(stream_triggers *triggers, const void *event, size_t len, uint64_t wall_ns,
-                  uint64_t now_ns, void *context);
+                  uint64_t now_ns, void *context, int *store_status);
 
 void stream_triggers_stats(stream_triggers *triggers, stream_stats *stats);
 

@@ -187,7 +187,7 @@ static void make_room(stream_triggers *triggers, stream_shard *shard, const stre
 }
 
 /* Keep how far matches have come. */
-static void store(stream_triggers *triggers, stream_shard *shard, stream_key *key, gathering *g,
+static void remember(stream_triggers *triggers, stream_shard *shard, stream_key *key, gathering *g,
                   uint64_t now_ns) {
   stream_blob *blob = NULL;
   key->seen_ns = now_ns;
@@ -241,7 +241,7 @@ static int match(stream_triggers *triggers, stream_shard *shard, uint32_t space,
     }
     if (key != NULL) {
       set_clock(triggers, shard, key, now);
-      store(triggers, shard, key, g, now_ns);
+      remember(triggers, shard, key, g, now_ns);
     } else {
       g->out_of_memory = 1;
     }
@@ -279,11 +279,34 @@ static void let_go(stream_triggers *triggers, gathering *g) {
   free(g->advances);
 }
 
+/* Put the event into its stream. */
+static int put_away(store *store, const stream_event *event, uint64_t wall_ns) {
+  char name[STORE_NAME_MAX + 1] = STREAM_UNNAMED, err[STORE_ERR_MAX];
+  if (event->stream.data != NULL) {
+    if (event->stream.len > STORE_NAME_MAX || memchr(event->stream.data, 0, event->stream.len))
+      return STORE_E_INVALID;
+    memcpy(name, event->stream.data, event->stream.len);
+    name[event->stream.len] = 0;
+  }
+  store_stream *stream;
+  int status = store_stream_open(store, name, &stream, err);
+  if (status != STORE_OK) return status;
+  store_event kept = {.time_ns = event->time_ns <= INT64_MAX ? (int64_t)event->time_ns : INT64_MAX,
+                      .arrival_ns = (int64_t)wall_ns,
+                      .key = {event->keys[0].data, event->keys[0].len},
+                      .value = {event->whole.data, event->whole.len}};
+  return store_append(stream, &kept, 1, NULL);
+}
+
 int stream_append(stream_triggers *triggers, const void *data, size_t len, uint64_t wall_ns,
-                  uint64_t now_ns, void *context) {
+                  uint64_t now_ns, void *context, int *store_status) {
   stream_event event;
   int status = stream_event_read(&triggers->mapping, data, len, wall_ns, &event);
   if (status < 0) return status;
+  if (status != STREAM_EVENT_NONE && triggers->config.store != NULL) {
+    *store_status = put_away(triggers->config.store, &event, wall_ns);
+    if (*store_status != STORE_OK) return STREAM_E_STORE;
+  }
   gathering g;
   g.event = &event;
   g.out_of_memory = 0;
@@ -294,7 +317,7 @@ int stream_append(stream_triggers *triggers, const void *data, size_t len, uint6
   g.fired_capacity = FIRED_INLINE;
   stream_shard *counted = NULL; /* where the event itself is counted */
   int matched = 0;
-  for (uint32_t space = 0; status == 1 && space < event.key_count; space++) {
+  for (uint32_t space = 0; status == STREAM_EVENT_TYPED && space < event.key_count; space++) {
     if (atomic_load_explicit(&triggers->in_space[space], memory_order_acquire) == 0) continue;
     uint64_t hash = stream_mix(stream_hash(event.keys[space], triggers->seed), space);
     stream_shard *shard = &triggers->shards[(hash >> 40) % triggers->config.shards];

@@ -57,7 +57,7 @@ static int as_time(const stream_value *value, uint64_t unit_ns, uint64_t *time_n
 
 /* Which name of each list was found so far; the earlier one counts. */
 typedef struct found {
-  uint32_t type, page, id, time, keys[STREAM_SPACES_MAX];
+  uint32_t type, page, id, time, stream, keys[STREAM_SPACES_MAX];
 } found;
 
 static void note(const stream_names *names, stream_text name, const stream_value *value,
@@ -75,8 +75,9 @@ static void note_field(const stream_mapping *mapping, stream_text name, const st
   note(&mapping->type, name, value, &best->type, &event->type, event->digits[0]);
   note(&mapping->page, name, value, &best->page, &event->page, event->digits[1]);
   note(&mapping->id, name, value, &best->id, &event->id, event->digits[2]);
+  note(&mapping->stream, name, value, &best->stream, &event->stream, event->digits[3]);
   for (uint32_t i = 0; i < event->key_count; i++)
-    note(&mapping->keys[i], name, value, &best->keys[i], &event->keys[i], event->digits[3 + i]);
+    note(&mapping->keys[i], name, value, &best->keys[i], &event->keys[i], event->digits[4 + i]);
   uint32_t rank = rank_in(&mapping->time, name);
   uint64_t time;
   if (rank < best->time && as_time(value, mapping->time_unit_ns, &time)) {
@@ -93,10 +94,10 @@ int stream_event_read(const stream_mapping *mapping, const void *data, size_t le
   int is_map = map.kind == STREAM_MAP;
   if (!is_map) {
     stream_reader whole = {data, reader.end};
-    return stream_skip(&whole) == 0 && whole.at == whole.end ? 0 : STREAM_E_DECODE;
+    return stream_skip(&whole) == 0 && whole.at == whole.end ? STREAM_EVENT_NONE : STREAM_E_DECODE;
   }
   event->whole = (stream_text){data, len};
-  event->type = event->page = event->id = (stream_text){NULL, 0};
+  event->type = event->page = event->id = event->stream = (stream_text){NULL, 0};
   event->time_ns = wall_ns;
   event->key_count = atomic_load_explicit(&mapping->key_count, memory_order_acquire);
   found best;
@@ -105,6 +106,7 @@ int stream_event_read(const stream_mapping *mapping, const void *data, size_t le
   best.page = mapping->page.count;
   best.id = mapping->id.count;
   best.time = mapping->time.count;
+  best.stream = mapping->stream.count;
   for (uint32_t i = 0; i < event->key_count; i++) {
     best.keys[i] = mapping->keys[i].count;
     event->keys[i] = (stream_text){"", 0};
@@ -126,5 +128,5 @@ int stream_event_read(const stream_mapping *mapping, const void *data, size_t le
     }
   }
   if (reader.at != reader.end) return STREAM_E_DECODE;
-  return event->type.data != NULL;
+  return event->type.data != NULL ? STREAM_EVENT_TYPED : STREAM_EVENT_UNTYPED;
 }

@@ -15,7 +15,7 @@ typedef struct stream_names {
 
 /* Which fields mean what. Only key_count and keys[1 ...] change, and they only grow. */
 typedef struct stream_mapping {
-  stream_names type, page, id, time;
+  stream_names type, page, id, time, stream;
   uint64_t time_unit_ns;
   _Atomic uint32_t key_count;
   stream_names keys[STREAM_SPACES_MAX]; /* [0]: where a condition names none */
@@ -25,11 +25,11 @@ typedef struct stream_mapping {
 
 typedef struct stream_event {
   stream_text whole;
-  stream_text type, page, id; /* data NULL: the event has none */
+  stream_text type, page, id, stream; /* data NULL: the event has none */
   uint64_t time_ns;
   uint32_t key_count;
   stream_text keys[STREAM_SPACES_MAX]; /* empty: the event has none */
-  char digits[3 + STREAM_SPACES_MAX][STREAM_DIGITS];
+  char digits[4 + STREAM_SPACES_MAX][STREAM_DIGITS];
 } stream_event;
 
 /* Copies a comma-separated list. STREAM_OK, _NOMEM, or _INVALID for a list that is empty or too
@@ -37,8 +37,14 @@ typedef struct stream_event {
 int stream_names_init(stream_names *names, const char *list);
 void stream_names_free(stream_names *names);
 
-/* 1; 0 for a value that is no map, or has no type; STREAM_E_DECODE. The event's texts point into
+/* STREAM_EVENT_NONE for a value that is no map, or STREAM_E_DECODE; otherwise the event is filled in. The event's texts point into
 ** data and into itself. wall_ns stands for a time that is missing or out of range. */
+enum {
+  STREAM_EVENT_NONE = 0,
+  STREAM_EVENT_TYPED = 1,
+  STREAM_EVENT_UNTYPED = 2 /* no condition asks for it */
+};
+
 int stream_event_read(const stream_mapping *mapping, const void *data, size_t len, uint64_t wall_ns,
                       stream_event *event);
 

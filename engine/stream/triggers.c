@@ -16,6 +16,7 @@ void stream_config_init(stream_config *config) {
                             .id = "id,click_id,clickId",
                             .key = "key,session_id,user_id",
                             .time = "time,ts,timestamp",
+                            .stream = "stream",
                             .time_unit_ns = 1000000000,
                             .shards = 64,
                             .max_keys = 100000,
@@ -35,10 +36,11 @@ static const char *objection(const stream_config *config) {
 }
 
 static int map_fields(stream_mapping *mapping, const stream_config *config) {
-  const char *lists[] = {config->type, config->page, config->id, config->key, config->time};
+  const char *lists[] = {config->type, config->page, config->id, config->key,
+                         config->time, config->stream};
   stream_names *names[] = {&mapping->type, &mapping->page, &mapping->id, &mapping->keys[0],
-                           &mapping->time};
-  for (int i = 0; i < 5; i++) {
+                           &mapping->time, &mapping->stream};
+  for (int i = 0; i < 6; i++) {
     int status = lists[i] != NULL ? stream_names_init(names[i], lists[i]) : STREAM_E_INVALID;
     if (status != STREAM_OK) return status;
   }
@@ -105,8 +107,9 @@ void stream_triggers_free(stream_triggers *triggers) {
   }
   stream_trie_free(&triggers->trie);
   stream_mapping *mapping = &triggers->mapping;
-  stream_names *names[] = {&mapping->type, &mapping->page, &mapping->id, &mapping->time};
-  for (int i = 0; i < 4; i++) stream_names_free(names[i]);
+  stream_names *names[] = {&mapping->type, &mapping->page, &mapping->id, &mapping->time,
+                           &mapping->stream};
+  for (int i = 0; i < 5; i++) stream_names_free(names[i]);
   for (int i = 0; i < STREAM_SPACES_MAX; i++) stream_names_free(&mapping->keys[i]);
   free(triggers->shards);
   free(triggers);

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "vm" / "src"
 PROGRAMS = Path(__file__).parent / "c"
 ENGINE = ROOT / "engine"
-ENGINE_PARTS = ("stream",)  # the folders that vm/build.py compiles into libpolyvm
+ENGINE_PARTS = ("stream", "store")  # the folders that vm/build.py compiles into libpolyvm
 BUILD = ROOT / "build" / "sanitize"
 FROZEN = ROOT / "build" / "vm" / "isolated"  # frozen.o and the tables, from vm/build.py
 
@@ -142,10 +142,13 @@ PROGRAM_LIST = (
     Program("confine_test", ("confine", "confine_process", "landlock", "policy"), ("1",)),
     Program(
         "journal_test",
-        ("journal", "checksum", "crash", "confine", "landlock", "policy"),
+        ("journal", "crash", "confine", "landlock", "policy"),
         ("200000",),
+        ("stream", "store"),
     ),
-    Program("stream_test", (), ("100000",), ("stream",)),
+    Program("stream_test", (), ("100000",), ("stream", "store")),
+    Program("store_test", (), ("400000",), ("stream", "store")),
+    Program("store_crash_test", (), ("500",), ("stream", "store")),
     Program("runtime_test", (), ()),
     Program("chains_test", (), ()),
     Program("cancel_test", (), ()),

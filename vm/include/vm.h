@@ -70,7 +70,8 @@ typedef enum pvm_status {
   PVM_E_OS = -12,      /* a system call failed; `err` names it */
   PVM_E_BYTECODE = -13, /* a module's code is damaged or of another compiler */
   PVM_E_BREAKER = -14, /* the task's circuit breaker is open: it failed too often */
-  PVM_E_RATE = -15     /* more invocations than the task's rate allows */
+  PVM_E_RATE = -15,    /* more invocations than the task's rate allows */
+  PVM_E_STORE = -16    /* the event store did not take it, or cannot be opened: the disk */
 } pvm_status;
 
 /* How an invocation ended. The host and the documents use the same words. */
@@ -641,6 +642,10 @@ PVM_API int pvm_process_filter(int network, pvm_buffer *filter);
 /* How much of its input the host has submitted, in a unit of its own; kept in the journal. */
 PVM_API void pvm_executor_note_position(pvm_executor *executor, uint64_t position);
 
+/* ---- Keeping events ----------------------------------------------------- */
+
+#include "store_api.h"
+
 /* ---- Triggers ----------------------------------------------------------- */
 
 /* A trigger submits an invocation of its task when a sequence of events has come: pvm_event and
@@ -667,6 +672,10 @@ typedef struct pvm_trigger_config {
   const char *id;        /* "id,click_id,clickId" */
   const char *key;       /* "key,session_id,user_id": where a condition names no other field */
   const char *time;      /* "time,ts,timestamp"; without any, an event counts when it arrives */
+  const char *stream;    /* "stream": which of the store's streams keeps it; "events" without any */
+  pvm_store *store;      /* where events are kept before they are matched; NULL: nowhere. It outlives
+                         ** the executor */
+  int synced;            /* pvm_events returns when what it kept outlives the machine too */
   uint64_t time_unit_ns; /* of these times, which count from the epoch; 1 to 1000000000 (seconds) */
   uint64_t max_bytes;    /* of events that partial matches hold */
   uint64_t ttl_ns;       /* a key that rests so long loses its partial matches */
@@ -739,12 +748,13 @@ typedef struct pvm_fired_batch {
 } pvm_fired_batch;
 
 /* Hand in one event, a MessagePack map; other values are seen by no trigger. batch receives what
-** fired, to be released with pvm_fired_free; NULL: it is counted only. PVM_E_DECODE. */
+** fired, to be released with pvm_fired_free; NULL: it is counted only. PVM_E_DECODE. PVM_E_STORE: it was
+** not kept, and no trigger has seen it. */
 PVM_API int pvm_event(pvm_executor *executor, uint64_t tag, const void *event, size_t len,
                       pvm_fired_batch *batch);
 /* The same for `count` events back to back, ends[i] the offset after event i, tags first_tag + i.
-** Returns how many were taken in, up to the first that is no MessagePack; a negative status if
-** none. */
+** Returns how many were taken in, up to the first that is no MessagePack or could not be kept; a
+** negative status if none. */
 PVM_API int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *events,
                            const size_t *ends, size_t count, pvm_fired_batch *batch);
 PVM_API void pvm_fired_free(pvm_fired_batch *batch);

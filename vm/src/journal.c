@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "checksum.h"
+#include "../../engine/store/checksum.h"
 
 #define SHARDS 8u
 #define NONE PVM_JOURNAL_NONE
@@ -131,7 +131,7 @@ typedef struct cursor {
 static void close_block(cursor *c) {
   pvm_journal_block *block = &c->journal->blocks[c->block];
   block->next = link_of(c->journal, c->block);
-  c->sum = pvm_checksum(c->sum, block->data, c->at);
+  c->sum = store_checksum(c->sum, block->data, c->at);
 }
 
 /* The data, and zeros up to a multiple of 16. */
@@ -261,7 +261,7 @@ static void write_header(pvm_journal_header *header, uint64_t bytes, uint64_t ep
                               .thread_bytes = sizeof(pvm_journal_thread),
                               .block_bytes = PVM_JOURNAL_BLOCK,
                               .blocks = blocks};
-  fixed.checksum = pvm_checksum(0, &fixed, offsetof(pvm_journal_header, checksum));
+  fixed.checksum = store_checksum(0, &fixed, offsetof(pvm_journal_header, checksum));
   memcpy(&header->version, &fixed.version, sizeof fixed - offsetof(pvm_journal_header, version));
   atomic_signal_fence(memory_order_release);
   memcpy(header->magic, fixed.magic, sizeof fixed.magic);
@@ -286,7 +286,7 @@ int pvm_journal_create(const char *path, uint64_t bytes, uint64_t epoch, pvm_jou
   if (path == NULL || out == NULL || bytes < PVM_JOURNAL_BYTES_MIN || bytes > PVM_JOURNAL_BYTES_MAX)
     return PVM_E_INVALID;
   *out = NULL;
-  pvm_checksum_init();
+  store_checksum_init();
   pvm_journal *j = NULL;
   if (posix_memalign((void **)&j, _Alignof(pvm_journal), sizeof *j) != 0) return PVM_E_NOMEM;
   memset(j, 0, sizeof *j);

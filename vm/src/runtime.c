@@ -46,6 +46,7 @@ const char *pvm_strerror(int status) {
   case PVM_E_COMPILE: return "the source text does not compile";
   case PVM_E_OS: return "a system call failed";
   case PVM_E_BREAKER: return "the task's circuit breaker is open";
+  case PVM_E_STORE: return "the event store did not take it: is the disk full?";
   case PVM_E_RATE: return "more invocations than the task's rate allows";
   case PVM_E_BYTECODE: return "the bytecode is damaged or of another compiler";
   default: return "unknown status";

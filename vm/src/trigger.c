@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "event_store.h"
 #include "executor.h"
 #include "runtime.h"
 #include "stream.h"
@@ -34,6 +35,8 @@ typedef struct slot {
 
 struct pvm_trigger_set {
   stream_triggers *stream;
+  pvm_store *store; /* NULL */
+  int synced;
   pthread_mutex_t lock; /* of the table: adding, removing, setting, figures; never of an event */
   slot *slots;
   uint32_t count, capacity, free;
@@ -186,6 +189,7 @@ void pvm_trigger_config_init(pvm_trigger_config *config) {
                                  .id = defaults.id,
                                  .key = defaults.key,
                                  .time = defaults.time,
+                                 .stream = defaults.stream,
                                  .time_unit_ns = defaults.time_unit_ns,
                                  .max_bytes = defaults.max_bytes,
                                  .ttl_ns = defaults.ttl_ns,
@@ -204,12 +208,16 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
   stream.id = config->id;
   stream.key = config->key;
   stream.time = config->time;
+  stream.stream = config->stream;
+  stream.store = (store *)config->store;
   stream.time_unit_ns = config->time_unit_ns;
   stream.max_bytes = config->max_bytes;
   stream.ttl_ns = config->ttl_ns;
   stream.max_keys = config->max_keys;
   stream.max_pending = config->max_pending;
   stream.fire = fire;
+  set->store = config->store;
+  set->synced = config->synced;
   stream.hold = hold_event;
   stream.let_go = let_event_go;
   stream.forget = free;
@@ -433,14 +441,19 @@ int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *event
   size_t done = 0, start = 0;
   for (; done < count; done++) {
     f.tag = first_tag + done;
-    status =
-        stream_append(set->stream, (const char *)events + start, ends[done] - start, wall, now, &f);
-    if (status < 0) break;
+    int kept = STORE_OK;
+    status = stream_append(set->stream, (const char *)events + start, ends[done] - start, wall, now,
+                           &f, &kept);
+    if (status < 0) {
+      status = status == STREAM_E_STORE ? pvm_store_status(kept) : status_of(status);
+      break;
+    }
     if (batch != NULL) batch->matched += (uint64_t)status;
     start = ends[done];
   }
   free(f.payload);
-  return done > 0 ? (int64_t)done : status_of(status);
+  if (done > 0 && set->store != NULL && set->synced) status = pvm_store_sync(set->store);
+  return done > 0 && status != PVM_E_STORE ? (int64_t)done : status;
 }
 
 int pvm_event(pvm_executor *executor, uint64_t tag, const void *event, size_t len,

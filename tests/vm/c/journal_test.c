@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "checksum.h"
+#include "../../../engine/store/checksum.h"
 #include "confine.h"
 #include "crash.h"
 #include "journal.h"
@@ -93,7 +93,7 @@ static void check_record(uint32_t head, uint64_t id) {
   for (uint32_t b = head; at < whole; b = block_at(b)->next) {
     size_t n = whole - at < sizeof block->data ? whole - at : sizeof block->data;
     memcpy(held + at, block_at(b)->data, n);
-    sum = pvm_checksum(sum, block_at(b)->data, n);
+    sum = store_checksum(sum, block_at(b)->data, n);
     at += n;
   }
   CHECK(sum == block->checksum);

@@ -82,14 +82,14 @@ static void *append(void *argument) {
     snprintf(key, sizeof key, "%ld %ld", self, round % 13);
     uint64_t now = (uint64_t)round;
     size_t len = put_event(event, "a", key, (unsigned)round);
-    CHECK(stream_append(triggers, event, len, now, now, &self) == 1);
+    CHECK(stream_append(triggers, event, len, now, now, &self, NULL) == 1);
     len = put_event(event, "other", key, 0);
-    CHECK(stream_append(triggers, event, len, now, now, &self) >= 0);
+    CHECK(stream_append(triggers, event, len, now, now, &self, NULL) >= 0);
     len = put_event(event, "b", key, (unsigned)round);
-    CHECK(stream_append(triggers, event, len, now, now, &self) == 1);
+    CHECK(stream_append(triggers, event, len, now, now, &self, NULL) == 1);
     /* keys that all threads use: others may complete what this one began */
     len = put_event(event, round % 2 ? "c" : "d", "shared", (unsigned)round);
-    CHECK(stream_append(triggers, event, len, now, now, &self) >= 0);
+    CHECK(stream_append(triggers, event, len, now, now, &self, NULL) >= 0);
   }
   return NULL;
 }

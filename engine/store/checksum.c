@@ -28,7 +28,7 @@ static void fill(void) {
 #endif
 }
 
-void pvm_checksum_init(void) {
+void store_checksum_init(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, fill);
 }
@@ -88,7 +88,7 @@ by_folding(uint32_t sum, const unsigned char *data, size_t len) {
 }
 #endif
 
-uint32_t pvm_checksum(uint32_t sum, const void *data, size_t len) {
+uint32_t store_checksum(uint32_t sum, const void *data, size_t len) {
   const unsigned char *at = data;
   sum = ~sum;
 #ifdef __x86_64__

@@ -1,0 +1,308 @@
+/* segment.c - see segment.h. */
+#include "segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "checksum.h"
+
+_Static_assert(sizeof(store_record) == 48, "as segment.h says");
+_Static_assert(sizeof(store_segment_head) <= STORE_SEGMENT_HEAD, "it has a page of its own");
+
+store_segment *store_segment_retain(store_segment *segment) {
+  atomic_fetch_add_explicit(&segment->references, 1, memory_order_relaxed);
+  return segment;
+}
+
+void store_segment_release(store_segment *segment) {
+  if (segment == NULL) return;
+  if (atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) != 1) return;
+  if (segment->map != NULL) munmap(segment->map, segment->bytes);
+  if (segment->file >= 0) close(segment->file);
+  free(segment->path);
+  free(segment->chunks);
+  free(segment);
+}
+
+/* ---- Making and opening ------------------------------------------------- */
+
+static store_segment *blank(void) {
+  store_segment *segment = calloc(1, sizeof *segment);
+  if (segment == NULL) return NULL;
+  atomic_init(&segment->references, 1);
+  atomic_init(&segment->end, STORE_SEGMENT_HEAD);
+  segment->file = -1;
+  segment->newest_ns = INT64_MIN;
+  return segment;
+}
+
+/* Map segment->bytes of the file, or of memory. A fork does not inherit them: two processes would
+** write one file. */
+static int map_it(store_segment *segment) {
+  uint64_t most = (segment->bytes - STORE_SEGMENT_HEAD) / sizeof(store_record);
+  segment->chunks = malloc((most / STORE_CHUNK + 1) * sizeof *segment->chunks);
+  if (segment->chunks == NULL) return STORE_E_NOMEM;
+  int flags = segment->file >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+  void *map = mmap(NULL, segment->bytes, PROT_READ | PROT_WRITE, flags, segment->file, 0);
+  if (map == MAP_FAILED) return errno == ENOMEM ? STORE_E_NOMEM : STORE_E_IO;
+  segment->map = map;
+  madvise(map, segment->bytes, MADV_DONTFORK);
+  return STORE_OK;
+}
+
+/* Space for all of it, so that no store into the mapping can find the disk full. */
+static int allocate(int file, uint64_t bytes) {
+  int error = posix_fallocate(file, 0, (off_t)bytes);
+  if (error == 0) return STORE_OK;
+  errno = error;
+  return error == ENOSPC || error == EDQUOT || error == EFBIG ? STORE_E_FULL : STORE_E_IO;
+}
+
+static uint32_t head_sum(const store_segment_head *head) {
+  return store_checksum(0, head, offsetof(store_segment_head, checksum));
+}
+
+static void write_head(store_segment *segment) {
+  store_segment_head head = {.magic = STORE_SEGMENT_MAGIC,
+                             .version = STORE_SEGMENT_VERSION,
+                             .order = STORE_SEGMENT_ORDER,
+                             .bytes = segment->bytes,
+                             .number = segment->number,
+                             .sequence = segment->sequence,
+                             .salt = segment->salt};
+  head.checksum = head_sum(&head);
+  memcpy(segment->map, &head, sizeof head);
+}
+
+static int make_file(store_segment *segment, const char *folder) {
+  if (asprintf(&segment->path, "%s/%016llx.events", folder, (unsigned long long)segment->number) <
+      0) {
+    segment->path = NULL;
+    return STORE_E_NOMEM;
+  }
+  segment->file = open(segment->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (segment->file < 0) return errno == ENOSPC || errno == EDQUOT ? STORE_E_FULL : STORE_E_IO;
+  int status = allocate(segment->file, segment->bytes);
+  if (status != STORE_OK) unlink(segment->path);
+  return status;
+}
+
+int store_segment_new(const char *folder, uint64_t bytes, uint64_t number, uint64_t sequence,
+                      store_segment **out) {
+  store_segment *segment = blank();
+  if (segment == NULL) return STORE_E_NOMEM;
+  segment->bytes = bytes;
+  segment->number = number;
+  segment->sequence = sequence;
+  if (getrandom(&segment->salt, sizeof segment->salt, 0) < 0) segment->salt = sequence ^ number;
+  int status = folder != NULL ? make_file(segment, folder) : STORE_OK;
+  if (status == STORE_OK) {
+    status = map_it(segment);
+    if (status != STORE_OK && segment->path != NULL) unlink(segment->path);
+  }
+  if (status != STORE_OK) {
+    int error = errno;
+    store_segment_release(segment);
+    errno = error;
+    return status;
+  }
+  write_head(segment);
+  *out = segment;
+  return STORE_OK;
+}
+
+static int check_head(const store_segment_head *head, uint64_t size) {
+  if (size < STORE_SEGMENT_HEAD || memcmp(head->magic, STORE_SEGMENT_MAGIC, 8) != 0 ||
+      head->checksum != head_sum(head))
+    return STORE_E_DAMAGED;
+  if (head->version != STORE_SEGMENT_VERSION || head->order != STORE_SEGMENT_ORDER)
+    return STORE_E_VERSION;
+  return head->bytes >= STORE_SEGMENT_MIN && head->bytes <= STORE_SEGMENT_MAX &&
+                 head->bytes % 4096 == 0 && size <= head->bytes
+             ? STORE_OK
+             : STORE_E_DAMAGED;
+}
+
+/* ---- Events ------------------------------------------------------------- */
+
+static uint32_t record_sum(const store_segment *segment, const store_record *record,
+                           uint32_t bytes) {
+  uint32_t sum = store_checksum(0, &segment->salt, sizeof segment->salt);
+  size_t from = offsetof(store_record, sequence);
+  return store_checksum(sum, (const char *)record + from, bytes - from);
+}
+
+/* The whole event at an offset, if there is one. */
+static const store_record *check_record(const store_segment *segment, uint32_t offset,
+                                        uint64_t sequence) {
+  if (offset + sizeof(store_record) > segment->bytes) return NULL;
+  const store_record *record = (const store_record *)(segment->map + offset);
+  uint64_t head = atomic_load_explicit(&record->head, memory_order_relaxed);
+  uint32_t bytes = (uint32_t)(head >> 32);
+  if (bytes < sizeof *record || bytes > segment->bytes - offset) return NULL;
+  if (record->sequence != sequence || record->key_len > bytes - sizeof *record) return NULL;
+  return record_sum(segment, record, bytes) == (uint32_t)head ? record : NULL;
+}
+
+/* Times and chunks, when an event has got its place. */
+static void note(store_segment *segment, const store_record *record, uint32_t offset) {
+  uint32_t count = atomic_load_explicit(&segment->count, memory_order_relaxed);
+  store_chunk *chunk = &segment->chunks[count / STORE_CHUNK];
+  if (count % STORE_CHUNK == 0) {
+    *chunk = (store_chunk){offset, record->time_ns, record->time_ns};
+    atomic_store_explicit(&segment->chunk_count, count / STORE_CHUNK + 1, memory_order_release);
+  } else {
+    if (record->time_ns < chunk->earliest) chunk->earliest = record->time_ns;
+    if (record->time_ns > chunk->latest) chunk->latest = record->time_ns;
+  }
+  if (record->arrival_ns > segment->newest_ns) segment->newest_ns = record->arrival_ns;
+  atomic_store_explicit(&segment->count, count + 1, memory_order_release);
+}
+
+store_place store_segment_put(store_segment *segment, const store_event *event,
+                              store_place before) {
+  uint32_t offset = atomic_load_explicit(&segment->end, memory_order_relaxed);
+  uint64_t bytes = sizeof(store_record) + (uint64_t)event->key.len + event->value.len;
+  if (bytes > segment->bytes - offset) return 0;
+  store_record *record = (store_record *)(segment->map + offset);
+  record->sequence = event->sequence;
+  record->time_ns = event->time_ns;
+  record->arrival_ns = event->arrival_ns;
+  record->before = before;
+  record->key_len = (uint32_t)event->key.len;
+  record->unused = 0;
+  if (event->key.len != 0) memcpy(record->text, event->key.data, event->key.len);
+  if (event->value.len != 0)
+    memcpy(record->text + event->key.len, event->value.data, event->value.len);
+  uint32_t sum = record_sum(segment, record, (uint32_t)bytes);
+  atomic_store_explicit(&record->head, bytes << 32 | sum, memory_order_release);
+  note(segment, record, offset);
+  atomic_store_explicit(&segment->end, offset + store_padded(bytes), memory_order_release);
+  return segment->number << 32 | offset;
+}
+
+const store_record *store_segment_at(const store_segment *segment, uint32_t offset) {
+  if (offset >= atomic_load_explicit(&segment->end, memory_order_acquire)) return NULL;
+  return (const store_record *)(segment->map + offset);
+}
+
+uint32_t store_segment_find(const store_segment *segment, uint64_t sequence) {
+  uint64_t index = sequence - segment->sequence;
+  uint32_t offset = segment->chunks[index / STORE_CHUNK].offset;
+  for (uint64_t i = index % STORE_CHUNK; i != 0; i--)
+    offset += store_padded(store_record_bytes((const store_record *)(segment->map + offset)));
+  return offset;
+}
+
+/* ---- Scanning ----------------------------------------------------------- */
+
+/* The sequence number of the last whole event behind an offset; 0: there is none, and what lies there
+** is a torn tail. */
+static uint64_t last_behind(const store_segment *segment, uint32_t offset, uint64_t sequence) {
+  uint64_t last = 0;
+  for (uint64_t at = offset + 8; at + sizeof(store_record) <= segment->bytes; at += 8) {
+    const store_record *record = (const store_record *)(segment->map + at);
+    uint64_t next = record->sequence;
+    if (next <= sequence || next - sequence >= segment->bytes ||
+        check_record(segment, (uint32_t)at, next) == NULL)
+      continue;
+    last = next;
+    at += store_padded(store_record_bytes(record)) - 8;
+  }
+  return last;
+}
+
+/* Zeros from an offset to the end; how many bytes were something else. Only pages that have any are
+** touched. */
+static uint32_t clear(store_segment *segment, uint32_t offset) {
+  uint32_t cleared = 0;
+  uint64_t *word = (uint64_t *)(segment->map + offset);
+  const uint64_t *end = (const uint64_t *)(segment->map + segment->bytes);
+  for (; word < end; word++)
+    if (*word != 0) {
+      *word = 0;
+      cleared += 8;
+    }
+  return cleared;
+}
+
+static void scan_all(store_segment *segment, int last,
+                     store_seen *seen,
+                     void *arg, store_scan *scan) {
+  uint32_t offset = STORE_SEGMENT_HEAD;
+  for (uint64_t sequence = segment->sequence;; sequence++) {
+    const store_record *record = check_record(segment, offset, sequence);
+    if (record == NULL) {
+      scan->behind = last_behind(segment, offset, sequence);
+      segment->cut = scan->behind != 0;
+      break;
+    }
+    note(segment, record, offset);
+    seen(arg, segment, record, segment->number << 32 | offset);
+    offset += store_padded(store_record_bytes(record));
+  }
+  atomic_store(&segment->end, offset);
+  if (last && scan->behind == 0) {
+    scan->cleared = clear(segment, offset);
+    if (scan->cleared != 0) msync(segment->map, segment->bytes, MS_SYNC);
+  }
+}
+
+static int is_zero(const void *data, size_t len) {
+  const char *at = data;
+  while (len != 0 && *at == 0) at++, len--;
+  return len == 0;
+}
+
+/* With the file open: its head, its size, the space of a last one. */
+static int take_file(store_segment *segment, int last, store_scan *scan) {
+  struct stat about;
+  store_segment_head head;
+  if (fstat(segment->file, &about) != 0) return STORE_E_IO;
+  ssize_t got = pread(segment->file, &head, sizeof head, 0);
+  if (got < 0) return STORE_E_IO;
+  if ((size_t)got < sizeof head || (last && is_zero(&head, sizeof head))) {
+    scan->unborn = 1;
+    return STORE_E_DAMAGED;
+  }
+  int status = check_head(&head, (uint64_t)about.st_size);
+  if (status != STORE_OK) return status;
+  segment->number = head.number;
+  segment->sequence = head.sequence;
+  segment->salt = head.salt;
+  segment->bytes = (uint64_t)about.st_size & ~(uint64_t)4095;
+  if (!last) return STORE_OK;
+  segment->bytes = head.bytes;
+  return allocate(segment->file, head.bytes);
+}
+
+int store_segment_open(const char *path, int last,
+                       store_seen *seen,
+                       void *arg, store_scan *scan, store_segment **out) {
+  *scan = (store_scan){0};
+  store_segment *segment = blank();
+  if (segment == NULL) return STORE_E_NOMEM;
+  segment->path = strdup(path);
+  int status = segment->path != NULL ? STORE_OK : STORE_E_NOMEM;
+  if (status == STORE_OK) {
+    segment->file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    status = segment->file >= 0 ? take_file(segment, last, scan) : STORE_E_IO;
+  }
+  if (status == STORE_OK) status = map_it(segment);
+  if (status != STORE_OK) {
+    int error = errno;
+    store_segment_release(segment);
+    errno = error;
+    return status;
+  }
+  scan_all(segment, last, seen, arg, scan);
+  *out = segment;
+  return STORE_OK;
+}

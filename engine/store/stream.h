@@ -1,0 +1,62 @@
+/* stream.h - one stream: its segments, and who may touch them. */
+#ifndef STORE_STREAM_H
+#define STORE_STREAM_H
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "latest.h"
+
+/* The segments, oldest first. Never changed once it is published: another one takes its place, and
+** readers that hold it go on. */
+typedef struct store_segments {
+  _Atomic uint32_t references;
+  uint32_t count;
+  store_segment *segment[];
+} store_segments;
+
+struct store_stream {
+  char name[STORE_NAME_MAX + 1];
+  char *folder; /* NULL: in memory */
+  uint64_t segment_bytes;
+  pid_t owner; /* the process that opened it */
+  pthread_mutex_t lock; /* of all below, for appending; readers take it to find where to begin */
+  store_segments *segments;
+  store_latest latest;
+  store_retention retention;
+  uint64_t next; /* sequence number */
+  uint64_t seed;
+  uint64_t dropped, damaged, aside, cleared;
+  pthread_mutex_t sync_lock; /* whoever has it syncs; taken before the other one */
+  _Atomic uint64_t synced;
+  int sync_failed;
+  uint64_t folder_synced; /* number of the last segment whose name is on the disk */
+};
+
+/* All that the folder has of it; made if it is not there. A sentence in `err`. */
+int store_stream_load(const char *folder, const char *name, uint64_t segment_bytes,
+                      store_stream **out, char *err);
+void store_stream_unload(store_stream *stream);
+
+/* The segments as they are now, with a reference. */
+store_segments *store_segments_hold(store_stream *stream);
+void store_segments_release(store_segments *segments);
+/* The segment with this number; NULL: it is gone. */
+store_segment *store_segments_get(const store_segments *segments, uint64_t number);
+/* The event at a place; NULL: it is gone. */
+const store_record *store_segments_at(const store_segments *segments, store_place place);
+
+uint64_t store_key_hash(const store_stream *stream, store_bytes key);
+/* As latest.h asks; arg: the store_segments. */
+int store_key_is(void *arg, store_place place, store_bytes key);
+
+static inline store_bytes store_record_key(const store_record *record) {
+  return (store_bytes){record->text, record->key_len};
+}
+static inline store_event store_record_event(const store_record *record) {
+  uint32_t value_len = store_record_bytes(record) - sizeof *record - record->key_len;
+  return (store_event){record->sequence, record->time_ns, record->arrival_ns,
+                       store_record_key(record), {record->text + record->key_len, value_len}};
+}
+
+#endif

@@ -1,0 +1,152 @@
+/* event_store.c - the stream store for hosts: opening, reading as MessagePack. */
+#include "event_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(PVM_STREAM_NAME_MAX == STORE_NAME_MAX, "one limit in two headers");
+_Static_assert(PVM_ERR_MAX >= STORE_ERR_MAX, "its sentences fit");
+
+static store *of(pvm_store *handle) {
+  return (store *)handle;
+}
+
+void pvm_store_config_init(pvm_store_config *config) {
+  store_config defaults;
+  store_config_init(&defaults);
+  *config = (pvm_store_config){.segment_bytes = defaults.segment_bytes};
+}
+
+int pvm_store_status(int status) {
+  return status == STORE_OK          ? PVM_OK
+         : status == STORE_E_NOMEM   ? PVM_E_NOMEM
+         : status == STORE_E_INVALID ? PVM_E_INVALID
+         : status == STORE_E_FORKED  ? PVM_E_FORKED
+                                     : PVM_E_STORE;
+}
+
+int pvm_store_open(const char *folder, const pvm_store_config *config, pvm_store **opened,
+                   char *err) {
+  if (folder == NULL || config == NULL || opened == NULL || err == NULL) return PVM_E_INVALID;
+  store_config own;
+  store_config_init(&own);
+  own.folder = folder;
+  own.segment_bytes = config->segment_bytes;
+  own.retention = (store_retention){config->keep_bytes, config->keep_events, config->keep_ns};
+  return pvm_store_status(store_open(&own, (store **)opened, err));
+}
+
+void pvm_store_close(pvm_store *handle) {
+  store_close(of(handle));
+}
+
+int pvm_store_sync(pvm_store *handle) {
+  store_stream *stream;
+  for (uint32_t i = 0; (stream = store_stream_at(of(handle), i)) != NULL; i++) {
+    store_stats stats;
+    store_stream_stats(stream, &stats);
+    int status = store_sync(stream, stats.next - 1);
+    if (status != STORE_OK) return pvm_store_status(status);
+  }
+  return PVM_OK;
+}
+
+int pvm_stream_stats_get(pvm_store *handle, uint32_t i, pvm_stream_stats *stats) {
+  store_stream *stream = store_stream_at(of(handle), i);
+  if (stream == NULL) return PVM_E_UNKNOWN;
+  store_stats seen;
+  store_stream_stats(stream, &seen);
+  *stats = (pvm_stream_stats){.first = seen.first,
+                              .next = seen.next,
+                              .synced = seen.synced,
+                              .bytes = seen.bytes,
+                              .segments = seen.segments,
+                              .keys = seen.keys,
+                              .dropped = seen.dropped,
+                              .damaged = seen.damaged,
+                              .aside = seen.aside,
+                              .cleared = seen.cleared};
+  memcpy(stats->name, store_stream_name(stream), strlen(store_stream_name(stream)) + 1);
+  return PVM_OK;
+}
+
+/* ---- Reading ------------------------------------------------------------ */
+
+typedef struct writing {
+  unsigned char *data;
+  size_t len, capacity;
+  uint32_t count;
+  int failed;
+} writing;
+
+/* Room for so many bytes more; NULL without memory. */
+static unsigned char *room(writing *w, size_t bytes) {
+  if (w->len + bytes > w->capacity) {
+    size_t more = w->capacity * 2 > w->len + bytes ? w->capacity * 2 : w->len + bytes + 4096;
+    unsigned char *grown = realloc(w->data, more);
+    if (grown == NULL) return NULL;
+    w->data = grown;
+    w->capacity = more;
+  }
+  return w->data + w->len;
+}
+
+static unsigned char *put_number(unsigned char *at, unsigned char head, uint64_t number,
+                                 int bytes) {
+  *at++ = head;
+  for (int i = bytes - 1; i >= 0; i--) *at++ = (unsigned char)(number >> 8 * i);
+  return at;
+}
+
+static int write_event(void *arg, const store_event *event) {
+  writing *w = arg;
+  unsigned char *start = room(w, 33 + event->key.len + event->value.len), *at = start;
+  if (start == NULL || w->count == UINT32_MAX) return w->failed = 1;
+  *at++ = 0x95;
+  at = put_number(at, 0xcf, event->sequence, 8);
+  at = put_number(at, 0xd3, (uint64_t)event->time_ns, 8);
+  at = put_number(at, 0xd3, (uint64_t)event->arrival_ns, 8);
+  at = put_number(at, 0xc6, event->key.len, 4);
+  if (event->key.len != 0) memcpy(at, event->key.data, event->key.len);
+  at += event->key.len;
+  memcpy(at, event->value.data, event->value.len);
+  at += event->value.len;
+  w->len += (size_t)(at - start);
+  w->count++;
+  return 0;
+}
+
+static store_stream *find(store *store, const char *name) {
+  store_stream *stream;
+  for (uint32_t i = 0; (stream = store_stream_at(store, i)) != NULL; i++)
+    if (strcmp(store_stream_name(stream), name) == 0) return stream;
+  return NULL;
+}
+
+int64_t pvm_store_visit(pvm_store *handle, const pvm_store_query *query, store_visit *visit,
+                        void *arg) {
+  store_stream *stream = query->stream != NULL ? find(of(handle), query->stream) : NULL;
+  if (stream == NULL) return PVM_E_UNKNOWN;
+  int64_t visited;
+  if (query->key != NULL)
+    visited = store_read_key(stream, (store_bytes){query->key, query->key_len}, query->most, visit,
+                             arg);
+  else if (query->until_ns != 0)
+    visited = store_read_times(stream, query->from_ns, query->until_ns, query->most, visit, arg);
+  else visited = store_read(stream, query->sequence, query->most, visit, arg);
+  return visited < 0 ? pvm_store_status((int)visited) : visited;
+}
+
+int pvm_store_read(pvm_store *handle, const pvm_store_query *query, pvm_buffer *events) {
+  if (handle == NULL || query == NULL || events == NULL) return PVM_E_INVALID;
+  writing w = {.len = 5};
+  if (room(&w, 0) == NULL) return PVM_E_NOMEM;
+  int64_t visited = pvm_store_visit(handle, query, write_event, &w);
+  if (visited < 0 || w.failed) {
+    free(w.data);
+    return visited < 0 ? (int)visited : PVM_E_NOMEM;
+  }
+  put_number(w.data, 0xdd, w.count, 4);
+  *events = (pvm_buffer){.data = w.data, .len = w.len};
+  return PVM_OK;
+}

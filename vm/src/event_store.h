@@ -1,0 +1,14 @@
+/* event_store.h - the stream store, for the runtime's other files. */
+#ifndef PVM_EVENT_STORE_H
+#define PVM_EVENT_STORE_H
+
+#include "../include/vm.h"
+#include "store.h"
+
+/* The pvm_status for a store_status. */
+int pvm_store_status(int status);
+/* What a query asks for, one after the other: how many, or a negative pvm_status. */
+int64_t pvm_store_visit(pvm_store *handle, const pvm_store_query *query, store_visit *visit,
+                        void *arg);
+
+#endif
