@@ -9,6 +9,7 @@ import msgspec
 from polyvm.host import durations, sizes
 from polyvm.host.errors import UsageError
 
+_NAMES = ("type", "page", "id", "key", "stream", "time")
 _UNITS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _Count = Annotated[int, msgspec.Meta(ge=1, lt=2**32)]
 
@@ -20,6 +21,7 @@ class EventFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     page: str = "page,page_id,pageId"
     id: str = "id,click_id,clickId"
     key: str = "key,session_id,user_id"  # where a trigger names no other field
+    stream: str = "stream"  # which stream keeps it, where events are kept; else "events"
     time: str = "time,ts,timestamp"  # a number, counted from the epoch; else an event counts now
     unit: str = "s"  # of these times: s, ms, us or ns
     ttl: str = "1h"  # a key that rests so long loses its partial matches
@@ -30,7 +32,7 @@ class EventFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     @property
     def configuration(self) -> dict[str, Any]:
         """The fields of pvm_trigger_config. Raises UsageError."""
-        for name in ("type", "page", "id", "key", "time"):
+        for name in _NAMES:
             names = getattr(self, name).split(",")
             if not all(names) or len(names) > 8:
                 raise UsageError(f"event field {name} is 1 to 8 names with commas between")
@@ -41,7 +43,7 @@ class EventFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         except ValueError as error:
             raise UsageError(f"event field ttl or memory {error}") from None
         return {
-            **{name: getattr(self, name) for name in ("type", "page", "id", "key", "time")},
+            **{name: getattr(self, name) for name in _NAMES},
             "time_unit_ns": _UNITS[self.unit],
             "ttl_ns": ttl,
             "max_bytes": memory,

@@ -11,7 +11,7 @@ from polyvm.host.invocations import reason
 from polyvm.host.lines import MAX_LINE_BYTES, OverlongLine, read_lines
 from polyvm.host.payload import from_json
 from polyvm.host.switches import Disabled, Paused
-from polyvm.vm import QueueFull, VmError
+from polyvm.vm import QueueFull, StoreError, VmError
 
 if TYPE_CHECKING:
     import threading
@@ -90,7 +90,11 @@ class Feed:
             self.unrouted += 1
 
     def _to_triggers(self, payload: bytes) -> int:
-        report = self._registry.events([payload], self.lines)
+        try:
+            report = self._registry.events([payload], self.lines)
+        except StoreError as error:
+            self._reject(f"the event was not kept: {error}")
+            return 1
         for start in report.starts:
             if isinstance(start.error, QueueFull | Paused) and start.payload is not None:
                 self._submit(start.task, start.payload)  # with patience: nothing is lost

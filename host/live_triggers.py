@@ -49,15 +49,18 @@ class TriggerFigures:
 class LiveTriggers:
     """All the triggers of an executor. One thread at a time."""
 
-    def __init__(self, triggers: Triggers, switches: Switches) -> None:
+    def __init__(self, triggers: Triggers, switches: Switches, *, kept: bool = False) -> None:
+        """Wrap them; ``kept``: every event is to come here, as the executor keeps them."""
         self._triggers = triggers
+        self._kept = kept
         self._switches = switches
         self._live: dict[str, dict[str, LiveTrigger]] = {}  # by task and name
         self._by_id: dict[int, LiveTrigger] = {}
         self._fired: Counter[str] = Counter()  # by full name, of triggers that are gone
 
     def __bool__(self) -> bool:
-        return bool(self._by_id)
+        """Whether events are wanted."""
+        return self._kept or bool(self._by_id)
 
     def deploy(self, task_id: int, manifest: Manifest) -> None:
         """Put in the triggers of a task's new version, and take out those of the one before.

@@ -22,6 +22,7 @@ from polyvm.host.collector import Collector
 from polyvm.host.deployer import Deployer
 from polyvm.host.errors import ExitCode, MissingError, PolyvmError
 from polyvm.host.event_fields import EventFields
+from polyvm.host.event_store import Keeping, losses, open_store
 from polyvm.host.events import Events
 from polyvm.host.feed import Feed
 from polyvm.host.invocations import Invocations
@@ -73,6 +74,7 @@ class Options:
     access: Access = field(default_factory=Access)  # where requests may come from
     switches: Path | None = None  # a file of switches
     event_fields: EventFields = field(default_factory=EventFields)  # what triggers look at
+    keeping: Keeping | None = None  # of events
     journal: Path | None = None  # a folder for what must outlive the process
     trace: Path | None = None  # a file for traces
     trace_share: float = 1.0  # of the invocations
@@ -109,6 +111,7 @@ class Service:
             libraries.load_for_vms()
         except RuntimeError as error:
             raise MissingError(f"{blas.SWITCH}: {error}") from error
+        self.event_store = open_store(options.keeping) if options.keeping is not None else None
         self._executor = Executor(workers=options.workers, **kept)
         self._processes = ProcessRunner(self._executor, options.python)
         folder = _state_folder(options)
@@ -138,8 +141,17 @@ class Service:
         self.stuck = False  # a worker did not come back: end the process without joining it
 
     def _make_triggers(self) -> LiveTriggers:
-        self._executor.triggers.configure(**self._options.event_fields.configuration)
-        return LiveTriggers(self._executor.triggers, self.switches)
+        configuration = self._options.event_fields.configuration
+        if self.event_store is not None:
+            for lost in filter(None, map(losses, self.event_store.streams())):
+                self._log.error("events lost", what=lost)
+            assert self._options.keeping is not None, "that is why there is a store"
+            configuration["store"] = self.event_store.handle
+            configuration["synced"] = self._options.keeping.synced
+        self._executor.triggers.configure(**configuration)
+        return LiveTriggers(
+            self._executor.triggers, self.switches, kept=self.event_store is not None
+        )
 
     def _trace(self, options: Options) -> TraceFile | None:
         if options.trace is None:
@@ -306,6 +318,7 @@ class Service:
             registry=self._registry,
             invocations=self.invocations,
             events=self.events,
+            event_store=self.event_store,
             switches=self.switches,
             metrics=metrics,
             threads=self._executor.threads,
@@ -336,6 +349,8 @@ class Service:
         lost = self._executor.threads().stuck
         if not self.stuck:
             self._executor.close()
+            if self.event_store is not None:
+                self.event_store.close()
         if self._recovery is not None:
             if self._restarting or self.stuck or self._lifetime.fatal is not None:
                 self._recovery.release()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from polyvm.host.metrics import Metrics
     from polyvm.host.registry import Registry
     from polyvm.host.switches import Switches
-    from polyvm.vm import ThreadStats
+    from polyvm.vm import EventStore, ThreadStats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class Backend:
     registry: Registry
     invocations: Invocations
     events: Events
+    event_store: EventStore | None
     switches: Switches
     metrics: Metrics
     threads: Callable[[], ThreadStats]

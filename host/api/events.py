@@ -1,6 +1,8 @@
 """The API of events and triggers.
 
 POST /v1/events      one event, a JSON object, or an array of them
+GET  /v1/events      those that are kept, by stream, key, time or number
+GET  /v1/streams     in which streams
 GET  /v1/triggers    those that are live, and their figures
 """
 
@@ -14,26 +16,38 @@ import msgspec
 from aiohttp import web
 
 from polyvm.host.api import answers
+from polyvm.host.errors import MissingError, UsageError
+from polyvm.host.event_store import Query, read
 from polyvm.host.invocations import Stopping
 from polyvm.host.payload import from_json
+from polyvm.vm import StoreError
 
 if TYPE_CHECKING:
     from polyvm.host.events import Events
     from polyvm.host.registry import EventReport, Registry
+    from polyvm.vm import EventStore
 
+_MOST = 100_000  # events of one answer
+_NOT_KEPT = "this host keeps no events: start it with --events DIR"
 _READ_WITHIN = 30.0  # seconds for a body to come in
 
 
 class EventApi:
     """Hands events to triggers. What they start runs on its own; results go to the results file."""
 
-    def __init__(self, registry: Registry, events: Events) -> None:
+    def __init__(self, registry: Registry, events: Events, store: EventStore | None) -> None:
         self._registry = registry
         self._events = events
+        self._store = store
 
     def routes(self) -> list[web.RouteDef]:
         """Return the addresses."""
-        return [web.post("/v1/events", self.put), web.get("/v1/triggers", self.triggers)]
+        return [
+            web.post("/v1/events", self.put),
+            web.get("/v1/events", self.read),
+            web.get("/v1/streams", self.streams),
+            web.get("/v1/triggers", self.triggers),
+        ]
 
     async def put(self, request: web.Request) -> web.Response:
         """Answer what the events came to, refused invocations with their reasons."""
@@ -50,7 +64,31 @@ class EventApi:
             report = await asyncio.to_thread(self._events.put_packed, events)
         except Stopping as error:
             return answers.of_error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        except StoreError as error:
+            return answers.of_error(HTTPStatus.INSUFFICIENT_STORAGE, f"not all was kept: {error}")
         return answers.of_json(_of_report(len(events), report))
+
+    async def read(self, request: web.Request) -> web.Response:
+        """Answer the events that a query asks for."""
+        if self._store is None:
+            return answers.of_error(HTTPStatus.NOT_FOUND, _NOT_KEPT)
+        try:
+            query = msgspec.convert(dict(request.query), Query, strict=False)
+            if not 1 <= query.most <= _MOST:
+                raise UsageError(f"most is 1 to {_MOST}, not {query.most}")
+            found = await asyncio.to_thread(read, self._store, query)
+        except (msgspec.ValidationError, UsageError) as error:
+            return answers.of_error(HTTPStatus.BAD_REQUEST, f"the query: {error}")
+        except MissingError as error:
+            return answers.of_error(HTTPStatus.NOT_FOUND, str(error))
+        return answers.of_json({"events": [one._asdict() for one in found]})
+
+    async def streams(self, request: web.Request) -> web.Response:
+        """Answer what streams there are."""
+        del request
+        if self._store is None:
+            return answers.of_error(HTTPStatus.NOT_FOUND, _NOT_KEPT)
+        return answers.of_json({"streams": msgspec.to_builtins(self._store.streams())})
 
     async def triggers(self, request: web.Request) -> web.Response:
         """Answer which triggers are live, and what they did."""

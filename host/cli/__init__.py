@@ -22,6 +22,7 @@ _COMMANDS = {
     "breaker": "tell of the circuit breakers of a running host, and force them",
     "call": "run one invocation of one task, here or on a running host, and print its result",
     "cancel": "end one invocation of a running host",
+    "events": "read the events that a host has kept",
     "pack": "pack a task folder into a bundle",
     "seal": "sign and encrypt tasks for the hosts that may run them",
     "inspect": "tell what a bundle says of itself, without any key",

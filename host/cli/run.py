@@ -12,6 +12,7 @@ from rich.console import Console
 from polyvm.host import event_fields, loader, log, supervisor
 from polyvm.host.cli import policy, serving
 from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
+from polyvm.host.event_store import Keeping, keeping
 from polyvm.host.sealing.history import default_folder
 from polyvm.host.service import Options, Service
 
@@ -73,6 +74,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "also unit, ttl, memory, keys, pending (default: see the guide of triggers)",
     )
     parser.add_argument(
+        "--events",
+        metavar="DIR",
+        type=Path,
+        help="keep every event there; read them with `polyvm events`",
+    )
+    parser.add_argument(
+        "--keep",
+        metavar="LIMIT",
+        action="append",
+        default=[],
+        help="how much of each stream of --events: a time, a size or a count, such as 7d, 10GB or "
+        '"1000000 events"; the oldest go first (default: all)',
+    )
+    parser.add_argument(
+        "--synced",
+        action="store_true",
+        help="sync --events to the disk before an event counts as accepted",
+    )
+    parser.add_argument(
         "--trace",
         metavar="FILE",
         type=Path,
@@ -107,6 +127,7 @@ def run(options: argparse.Namespace) -> ExitCode:
             access=serving.access(options),
             switches=options.switches,
             event_fields=event_fields.parse(options.event_field),
+            keeping=_keeping(options),
             journal=_journal(options),
             trace=options.trace,
             trace_share=options.trace_sample,
@@ -126,6 +147,14 @@ def run(options: argparse.Namespace) -> ExitCode:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _keeping(options: argparse.Namespace) -> Keeping | None:
+    if options.events is not None:
+        return keeping(options.events, options.keep, synced=options.synced)
+    if options.keep or options.synced:
+        raise UsageError("--keep and --synced say how --events keeps events; give it a folder")
+    return None
 
 
 def _journal(options: argparse.Namespace) -> Path | None:

@@ -16,10 +16,12 @@ from .errors import (
     QueueFull,
     RateLimited,
     StateError,
+    StoreError,
     UnknownTask,
     VmError,
     WrongThread,
 )
+from .event_store import EventStore, StreamStats
 from .executor import (
     AddOptions,
     Executor,
@@ -51,6 +53,7 @@ __all__ = [
     "DecodeError",
     "EntryError",
     "EventBatch",
+    "EventStore",
     "Executor",
     "ExternalTasks",
     "Fired",
@@ -68,6 +71,8 @@ __all__ = [
     "RateLimited",
     "Stage",
     "StateError",
+    "StoreError",
+    "StreamStats",
     "SubmitOptions",
     "TaskStats",
     "ThreadStats",

@@ -48,6 +48,10 @@ class StateError(VmError):
     """Not possible in this state, for example after `Executor.stop`."""
 
 
+class StoreError(VmError):
+    """The event store cannot be opened, or did not take an event: the disk is full, or fails."""
+
+
 class UnknownTask(VmError):
     """No task has this id, or it was withdrawn."""
 

@@ -67,6 +67,7 @@ _ERRORS: dict[int, type[errors.VmError]] = {
     lib.PVM_E_BYTECODE: errors.BytecodeError,
     lib.PVM_E_BREAKER: errors.BreakerOpen,
     lib.PVM_E_RATE: errors.RateLimited,
+    lib.PVM_E_STORE: errors.StoreError,
 }
 
 

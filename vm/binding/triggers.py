@@ -87,8 +87,11 @@ class Triggers:
     def __init__(self, handle: Callable[[], Any]) -> None:
         self._handle = handle
 
-    def configure(self, **fields: str | int) -> None:
-        """Set fields of pvm_trigger_config, before the first trigger and event."""
+    def configure(self, **fields: Any) -> None:
+        """Set fields of pvm_trigger_config, before the first trigger and event.
+
+        store: the `handle` of an EventStore, which outlives the executor.
+        """
         config = ffi.new("pvm_trigger_config *")
         lib.pvm_trigger_config_init(config)
         kept = []

@@ -423,6 +423,23 @@ static uint64_t wall_now(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* What is kept outlives the process, so it has the elements of shared arrays, not their handles. */
+static int take_event(struct pvm_trigger_set *set, const char *event, size_t len, uint64_t wall_ns,
+                      uint64_t now_ns, firing *f) {
+  pvm_buffer elements = {0};
+  if (set->store != NULL) {
+    int expanded = pvm_expand(event, len, &elements);
+    if (expanded < 0) return expanded;
+    if (expanded) event = elements.data, len = elements.len;
+  }
+  int kept = STORE_OK;
+  int status = stream_append(set->stream, event, len, wall_ns, now_ns, f, &kept);
+  pvm_buffer_free(&elements);
+  return status >= 0                  ? status
+         : status == STREAM_E_STORE ? pvm_store_status(kept)
+                                    : status_of(status);
+}
+
 int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *events,
                    const size_t *ends, size_t count, pvm_fired_batch *batch) {
   int status = pvm_runtime_check();
@@ -441,13 +458,8 @@ int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *event
   size_t done = 0, start = 0;
   for (; done < count; done++) {
     f.tag = first_tag + done;
-    int kept = STORE_OK;
-    status = stream_append(set->stream, (const char *)events + start, ends[done] - start, wall, now,
-                           &f, &kept);
-    if (status < 0) {
-      status = status == STREAM_E_STORE ? pvm_store_status(kept) : status_of(status);
-      break;
-    }
+    status = take_event(set, (const char *)events + start, ends[done] - start, wall, now, &f);
+    if (status < 0) break;
     if (batch != NULL) batch->matched += (uint64_t)status;
     start = ends[done];
   }

@@ -1,0 +1,117 @@
+"""The folder in which a host keeps events, and what is read from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from polyvm.host import durations, sizes
+from polyvm.host.errors import MissingError, UsageError, WriteError
+from polyvm.vm import EventStore, UnknownTask, VmError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from polyvm.vm import StreamStats
+
+
+class Keeping(msgspec.Struct, frozen=True, kw_only=True):
+    """Where events are kept, and for how long. 0: no limit."""
+
+    folder: Path
+    bytes: int = 0  # of each stream
+    events: int = 0
+    ns: int = 0  # since they came
+    synced: bool = False  # what is accepted outlives the machine too
+
+
+def keeping(folder: Path, limits: Iterable[str], *, synced: bool) -> Keeping:
+    """Read limits such as "7d", "10GB" and "1000000 events". Raises UsageError."""
+    found: dict[str, int] = {}
+    for limit in limits:
+        name, value = _limit(limit)
+        found[name] = value
+    return Keeping(folder=folder, synced=synced, **found)
+
+
+def _limit(text: str) -> tuple[str, int]:
+    count, _, word = text.partition(" ")
+    if word == "events" and count.isdecimal() and int(count) > 0:
+        return "events", int(count)
+    if text.endswith("d") and text[:-1].isdecimal() and len(text) < 7:
+        text = f"{24 * int(text[:-1])}h"
+    for name, parse in (("ns", durations.parse), ("bytes", sizes.parse)):
+        try:
+            return name, parse(text)
+        except ValueError:
+            continue
+    raise UsageError(
+        f'{text[:40]!r} is no limit; write a time, a size or a count: "7d", "10GB", "1000 events"'
+    )
+
+
+def open_store(keeping: Keeping) -> EventStore:
+    """Open it, or make it. Raises WriteError with the reason."""
+    try:
+        return EventStore(
+            keeping.folder, keep_bytes=keeping.bytes, keep_events=keeping.events, keep_ns=keeping.ns
+        )
+    except VmError as error:
+        raise WriteError(f"events: {error}") from None
+
+
+class Kept(NamedTuple):
+    """An event as it was kept."""
+
+    sequence: int  # within its stream
+    time_ns: int  # when it happened
+    arrival_ns: int  # when it came
+    key: str
+    event: Any
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events of a stream.
+
+    Of a key the latest first; otherwise in the order of their arrival, from a sequence number on
+    or, with ``until_ns``, of a span of time.
+    """
+
+    stream: str = "events"
+    key: str | None = None
+    from_ns: int = 0
+    until_ns: int = 0
+    sequence: int = 0
+    most: int = 1000
+
+
+def read(store: EventStore, query: Query) -> list[Kept]:
+    """Return what is there. Raises MissingError for a stream that is not."""
+    try:
+        packed = store.read(
+            query.stream,
+            key=query.key.encode() if query.key is not None else None,
+            from_ns=query.from_ns,
+            until_ns=query.until_ns,
+            sequence=query.sequence,
+            most=query.most,
+        )
+    except UnknownTask:
+        known = ", ".join(one.name for one in store.streams()) or "none"
+        raise MissingError(f"there is no stream {query.stream!r}; there are: {known}") from None
+    return [
+        Kept(sequence, time_ns, arrival_ns, key.decode("utf-8", "replace"), event)
+        for sequence, time_ns, arrival_ns, key, event in msgspec.msgpack.decode(packed)
+    ]
+
+
+def losses(stream: StreamStats) -> str | None:
+    """Tell what opening a stream found wrong; None if nothing was."""
+    said = []
+    if stream.damaged:
+        said.append(f"{stream.damaged} events are lost: their file is damaged")
+    if stream.aside:
+        said.append(f"{stream.aside} files could not be read and were put aside as *.damaged")
+    return f"stream {stream.name}: {'; '.join(said)}" if said else None
