@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -84,7 +84,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     from_ns: int = 0
     until_ns: int = 0
     sequence: int = 0
-    most: int = 1000
+    most: Annotated[int, msgspec.Meta(ge=1)] = 1000
 
 
 def read(store: EventStore, query: Query) -> list[Kept]:

@@ -34,6 +34,7 @@
 #define STREAM_TEXT_MAX 256  /* bytes of a type, page, id or field name in a condition */
 #define STREAM_SPACES_MAX 16 /* different key fields that conditions may name, over time */
 #define STREAM_UNNAMED "events"
+#define STREAM_MISNAMED "misnamed"
 #define STREAM_ERR_MAX 512   /* bytes that an `err` text needs, with the final 0 */
 
 typedef enum stream_status {
@@ -78,7 +79,8 @@ typedef struct stream_config {
   ** appends, with no lock held. `context` is what was given to stream_append. */
   void (*fire)(void *context, const stream_match *matches, size_t count);
   /* Events are kept there before they are matched: whole, under their key, in the stream that they
-  ** name, or else in STREAM_UNNAMED. It outlives the triggers. NULL: they are not kept. */
+  ** name, in STREAM_UNNAMED if they name none, in STREAM_MISNAMED if that is no name of a stream. It
+  ** outlives the triggers. NULL: they are not kept. */
   store *store;
   /* The condition that had this `user` is gone, and no `fire` that has it goes on. NULL: nothing
   ** is to be done. */

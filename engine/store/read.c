@@ -46,8 +46,8 @@ int64_t store_read(store_stream *stream, uint64_t sequence, uint64_t most, store
     const store_segment *segment = list->segment[i];
     uint64_t end = segment->sequence + atomic_load_explicit(&segment->count, memory_order_acquire);
     if (end <= sequence) continue;
-    uint32_t offset = sequence > segment->sequence ? store_segment_find(segment, sequence)
-                                                   : STORE_SEGMENT_HEAD;
+    uint32_t offset =
+        sequence > segment->sequence ? store_segment_find(segment, sequence) : STORE_SEGMENT_HEAD;
     walk_from(&w, segment, offset, 0);
   }
   store_segments_release(list);

@@ -233,9 +233,8 @@ static uint32_t clear(store_segment *segment, uint32_t offset) {
   return cleared;
 }
 
-static void scan_all(store_segment *segment, int last,
-                     store_seen *seen,
-                     void *arg, store_scan *scan) {
+static void scan_all(store_segment *segment, int last, store_seen *seen, void *arg,
+                     store_scan *scan) {
   uint32_t offset = STORE_SEGMENT_HEAD;
   for (uint64_t sequence = segment->sequence;; sequence++) {
     const store_record *record = check_record(segment, offset, sequence);
@@ -283,9 +282,8 @@ static int take_file(store_segment *segment, int last, store_scan *scan) {
   return allocate(segment->file, head.bytes);
 }
 
-int store_segment_open(const char *path, int last,
-                       store_seen *seen,
-                       void *arg, store_scan *scan, store_segment **out) {
+int store_segment_open(const char *path, int last, store_seen *seen, void *arg, store_scan *scan,
+                       store_segment **out) {
   *scan = (store_scan){0};
   store_segment *segment = blank();
   if (segment == NULL) return STORE_E_NOMEM;

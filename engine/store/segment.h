@@ -33,7 +33,8 @@ typedef struct store_segment_head {
 } store_segment_head;
 
 typedef struct store_record {
-  _Atomic uint64_t head; /* bytes of all, without padding << 32 | checksum; 0: nothing is here yet */
+  _Atomic uint64_t
+      head; /* bytes of all, without padding << 32 | checksum; 0: nothing is here yet */
   uint64_t sequence;
   int64_t time_ns, arrival_ns;
   uint64_t before; /* where the key's event before this one is (store_place); 0: nowhere */
@@ -60,12 +61,12 @@ typedef struct store_segment {
   char *map;
   uint64_t bytes; /* of the mapping */
   uint64_t number, sequence, salt;
-  int64_t newest_ns; /* the latest arrival */
-  int cut;           /* damaged: nothing is appended */
-  _Atomic uint32_t end;  /* behind the last event */
+  int64_t newest_ns;    /* the latest arrival */
+  int cut;              /* damaged: nothing is appended */
+  _Atomic uint32_t end; /* behind the last event */
   _Atomic uint32_t count;
   _Atomic uint32_t chunk_count; /* the last one's times still change: read them from the events */
-  store_chunk *chunks; /* room for all that fit, so that it never moves */
+  store_chunk *chunks;          /* room for all that fit, so that it never moves */
 } store_segment;
 
 static inline uint32_t store_padded(uint64_t bytes) {
@@ -78,7 +79,7 @@ int store_segment_new(const char *folder, uint64_t bytes, uint64_t number, uint6
 
 /* What a scan found. */
 typedef struct store_scan {
-  uint64_t behind;  /* not 0: the sequence number of the last of the events that are cut off from the
+  uint64_t behind; /* not 0: the sequence number of the last of the events that are cut off from the
                        others by something that does not fit */
   uint32_t cleared; /* bytes that were cleared behind the last event */
   int unborn;       /* its head was never written: the process died while it made the file */
@@ -89,9 +90,8 @@ typedef void store_seen(void *arg, const store_segment *segment, const store_rec
 ** stream's last one, appends may go on in it; what follows its last whole event is cleared, unless
 ** there are more whole ones behind. STORE_E_DAMAGED for a head that does not fit,
 ** STORE_E_VERSION. */
-int store_segment_open(const char *path, int last,
-                       store_seen *seen,
-                       void *arg, store_scan *scan, store_segment **out);
+int store_segment_open(const char *path, int last, store_seen *seen, void *arg, store_scan *scan,
+                       store_segment **out);
 store_segment *store_segment_retain(store_segment *segment);
 /* The last reference closes the file. NULL is fine. */
 void store_segment_release(store_segment *segment);

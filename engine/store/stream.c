@@ -150,8 +150,9 @@ static int load_segment(loading *l, const char *path, int last) {
     if (status == STORE_E_DAMAGED && scan.unborn) return unlink(path), STORE_OK;
     if (status == STORE_E_DAMAGED) return put_aside(l, path);
     snprintf(l->err, STORE_ERR_MAX, "%s: %s", path,
-             status == STORE_E_VERSION ? "these events were stored by another version of PolyVM, or "
-                                         "on another kind of machine"
+             status == STORE_E_VERSION
+                 ? "these events were stored by another version of PolyVM, or "
+                   "on another kind of machine"
              : status == STORE_E_NOMEM ? "there is not enough memory to open it"
                                        : strerror(errno));
     return status;

@@ -19,7 +19,7 @@ struct store_stream {
   char name[STORE_NAME_MAX + 1];
   char *folder; /* NULL: in memory */
   uint64_t segment_bytes;
-  pid_t owner; /* the process that opened it */
+  pid_t owner;          /* the process that opened it */
   pthread_mutex_t lock; /* of all below, for appending; readers take it to find where to begin */
   store_segments *segments;
   store_latest latest;
@@ -55,8 +55,11 @@ static inline store_bytes store_record_key(const store_record *record) {
 }
 static inline store_event store_record_event(const store_record *record) {
   uint32_t value_len = store_record_bytes(record) - sizeof *record - record->key_len;
-  return (store_event){record->sequence, record->time_ns, record->arrival_ns,
-                       store_record_key(record), {record->text + record->key_len, value_len}};
+  return (store_event){record->sequence,
+                       record->time_ns,
+                       record->arrival_ns,
+                       store_record_key(record),
+                       {record->text + record->key_len, value_len}};
 }
 
 #endif

@@ -188,7 +188,7 @@ static void make_room(stream_triggers *triggers, stream_shard *shard, const stre
 
 /* Keep how far matches have come. */
 static void remember(stream_triggers *triggers, stream_shard *shard, stream_key *key, gathering *g,
-                  uint64_t now_ns) {
+                     uint64_t now_ns) {
   stream_blob *blob = NULL;
   key->seen_ns = now_ns;
   for (size_t i = 0; i < g->advance_count; i++) {
@@ -282,11 +282,13 @@ static void let_go(stream_triggers *triggers, gathering *g) {
 /* Put the event into its stream. */
 static int put_away(store *store, const stream_event *event, uint64_t wall_ns) {
   char name[STORE_NAME_MAX + 1] = STREAM_UNNAMED, err[STORE_ERR_MAX];
-  if (event->stream.data != NULL) {
-    if (event->stream.len > STORE_NAME_MAX || memchr(event->stream.data, 0, event->stream.len))
-      return STORE_E_INVALID;
-    memcpy(name, event->stream.data, event->stream.len);
-    name[event->stream.len] = 0;
+  stream_text wanted = event->stream;
+  if (wanted.data != NULL) {
+    int usable = wanted.len != 0 && wanted.len <= STORE_NAME_MAX &&
+                 memchr(wanted.data, 0, wanted.len) == NULL;
+    if (!usable) wanted = (stream_text){STREAM_MISNAMED, sizeof STREAM_MISNAMED - 1};
+    memcpy(name, wanted.data, wanted.len);
+    name[wanted.len] = 0;
   }
   store_stream *stream;
   int status = store_stream_open(store, name, &stream, err);

@@ -36,10 +36,10 @@ static const char *objection(const stream_config *config) {
 }
 
 static int map_fields(stream_mapping *mapping, const stream_config *config) {
-  const char *lists[] = {config->type, config->page, config->id, config->key,
-                         config->time, config->stream};
-  stream_names *names[] = {&mapping->type, &mapping->page, &mapping->id, &mapping->keys[0],
-                           &mapping->time, &mapping->stream};
+  const char *lists[] = {config->type, config->page, config->id,
+                         config->key,  config->time, config->stream};
+  stream_names *names[] = {&mapping->type,    &mapping->page, &mapping->id,
+                           &mapping->keys[0], &mapping->time, &mapping->stream};
   for (int i = 0; i < 6; i++) {
     int status = lists[i] != NULL ? stream_names_init(names[i], lists[i]) : STREAM_E_INVALID;
     if (status != STREAM_OK) return status;

@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from polyvm.host.api import answers
-from polyvm.host.errors import MissingError, UsageError
+from polyvm.host.errors import MissingError
 from polyvm.host.event_store import Query, read
 from polyvm.host.invocations import Stopping
 from polyvm.host.payload import from_json
@@ -74,10 +74,9 @@ class EventApi:
             return answers.of_error(HTTPStatus.NOT_FOUND, _NOT_KEPT)
         try:
             query = msgspec.convert(dict(request.query), Query, strict=False)
-            if not 1 <= query.most <= _MOST:
-                raise UsageError(f"most is 1 to {_MOST}, not {query.most}")
+            query = msgspec.structs.replace(query, most=min(query.most, _MOST))
             found = await asyncio.to_thread(read, self._store, query)
-        except (msgspec.ValidationError, UsageError) as error:
+        except msgspec.ValidationError as error:
             return answers.of_error(HTTPStatus.BAD_REQUEST, f"the query: {error}")
         except MissingError as error:
             return answers.of_error(HTTPStatus.NOT_FOUND, str(error))

@@ -66,12 +66,12 @@ class EventStore:
         check(lib.pvm_store_sync(self.handle))
 
     def streams(self) -> list[StreamStats]:
-        """Return all streams, in the order of their making or finding."""
+        """Return all streams, by name."""
         found, raw = [], ffi.new("pvm_stream_stats *")
         while lib.pvm_stream_stats_get(self.handle, len(found), raw) == lib.PVM_OK:
             name = ffi.string(raw.name).decode("utf-8", "replace")
             found.append(StreamStats(name, *(getattr(raw, count) for count in _COUNTS)))
-        return found
+        return sorted(found, key=lambda stream: stream.name)
 
     def read(
         self,
@@ -98,4 +98,4 @@ class EventStore:
         query.sequence, query.most = sequence, most
         events = ffi.new("pvm_buffer *")
         check(lib.pvm_store_read(self.handle, query, events))
-        return take(events)
+        return take(events[0])

@@ -435,7 +435,7 @@ static int take_event(struct pvm_trigger_set *set, const char *event, size_t len
   int kept = STORE_OK;
   int status = stream_append(set->stream, event, len, wall_ns, now_ns, f, &kept);
   pvm_buffer_free(&elements);
-  return status >= 0                  ? status
+  return status >= 0                ? status
          : status == STREAM_E_STORE ? pvm_store_status(kept)
                                     : status_of(status);
 }

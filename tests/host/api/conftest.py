@@ -122,6 +122,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         registry=site.registry,
         invocations=site.invocations,
         events=Events(site.registry, lambda: False),
+        event_store=None,
         switches=site.switches,
         metrics=Metrics(
             site.registry,
