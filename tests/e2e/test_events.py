@@ -61,7 +61,7 @@ def test_a_killed_host_has_kept_what_it_answered(cli: Cli, tmp_path: Path) -> No
     write(tmp_path / "tasks" / "t")
     for generation in range(2):
         host = cli.start("run", "tasks", "--events", "kept", "--no-table", "--socket", "host.sock")
-        wait_for((tmp_path / "host.sock").exists, "the socket")
+        wait_for(lambda: listens(tmp_path / "host.sock"), "the socket")
         for n in range(3):
             body = json.dumps([{"event": "view", "user_id": "a", "ts": n, "g": generation}] * 5)
             done = curl(tmp_path / "host.sock", "POST", "/v1/events", body)
@@ -77,6 +77,11 @@ def test_a_killed_host_has_kept_what_it_answered(cli: Cli, tmp_path: Path) -> No
         (tmp_path / "host.sock").unlink()
     found = lines(cli("events", "kept").out)
     assert [each["event"]["g"] for each in found] == [0] * 15 + [1] * 15
+
+
+def listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as one:
+        return one.connect_ex(str(path)) == 0
 
 
 def curl(path: Path, method: str, target: str, body: str | None = None) -> Any:

@@ -67,7 +67,8 @@ class EventStore:
 
     def streams(self) -> list[StreamStats]:
         """Return all streams, by name."""
-        found, raw = [], ffi.new("pvm_stream_stats *")
+        found: list[StreamStats] = []
+        raw = ffi.new("pvm_stream_stats *")
         while lib.pvm_stream_stats_get(self.handle, len(found), raw) == lib.PVM_OK:
             name = ffi.string(raw.name).decode("utf-8", "replace")
             found.append(StreamStats(name, *(getattr(raw, count) for count in _COUNTS)))
