@@ -16,6 +16,7 @@ int pvg_batch_normalization_prepare(const pvg_prepare *prepare, void *memory) {
   state->momentum = pvg_float(node, "momentum", 0.9F);
   state->saved = node->version < 14;
   state->training = pvg_int(node, "training_mode", 0) != 0;
+  state->by_element = node->version < 9 && pvg_int(node, "spatial", 1) == 0;
   for (int i = 1; state->saved && i < node->output_count; i++)
     if (node->outputs[i] != NULL) state->training = true;
   return PVT_OK;
@@ -39,20 +40,18 @@ int pvg_batch_normalization_run(pvg_call *call) {
   int ndim = pvg_sizes_of(x, shape);
   if (ndim < 1) return pvt_fail(PVT_E_SHAPE, "BatchNormalization: x has no dimensions");
   int64_t channels = pvt_array_count(call->inputs[1]), count = pvg_product_of(shape, 1, ndim);
-  if (ndim == 1) { /* one channel for all */
-    shape[1] = 1;
-    count = 1;
-  }
+  if (ndim == 1) count = 1; /* one channel for all */
   for (int i = 2; i < 5; i++)
     if (pvt_array_count(call->inputs[i]) != channels)
       return pvt_fail(PVT_E_SHAPE,
                       "BatchNormalization: scale, bias, mean and variance should have "
                       "%lld elements each",
                       (long long)channels);
-  /* A statistic for each channel; before version 9 also one for each element (spatial 0). */
-  if (channels == 0 ? count != 0 : count % channels != 0)
+  /* A statistic for each channel; before version 9 also one for each element. */
+  int64_t wanted = state->by_element ? count : ndim == 1 ? 1 : shape[1];
+  if (channels != wanted)
     return pvt_fail(PVT_E_SHAPE, "BatchNormalization: x has %lld channels, scale %lld elements",
-                    (long long)shape[1], (long long)channels);
+                    (long long)wanted, (long long)channels);
   int64_t inner = channels == 0 ? 0 : count / channels;
   pvt_dtype type = pvg_real(x);
   pvg_result y;

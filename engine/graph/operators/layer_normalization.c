@@ -35,18 +35,11 @@ int pvg_layer_normalization_infer(pvg_infer *infer) {
   return PVT_OK;
 }
 
-/* Scale or bias, broadcast to the normalised dimensions, or to all where it has more of them. */
-static int parameter(pvg_call *call, const pvt_array *p, int axis, int ndim, const int64_t *shape,
-                     pvg_rows *rows, const void **data) {
-  *data = NULL;
-  if (p == NULL) return PVT_OK;
-  if (p->ndim <= ndim - axis) {
-    *data = pvg_dense_as(call, p, rows->type, ndim - axis, shape + axis);
-  } else {
-    *data = pvg_dense_as(call, p, rows->type, ndim, shape);
-    rows->period = rows->rows;
-  }
-  return *data == NULL ? pvt_error_status() : PVT_OK;
+/* Scale or bias, broadcast to the normalised dimensions; or to all, where one of them has more. */
+static int parameter(pvg_call *call, const pvt_array *p, int first, int ndim, const int64_t *shape,
+                     pvt_dtype type, const void **data) {
+  *data = p != NULL ? pvg_dense_as(call, p, type, ndim - first, shape + first) : NULL;
+  return p != NULL && *data == NULL ? pvt_error_status() : PVT_OK;
 }
 
 int pvg_layer_normalization_run(pvg_call *call) {
@@ -74,15 +67,13 @@ int pvg_layer_normalization_run(pvg_call *call) {
   if (status != PVT_OK) return status;
   rows.x = pvg_dense(call, x, rows.type);
   if (rows.x == NULL) return pvt_error_status();
-  status = parameter(call, scale, axis, ndim, shape, &rows, &rows.scale);
-  int64_t period = rows.period;
-  if (status == PVT_OK) status = parameter(call, bias, axis, ndim, shape, &rows, &rows.bias);
-  if (status == PVT_OK && bias != NULL && scale != NULL && period != rows.period) {
-    /* One of them changes from row to row: both as if they did. */
-    rows.scale = pvg_dense_as(call, scale, rows.type, ndim, shape);
-    rows.bias = pvg_dense_as(call, bias, rows.type, ndim, shape);
-    if (rows.scale == NULL || rows.bias == NULL) status = pvt_error_status();
+  int rest = ndim - axis, first = axis;
+  if ((scale != NULL && scale->ndim > rest) || (bias != NULL && bias->ndim > rest)) {
+    first = 0; /* from row to row they change */
+    rows.period = rows.rows;
   }
+  status = parameter(call, scale, first, ndim, shape, rows.type, &rows.scale);
+  if (status == PVT_OK) status = parameter(call, bias, first, ndim, shape, rows.type, &rows.bias);
   if (status != PVT_OK) return status;
   rows.y = y.data;
   rows.mean = mean.data;

@@ -32,6 +32,7 @@ int pvg_channel_moments(pvt_dtype type, int64_t outer, int64_t channels, int64_t
 
 typedef struct pvg_batch_state {
   double epsilon, momentum;
+  bool by_element;      /* statistics, instead of by channel */
   bool training, saved; /* saved: versions before 14, which also give the batch's own statistics */
 } pvg_batch_state;
 
