@@ -5,6 +5,7 @@
 `vm`     runs on the host's Python and drives libpolyvm
 `host`   loads bundles as PolyVM's host does
 `models`  runs models, by one runtime or another
+`model_vms`  runs tasks in VMs that call one model
 `triggers`  matches events, in PolyVM and in a plain list
 `serve`  the loop that all share
 

@@ -28,7 +28,8 @@ NAMES = {
     "litert": "LiteRT",
 }
 QUICK = ("squeezenet1_1", "shufflenet_v2_x1_0", "din", "magika", "silero_vad")
-EXACT_GOAL, MEAN_GOAL, FAST_GOAL = 1.0, 1.1, 1.0
+EXACT_GOAL, MEAN_GOAL, FAST_GOAL, VMS_GOAL = 1.0, 1.1, 1.0, 0.95
+IN_VMS = "squeezenet1_1"
 TOLERANCE = 1e-3
 """Greatest difference from the oracle that passes as float32, of the output's greatest value."""
 BUDGET_SECONDS = 330
@@ -70,6 +71,7 @@ def measure(setup: Setup) -> dict[str, Any]:
                 continue
             found[name] = _one(setup, CATALOGUE[name], contenders)
     return {
+        "vms": _in_vms(setup),
         "versions": setup.models.origin if setup.models is not None else "",
         "settings": {name: SETTINGS[name] for name in contenders},
         "models": found,
@@ -81,6 +83,23 @@ def measure(setup: Setup) -> dict[str, Any]:
             if mode != "fast" and cells.get(OURS, {}).get("difference", 0) > TOLERANCE
         ],
     }
+
+
+def _in_vms(setup: Setup) -> dict[str, list[float]]:
+    """Tasks a second that call one model, by the number of VMs."""
+    most = len(setup.cpus)
+    rates: dict[str, list[float]] = {}
+    python = [sys.executable]
+    with Contender("model-vms", python, "bench.contenders.model_vms", setup.cpus) as contender:
+        model = str(CATALOGUE[IN_VMS].path())
+        contender.ask("open", model=model, workers=sorted({1, most}))
+        for turn in range(setup.rounds(3, 7)):
+            for many in sorted({1, most}, reverse=bool(turn % 2)):
+                setup.progress(f"models in {many} VMs: round {turn + 1}")
+                count = setup.rounds(20, 60) * many
+                told = contender.ask("tasks", workers=many, count=count)
+                rates.setdefault(str(many), []).append(count / told["ns"] * 1e9)
+    return rates
 
 
 def _start(runtime: str, python: Path) -> Contender:
@@ -190,6 +209,13 @@ def rows(data: dict[str, Any]) -> list[Row]:
     if fast:
         what = f"{len(fast)} models, bfloat16 arithmetic, geometric mean"
         made.append(at_least(what, "OpenVINO, bf16", FAST_GOAL, geometric_mean(fast)))
+    rates = data["vms"]
+    most = max(rates, key=int)
+    if most != "1":
+        pairs = zip(rates[most], rates["1"], strict=True)
+        gain = median([many / one for many, one in pairs])
+        what = f"tasks that call one model ({IN_VMS}), {most} VMs on {most} cores"
+        made.append(at_least(what, "one VM", VMS_GOAL * int(most), gain))
     return made
 
 
@@ -217,6 +243,8 @@ def tables(data: dict[str, Any]) -> list[Table]:
         told = [f"{NAMES[name]}: {text}" for name, text in data["settings"].items()]
         note = f"{made[0].note} Settings: {'; '.join(told)}. Peers: {data['versions']}."
         made[0] = dataclasses.replace(made[0], note=f"{note} {_cannot(data)}".rstrip())
+    lines = [[many, f"{median(found):,.0f}"] for many, found in data["vms"].items()]
+    made.append(Table(f"Tasks that call one model ({IN_VMS})", ["VMs", "tasks/s"], lines))
     return made
 
 

@@ -24,6 +24,7 @@ def data(**exact: Any) -> dict[str, Any]:
         "models": {"net": {"exact": exact, "fast": fast}},
         "missing": {"other": "it is gone"},
         "different": [],
+        "vms": {"1": [10.0, 10.0], "2": [19.0, 20.0]},
     }
 
 
@@ -35,11 +36,13 @@ def test_the_best_peer_is_the_fastest_whose_results_are_right() -> None:
         mnn=told(99, 2e-3),
         litert={"cannot": "reads no ONNX"},
     )
-    one, mean, fast = models.rows(found)
+    one, mean, fast, vms = models.rows(found)
+    assert (vms.ratio, vms.good) == (1.95, True)
     assert (one.reference, one.ratio, one.good) == ("OpenVINO, the best", 1.2, True)
     assert mean.ratio == pytest.approx(1.2)
     assert fast.ratio == 1.5
-    exact, lower = models.tables(found)
+    exact, lower, in_vms = models.tables(found)
+    assert in_vms.lines == [["1", "10"], ["2", "20"]]
     assert exact.columns == [
         "model",
         "PolyVM",
@@ -57,7 +60,8 @@ def test_the_best_peer_is_the_fastest_whose_results_are_right() -> None:
 def test_without_ours_there_is_nothing_to_promise() -> None:
     found = data(onnxruntime=told(20), polyvm={"cannot": "no such operator"})
     assert [row.what for row in models.rows(found)] == [
-        "1 models, bfloat16 arithmetic, geometric mean"
+        "1 models, bfloat16 arithmetic, geometric mean",
+        "tasks that call one model (squeezenet1_1), 2 VMs on 2 cores",
     ]
 
 
