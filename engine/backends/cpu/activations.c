@@ -1,13 +1,15 @@
 /* activations.c - see activations.h.
 **
-** Those with an exponential in them work on blocks: what goes into the exponential is computed for
-** the whole block, then the exponential by the kernel that arrays have for it, then the rest.
+** Those with an exponential in them are, for float32, made of functions.h. Others work on blocks:
+** what goes into the function is computed for the whole block, then the function by the kernel that
+** arrays have for it, then the rest.
 */
 #include "activations.h"
 
 #include <math.h>
 
 #include "elementwise.h"
+#include "functions.h"
 
 extern PVT_ROW(exp);
 extern PVT_ROW(expm1);
@@ -91,11 +93,12 @@ THROUGH(elu, (x), expm1, (x < 0 ? alpha * e : x))
 THROUGH(selu, (x), expm1, (beta * (x > 0 ? x : alpha * e)))
 THROUGH(celu, (x / alpha), expm1, ((x > 0 ? x : 0) + (alpha * e < 0 ? alpha * e : x != x ? x : 0)))
 /* tanh(log(1 + e)) = e (e + 2) / (e (e + 2) + 2); from 20 on it is 1, and e might overflow. */
-THROUGH(mish, (x > 20 ? 20 : x), exp, (x > 20 ? x : x * (e * (e + 2) / (e * (e + 2) + 2))))
-THROUGH(gelu, (x * (real)0.70710678118654752440), erf, ((real)0.5 * x * (1 + e)))
-THROUGH(gelu_tanh, ((real)0.79788456080286535588 * (x + (real)0.044715 * x * x * x)), tanh,
-        ((real)0.5 * x * (1 + e)))
-THROUGH(swish, (-alpha * x), exp, (x / (1 + e)))
+THROUGH_OF(mish_f64, double, PVT_FLOAT64, (x > 20 ? 20 : x), exp,
+           (x > 20 ? x : x * (e * (e + 2) / (e * (e + 2) + 2))))
+THROUGH_OF(gelu_f64, double, PVT_FLOAT64, (x * 0.70710678118654752440), erf, (0.5 * x * (1 + e)))
+THROUGH_OF(gelu_tanh_f64, double, PVT_FLOAT64,
+           (0.79788456080286535588 * (x + 0.044715 * x * x * x)), tanh, (0.5 * x * (1 + e)))
+THROUGH_OF(swish_f64, double, PVT_FLOAT64, (-alpha * x), exp, (x / (1 + e)))
 /* max(x, 0) + log(1 + e^-|x|): two functions. */
 THROUGH(exponential, (x < 0 ? x : -x), exp, (e))
 THROUGH(logarithm, (x), log1p, (e))
@@ -120,6 +123,64 @@ THROUGH(logarithm, (x), log1p, (e))
 SOFTPLUS_OF(softplus_f32, float, f32)
 SOFTPLUS_OF(softplus_f64, double, f64)
 
+/* ---- By vectors --------------------------------------------------------- */
+
+#define VECTOR(name, ...)                                                                          \
+  static void name(PVT_ARGS) {                                                                     \
+    const pvt_activation *activation = arg;                                                        \
+    v_f32 alpha = splat_f32(activation != NULL ? (float)activation->alpha : 0);                    \
+    float in[BLOCK], result[BLOCK];                                                                \
+    (void)alpha;                                                                                   \
+    for (int64_t done = 0; done < n; done += BLOCK) {                                              \
+      int64_t count = n - done < BLOCK ? n - done : BLOCK;                                         \
+      const float *a = (const float *)(data[0] + done * strides[0]);                               \
+      float *o = (float *)(data[1] + done * strides[1]);                                           \
+      if (strides[0] != 4) {                                                                       \
+        for (int64_t i = 0; i < count; i++)                                                        \
+          in[i] = *(const float *)((const char *)a + i * strides[0]);                              \
+        a = in;                                                                                    \
+      }                                                                                            \
+      float *r = strides[1] == 4 ? o : result;                                                     \
+      int64_t i = 0;                                                                               \
+      for (; i + LANES_f32 <= count; i += LANES_f32) {                                             \
+        v_f32 x = LOAD_f32(a + i);                                                                 \
+        STORE_f32(r + i, (__VA_ARGS__));                                                           \
+      }                                                                                            \
+      if (i < count) {                                                                             \
+        v_f32 x = LOAD_SOME_f32(a + i, count - i);                                                 \
+        x = (__VA_ARGS__);                                                                         \
+        STORE_SOME_f32(r + i, x, count - i);                                                       \
+      }                                                                                            \
+      if (r == result)                                                                             \
+        for (i = 0; i < count; i++) *(float *)((char *)o + i * strides[1]) = result[i];            \
+    }                                                                                              \
+  }
+
+/* Unlike exp_f32, of all results, down to the smallest and up to infinity: exp_f32 of half is
+** squared where it does not reach. */
+static inline v_f32 whole_exp(v_f32 x) {
+  v_i32 inside = abs_f32(x) < 87.0f;
+  v_f32 near = exp_f32(choose_f32(inside, x, 0.5f * max_f32(splat_f32(-174.0f), x)));
+  v_i32 beyond = x > 88.72284f;
+  near = choose_f32(inside, near, near * near);
+  return choose_f32(beyond, splat_f32(INFINITY), near);
+}
+
+static inline v_f32 mish(v_f32 x) {
+  v_f32 e = exp_f32(min_f32(splat_f32(20.0f), x));
+  v_f32 product = e * (e + 2.0f);
+  return choose_f32(x > 20.0f, x, x * (product / (product + 2.0f)));
+}
+
+VECTOR(fast_exp, whole_exp(x))
+VECTOR(fast_sigmoid, sigmoid_f32(x))
+VECTOR(fast_tanh, tanh_f32(x))
+VECTOR(fast_erf, erf_f32(x))
+VECTOR(mish_f32, mish(x))
+VECTOR(gelu_all, gelu_f32(x))
+VECTOR(gelu_tanh_all, gelu_tanh_f32(x))
+VECTOR(swish_f32, x *sigmoid_f32(alpha *x))
+
 #define ROW(op, name) [PVT_##op] = {PVT_FLOATS(name)}
 pvt_activation_rows PVT_KERNEL(pvt_activations) = {
     ROW(LEAKY_RELU, leaky_relu),
@@ -131,9 +192,13 @@ pvt_activation_rows PVT_KERNEL(pvt_activations) = {
     ROW(HARD_SWISH, hard_swish),
     ROW(SOFTPLUS, softplus),
     ROW(SOFTSIGN, softsign),
+    [PVT_FAST_EXP] = {[PVT_FLOAT32] = fast_exp},
+    [PVT_FAST_SIGMOID] = {[PVT_FLOAT32] = fast_sigmoid},
+    [PVT_FAST_TANH] = {[PVT_FLOAT32] = fast_tanh},
+    [PVT_FAST_ERF] = {[PVT_FLOAT32] = fast_erf},
     ROW(MISH, mish),
-    ROW(GELU, gelu),
-    ROW(GELU_TANH, gelu_tanh),
+    [PVT_GELU] = {[PVT_FLOAT32] = gelu_all, [PVT_FLOAT64] = gelu_f64},
+    [PVT_GELU_TANH] = {[PVT_FLOAT32] = gelu_tanh_all, [PVT_FLOAT64] = gelu_tanh_f64},
     ROW(SWISH, swish),
     ROW(SHRINK, shrink),
 };

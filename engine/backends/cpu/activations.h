@@ -25,11 +25,15 @@ typedef enum pvt_activation_op {
   PVT_GELU,             /* x / 2 (1 + erf(x / sqrt(2))) */
   PVT_GELU_TANH,        /* its approximation by tanh */
   PVT_SWISH,            /* x / (1 + e^(-alpha x)) */
-  PVT_SHRINK,           /* x + beta below -alpha, x - beta above alpha, otherwise 0 */
+  PVT_FAST_EXP,         /* e^x, 1 / (1 + e^-x), tanh and erf as exact as functions.h says */
+  PVT_FAST_SIGMOID,
+  PVT_FAST_TANH,
+  PVT_FAST_ERF,
+  PVT_SHRINK, /* x + beta below -alpha, x - beta above alpha, otherwise 0 */
   PVT_ACTIVATION_OPS
 } pvt_activation_op;
 
-/* Rows of kernels by type: of x, and out. */
+/* Rows of kernels by type: of x, and out. The fast ones have float32 only. */
 typedef pvt_kernel *const pvt_activation_rows[PVT_ACTIVATION_OPS][PVT_DTYPES];
 
 #endif

@@ -46,25 +46,29 @@ int pvg_activation_prepare(const pvg_prepare *prepare, void *state) {
   return PVT_OK;
 }
 
-int pvg_activation_run(pvg_call *call) {
-  const pvg_elementwise *s = call->state;
-  const pvt_array *x = call->inputs[0];
-  pvt_array *out = pvg_elementwise_output(call);
-  if (out == NULL) return pvt_error_status();
-  pvt_activation activation = {s->alpha, s->beta};
-  pvt_kernel *const *row = pvt_kernels_get()->elementwise->activations[s->op];
-  pvt_kernel *kernel = row[s->dtype];
+int pvg_activate(int op, double alpha, double beta, const pvt_array *x, pvt_array *out) {
+  pvt_dtype dtype = (pvt_dtype)out->dtype;
+  pvt_activation activation = {alpha, beta};
+  pvt_kernel *const *row = pvt_kernels_get()->elementwise->activations[op];
+  pvt_kernel *kernel = row[dtype];
   int64_t strides[PVT_OPERANDS], n = kernel != NULL ? pvt_flat(1, &x, out, strides) : 0;
   if (n > 0) {
     char *const data[2] = {x->data, out->data};
     kernel(n, data, strides, &activation);
     return PVT_OK;
   }
-  if (pvt_dtype_kind(s->dtype) <= PVT_KIND_UINT) { /* integers are shrunk as floats */
+  if (pvt_dtype_kind(dtype) <= PVT_KIND_UINT) { /* integers are shrunk as floats */
     static const pvt_dtype wanted[2] = {PVT_FLOAT64, PVT_FLOAT64};
     return pvt_elementwise_run(row[PVT_FLOAT64], &activation, 1, &x, out, wanted);
   }
-  return pvt_elementwise_row(row, &activation, 1, &x, out, s->dtype, s->dtype);
+  return pvt_elementwise_row(row, &activation, 1, &x, out, dtype, dtype);
+}
+
+int pvg_activation_run(pvg_call *call) {
+  const pvg_elementwise *s = call->state;
+  pvt_array *out = pvg_elementwise_output(call);
+  if (out == NULL) return pvt_error_status();
+  return pvg_activate(s->op, s->alpha, s->beta, call->inputs[0], out);
 }
 
 int pvg_relu_run(pvg_call *call) {

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "activations.h"
 #include "elementwise.h"
 
 /* ---- Inference ---------------------------------------------------------- */
@@ -102,10 +103,20 @@ static int op_of(const named *table, const char *type) {
   return table->op;
 }
 
+/* Those of float32 that have a kernel for models, which is quicker. */
+static const named fast[] = {
+    {"Erf", PVT_FAST_ERF},
+    {"Exp", PVT_FAST_EXP},
+    {"Sigmoid", PVT_FAST_SIGMOID},
+    {"Tanh", PVT_FAST_TANH},
+    {NULL, -1},
+};
+
 static int prepare_unary(const pvg_prepare *prepare, void *state) {
   pvg_elementwise *s = state;
   pvg_elementwise_start(prepare, s);
   s->op = op_of(unary, prepare->node->type);
+  s->fast = s->dtype == PVT_FLOAT32 ? op_of(fast, prepare->node->type) : -1;
   return PVT_OK;
 }
 
@@ -115,6 +126,7 @@ static int run_unary(pvg_call *call) {
   const pvg_elementwise *s = call->state;
   pvt_array *out = pvg_elementwise_output(call);
   if (out == NULL) return pvt_error_status();
+  if (s->fast >= 0) return pvg_activate(s->fast, 0, 0, call->inputs[0], out);
   return pvt_unary((pvt_unary_op)s->op, call->inputs[0], out);
 }
 

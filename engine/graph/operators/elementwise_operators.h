@@ -9,6 +9,7 @@
 typedef struct pvg_elementwise {
   int op; /* pvt_unary_op, pvt_binary_op or pvt_activation_op */
   pvt_dtype dtype;
+  int fast;  /* pvt_activation_op of the same function; -1 */
   int added; /* dimensions of 1 behind the second operand's */
   int ndim;
   int64_t shape[PVT_MAX_DIMS];
@@ -28,6 +29,8 @@ static inline pvt_array *pvg_elementwise_output(pvg_call *call) {
 int pvg_infer_broadcast_all(pvg_infer *infer);
 
 /* activations.c */
+/* out = op(x), of one type. */
+int pvg_activate(int op, double alpha, double beta, const pvt_array *x, pvt_array *out);
 int pvg_activation_prepare(const pvg_prepare *prepare, void *state);
 int pvg_activation_run(pvg_call *call);
 int pvg_relu_run(pvg_call *call);

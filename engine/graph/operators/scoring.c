@@ -2,6 +2,7 @@
 #include "scoring_operators.h"
 
 #include "kernels.h"
+#include "layers.h"
 
 /* Rows are lines along one axis; before version 13 they are all dimensions from the axis on. */
 typedef struct scoring {
@@ -27,12 +28,20 @@ static int prepare_scoring(const pvg_prepare *prepare, void *memory) {
   return PVT_OK;
 }
 
+#define LONG_ROW (4 * PVT_TILE) /* elements from which on the kernel that polls is used */
+
 int pvg_softmax_rows(int64_t rows, int64_t length, const pvt_array *x, pvt_array *out, bool log) {
   bool is_double = x->dtype == PVT_FLOAT64;
   pvt_softmax_kernel *kernel = pvt_kernels_get()->elementwise->softmax[is_double];
+  bool quick = !is_double && length <= LONG_ROW;
+  const pvt_rows *of_floats = pvt_kernels_get()->layers->rows;
   int64_t bytes = length * (is_double ? 8 : 4), since = 0;
   for (int64_t i = 0; i < rows; i++) {
-    int status = kernel(length, x->data + i * bytes, out->data + i * bytes, log);
+    const char *from = x->data + i * bytes;
+    char *to = out->data + i * bytes;
+    int status = PVT_OK;
+    if (quick) of_floats->softmax(length, (const float *)from, 1, NULL, log, (float *)to);
+    else status = kernel(length, from, to, log);
     since += length;
     if (status == PVT_OK && since >= PVT_TILE) {
       status = pvt_poll();
