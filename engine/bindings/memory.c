@@ -47,12 +47,13 @@ static PyObject *array_view(PyObject *self, PyObject *const *args, Py_ssize_t n,
 
 /* ---- Whose memory it is ------------------------------------------------- */
 
-/* None for what fills its buffer in C order; else all of the buffer, as one dimension. */
+/* None for what fills its buffer in C order; else all of the buffer, as one dimension. None of a
+** shared one: who was handed a part of it was not handed the rest. */
 PyObject *np_base(PyObject *self, void *closure) {
   (void)closure;
   const pvt_array *array = np_get(self);
   int64_t itemsize = (int64_t)pvt_itemsize((pvt_dtype)array->dtype);
-  if (array->buffer == NULL) Py_RETURN_NONE;
+  if (array->buffer == NULL || pvt_buffer_is_shared(array->buffer)) Py_RETURN_NONE;
   int64_t bytes = (int64_t)pvt_buffer_size(array->buffer);
   char *data = pvt_buffer_data(array->buffer);
   if (array->data == data && pvt_array_count(array) * itemsize == bytes &&
@@ -79,7 +80,8 @@ static PyObject *array_setflags(PyObject *self, PyObject *const *args, Py_ssize_
     pvt_array *array = np_get(self);
     if (write < 0) return NULL;
     if (write && !array->writable &&
-        (array->buffer == NULL || pvt_buffer_is_foreign(array->buffer))) {
+        (array->buffer == NULL || pvt_buffer_is_foreign(array->buffer) ||
+         pvt_buffer_is_shared(array->buffer))) {
       PyErr_SetString(PyExc_ValueError, "cannot set WRITEABLE flag to True of this array");
       return NULL;
     }

@@ -120,7 +120,9 @@ def test_nobody_writes() -> None:
     source = """
 def run(x):
     for write in (lambda: x.__setitem__(0, 1), lambda: x.fill(0), lambda: x.sort(),
-                  lambda: x[::2].__setitem__(0, 1), lambda: memoryview(x).__setitem__(0, 1.0)):
+                  lambda: x[::2].__setitem__(0, 1), lambda: memoryview(x).__setitem__(0, 1.0),
+                  lambda: x.setflags(write=True), lambda: x.view("int64").__setitem__(0, 1),
+                  lambda: x.resize(3)):
         try:
             write()
         except (ValueError, TypeError, BufferError):
@@ -135,6 +137,14 @@ def run(x):
     assert shared.tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="read-only"):
         numpy.asarray(shared)[0] = 1
+
+
+def test_who_has_a_part_has_not_the_rest() -> None:
+    source = "def run(x):\n    return [x.base is None, x[1:].base is None, x.tolist()]\n"
+    shared = polyvm.share(np.arange(100.0))
+    with Vm() as vm:
+        vm.load(program(source))
+        assert value_of(vm.call(codec.encode_payload(shared[3:5]))) == [True, True, [3.0, 4.0]]
 
 
 def test_what_somebody_could_write_is_copied() -> None:
