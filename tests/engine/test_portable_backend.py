@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,6 +120,36 @@ def test_epilogues(isa: str, activation: str, residual: bool, rand: Seeded) -> N
             check_all(Convolution(in_channels=24, out=24, groups=24, size=(9, 20), kernel=(3, 3),
                                   before=(1, 1), bias=bias, **epilogue), rand)  # fmt: skip
             check_all(Product(m=40 if bias else 1, n=41, k=300, bias=bias, **epilogue), rand)
+
+
+@pytest.mark.parametrize("isa", direct.isas())
+@pytest.mark.parametrize("precision", ["FAST", "SMALL"])
+def test_precisions(isa: str, precision: str, rand: Seeded) -> None:
+    """bfloat16 keeps 8 bits of each factor, int8 7 of a channel's largest weight."""
+    works: list[Work] = [
+        replace(work, precision=precision) for work in (*CONVOLUTIONS[3:15], *PRODUCTS[:10])
+    ]
+    works += [
+        replace(work, precision=precision, activation="GELU", residual=True)
+        for work in (CONVOLUTIONS[4], CONVOLUTIONS[7], PRODUCTS[1], PRODUCTS[5])
+    ]
+    found = set()
+    with direct.using(isa):
+        for work in works:
+            for way in ways(work, "portable"):
+                exact = not way.algorithm.endswith(("bfloat16", "int8"))
+                if exact and precision == "FAST":
+                    continue
+                found.add(way.algorithm)
+                assert check(way, work, rand, 1e-5 if exact else 1e-2)
+        if precision == "SMALL":
+            assert {"direct int8", "packed int8"} <= found
+            sizes = {}
+            for kind in ("EXACT", "SMALL"):
+                work = Product(m=4, n=64, k=300, precision=kind)
+                way = next(w for w in ways(work, "portable") if w.algorithm.startswith("packed"))
+                sizes[kind] = Kernel(way, work, work.inputs(rand)).item.packed
+            assert sizes["SMALL"] < sizes["EXACT"] * 0.3
 
 
 @pytest.mark.parametrize("isa", direct.isas())

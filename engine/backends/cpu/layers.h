@@ -24,8 +24,9 @@ typedef struct pvt_tile {
   int64_t row; /* from one row of x to the next */
   int64_t segments, depth;
   const int64_t *offset; /* [segments] */
-  const float *w;
-  int64_t w_row; /* from one d to the next: blocks times 16 where w is packed for this tile */
+  const void *w;         /* float, int8 or, with x, pairs of bfloat16 */
+  int64_t w_row;      /* from one d to the next: blocks times 16 where w is packed for this tile */
+  const float *scale; /* [blocks][16], multiplies the sum; NULL */
   float *y;
   int64_t y_row, y_block;
   int64_t columns; /* of the last block that y and residual have: 1 to 16 */
@@ -41,6 +42,16 @@ typedef void pvt_tile_kernel(const pvt_tile *tile);
 
 #define PVT_TILE_ROWS 14
 #define PVT_TILE_BLOCKS 4
+/* kernel[blocks - 1][rows - 1]; blocks are 1, 2 or 4, where most_rows is not 0. */
+typedef struct pvt_tiles {
+  pvt_tile_kernel *kernel[PVT_TILE_BLOCKS][PVT_TILE_ROWS];
+  int most_rows[PVT_TILE_BLOCKS];
+} pvt_tiles;
+/* Of pairs of bfloat16, each in the place of a float; and n floats to pairs, an odd one with 0. */
+typedef struct pvt_pairs {
+  const pvt_tiles *tiles; /* NULL: there are none in this instruction set */
+  void (*convert)(int64_t n, const float *from, uint32_t *to);
+} pvt_pairs;
 
 /* One row of results of a window that goes over 16 channels at once, each for itself. `row` and `w`
 ** are the rows of the image and of the window that meet, both on the image; sizes are those along the
@@ -94,9 +105,8 @@ typedef struct pvt_winograd {
 
 typedef struct pvt_layers {
   pvt_activate_kernel *const *activate; /* by activation */
-  /* [blocks - 1][rows - 1]; blocks are 1, 2 or 4, where most_rows is not 0. */
-  pvt_tile_kernel *const (*tile)[PVT_TILE_ROWS];
-  const int *most_rows; /* [blocks - 1] */
+  const pvt_tiles *tiles, *tiles_i8;    /* most_rows are the same in both */
+  const pvt_pairs *bf16;                /* only where pvb_has_bf16 says so */
   const pvt_window_rows *window_rows;
   const pvt_rows *rows;
   const pvt_winograd *winograd; /* [2]: for 2 x 2 and 4 x 4 results */

@@ -95,12 +95,12 @@ static void multiply(const float *x, int64_t x_row, int64_t rows, int64_t depth,
         .y_block = PVB_BLOCK,
         .columns = left < PVB_BLOCK ? left : PVB_BLOCK,
     };
-    int64_t tiles = ceiling(rows, layers->most_rows[blocks - 1]);
+    int64_t tiles = ceiling(rows, layers->tiles->most_rows[blocks - 1]);
     for (int64_t t = 0; t < tiles; t++) {
       int64_t r = rows * t / tiles, some = rows * (t + 1) / tiles - r;
       tile.x = x + r * x_row;
       tile.y = to + r * to_row + panel * PVB_BLOCK;
-      layers->tile[blocks - 1][some - 1](&tile);
+      layers->tiles->kernel[blocks - 1][some - 1](&tile);
     }
     panel += blocks;
   }

@@ -3,6 +3,7 @@
 ** Up to a tile's rows, the matrix is streamed once, panel by panel. With more rows, a stretch of k
 ** is done at a time, so that what a panel has of it stays in the first cache for all rows of a chunk.
 */
+#include <math.h>
 #include <string.h>
 
 #include "portable.h"
@@ -13,6 +14,8 @@
 
 typedef struct dense {
   pvb_packed packed;
+  pvb_weights kind;
+  int64_t step;        /* elements of k in one unit of weights: 2 of pairs */
   int64_t rows, n, k;  /* rows: of all the batch */
   int64_t panels;      /* blocks of columns */
   int blocks;          /* of a tile, at most */
@@ -31,21 +34,54 @@ static int blocks_at(const dense *d, int64_t panel) {
   return blocks;
 }
 
-/* [panel's blocks][k][blocks][16], columns that are not there 0. */
-static int pack(const dense *d, const pvt_array *b, float scale, float *to) {
-  int64_t row = b->dim[0].stride, column = b->dim[1].stride, work = 0;
+static float element(const pvt_array *b, int64_t p, int64_t j) {
+  float value;
+  memcpy(&value, b->data + p * b->dim[0].stride + j * b->dim[1].stride, sizeof value);
+  return value;
+}
+
+/* Column j's scale as int8. */
+static float scale_of(const dense *d, const pvt_array *b, int64_t j) {
+  float most = 0;
+  for (int64_t p = 0; p < d->k; p++) most = fmaxf(most, fabsf(element(b, p, j)));
+  return most / 127;
+}
+
+/* [panel's blocks][k in units][blocks][16], columns that are not there 0. */
+static int pack(const dense *d, const pvt_array *b, float scale) {
+  float *to = d->packed.weights;
+  uint32_t *to_pairs = d->packed.weights;
+  int8_t *to_bytes = d->packed.weights;
+  int64_t work = 0;
   for (int64_t panel = 0; panel < d->panels;) {
     int blocks = blocks_at(d, panel);
     int64_t first = panel * PVB_BLOCK, width = blocks * PVB_BLOCK;
     int64_t columns = d->n - first < width ? d->n - first : width;
-    for (int64_t p = 0; p < d->k; p++, to += width) {
-      const char *from = b->data + p * row + first * column;
-      for (int64_t j = 0; j < columns; j++) {
-        float value;
-        memcpy(&value, from + j * column, sizeof value);
-        to[j] = scale * value;
+    float scales[PVT_TILE_BLOCKS * PVB_BLOCK];
+    for (int64_t j = 0; j < columns && d->kind == PVB_BYTES; j++) {
+      scales[j] = scale_of(d, b, first + j);
+      d->packed.scale[first + j] = scale * scales[j];
+    }
+    for (int64_t p = 0; p < d->k; p += d->step) {
+      if (d->kind == PVB_FLOATS) {
+        const char *from = b->data + p * b->dim[0].stride + first * b->dim[1].stride;
+        for (int64_t j = 0; j < columns; j++) {
+          float value;
+          memcpy(&value, from + j * b->dim[1].stride, sizeof value);
+          to[j] = scale * value;
+        }
+        for (int64_t j = columns; j < width; j++) to[j] = 0;
+        to += width;
+      } else if (d->kind == PVB_PAIRS) {
+        for (int64_t j = 0; j < width; j++) {
+          bool there = j < columns, pair = there && p + 1 < d->k;
+          *to_pairs++ = pvb_pair(there ? scale * element(b, p, first + j) : 0,
+                                 pair ? scale * element(b, p + 1, first + j) : 0);
+        }
+      } else {
+        for (int64_t j = 0; j < width; j++)
+          *to_bytes++ = j < columns ? pvb_byte(element(b, p, first + j), scales[j]) : 0;
       }
-      for (int64_t j = columns; j < width; j++) to[j] = 0;
       if ((work += width) < PVT_TILE) continue;
       work = 0;
       int status = pvt_poll();
@@ -133,7 +169,9 @@ static int run_rows(const parts *all, int64_t row, int64_t count, int64_t first,
   const pvb_epilogue *epilogue = &d->packed.work.epilogue;
   pvb_activation activation = epilogue->activation;
   bool in_tile = activation == PVB_NONE || activation == PVB_RELU || activation == PVB_CLIP;
-  bool copied = !all->rows.regular || all->rows.awkward;
+  const pvt_tiles *tiles_of = pvb_tiles_of(d->kind);
+  bool copied = !all->rows.regular || all->rows.awkward || d->kind == PVB_PAIRS;
+  int64_t size = pvb_weight_size(d->kind), units = ceiling(d->k, d->step); /* in a column */
   float *y = (float *)all->run->y->data + row * d->n;
   int64_t work = 0;
   for (int64_t from = 0; from < d->k || from == 0; from += d->deep) {
@@ -143,6 +181,8 @@ static int run_rows(const parts *all, int64_t row, int64_t count, int64_t first,
     if (copied) {
       a = scratch, a_row = d->deep + SKEW;
       copy_rows(&all->rows, row, count, from, deep, scratch, a_row);
+      for (int64_t i = 0; i < count && d->kind == PVB_PAIRS; i++) /* what is read is ahead */
+        layers->bf16->convert(deep, scratch + i * a_row, (uint32_t *)(void *)(scratch + i * a_row));
     }
     for (int64_t panel = first; panel < end;) {
       int blocks = blocks_at(d, panel);
@@ -151,9 +191,10 @@ static int run_rows(const parts *all, int64_t row, int64_t count, int64_t first,
       pvt_tile tile = {
           .row = a_row,
           .segments = 1,
-          .depth = deep,
+          .depth = ceiling(deep, d->step),
           .offset = (const int64_t[]){0},
-          .w = d->packed.weights + (panel * d->k + from * blocks) * PVB_BLOCK,
+          .w = (const char *)d->packed.weights +
+               (panel * units + from / d->step * blocks) * PVB_BLOCK * size,
           .w_row = blocks * PVB_BLOCK,
           .y_row = d->n,
           .y_block = PVB_BLOCK,
@@ -162,19 +203,20 @@ static int run_rows(const parts *all, int64_t row, int64_t count, int64_t first,
           .residual_row = d->n,
           .residual_block = PVB_BLOCK,
       };
+      if (d->packed.scale != NULL) tile.scale = d->packed.scale + panel * PVB_BLOCK;
       if (last) {
         if (d->packed.bias != NULL) tile.bias = d->packed.bias + panel * PVB_BLOCK;
         if (in_tile) tile.activation = activation;
         tile.alpha = epilogue->alpha, tile.beta = epilogue->beta;
       }
-      int64_t tiles = ceiling(count, layers->most_rows[blocks - 1]);
+      int64_t tiles = ceiling(count, tiles_of->most_rows[blocks - 1]);
       for (int64_t t = 0; t < tiles; t++) {
         int64_t r = count * t / tiles, some = count * (t + 1) / tiles - r;
         tile.x = a + r * a_row;
         tile.y = y + r * d->n + panel * PVB_BLOCK;
         if (last && all->residual != NULL)
           tile.residual = all->residual + (tile.y - (float *)all->run->y->data);
-        layers->tile[blocks - 1][some - 1](&tile);
+        tiles_of->kernel[blocks - 1][some - 1](&tile);
         if (last && !in_tile)
           for (int64_t i = 0; i < some; i++)
             layers->activate[activation](columns, tile.y + i * d->n, NULL, epilogue->alpha,
@@ -253,43 +295,57 @@ static int run_dense(const pvb_kernel *kernel, const pvb_run *run) {
 
 /* ---- The way ------------------------------------------------------------ */
 
-static bool dense_suits(const pvb_work *work, pvb_way *way) {
+static bool suits(const pvb_work *work, pvb_weights kind, pvb_way *way) {
   const pvb_product *p = &work->product;
   if (work->kind != PVB_PRODUCT || !p->constant || p->batch * p->m * p->n * p->k == 0) return false;
   const pvb_speed *speed = pvb_speed_get();
-  double columns = (double)(ceiling(p->n, PVB_BLOCK) * PVB_BLOCK),
-         bytes = 4 * columns * (double)p->k;
-  double rows = (double)(p->batch * p->m);
-  double products = 1.05 * rows * columns * (double)p->k / speed->products;
+  double columns = (double)(ceiling(p->n, PVB_BLOCK) * PVB_BLOCK), rows = (double)(p->batch * p->m);
+  double element = kind == PVB_FLOATS ? 4 : kind == PVB_PAIRS ? 2 : 1;
+  double bytes = element * columns * (double)p->k, share = kind == PVB_PAIRS ? 0.6 : 1.05;
+  double products = share * rows * columns * (double)p->k / speed->products;
   double streamed = bytes / (bytes < 1e6 ? speed->cached : speed->memory);
   way->reads = way->writes = PVB_PLAIN;
-  way->seconds =
-      3e-7 + (rows < 8 ? (products > streamed ? products : streamed) : products + streamed);
+  way->seconds = 3e-7 + (rows >= 8             ? products + streamed
+                         : products > streamed ? products
+                                               : streamed);
   return true;
 }
 
-static int prepare(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel) {
-  (void)way;
+static bool floats_suit(const pvb_work *work, pvb_way *way) {
+  return work->precision != PVB_SMALL && suits(work, PVB_FLOATS, way);
+}
+
+static bool pairs_suit(const pvb_work *work, pvb_way *way) {
+  return work->precision == PVB_FAST && pvb_has_pairs() && suits(work, PVB_PAIRS, way);
+}
+
+static bool bytes_suit(const pvb_work *work, pvb_way *way) {
+  return work->precision == PVB_SMALL && suits(work, PVB_BYTES, way);
+}
+
+static int prepare(const pvb_work *work, pvb_weights kind, pvb_kernel **kernel) {
   if (work->weights == NULL)
     return pvt_fail(PVT_E_UNSUPPORTED, "a packed product needs a constant matrix");
   const pvb_product *p = &work->product;
-  dense shape = {.rows = p->batch * p->m, .n = p->n, .k = p->k};
+  dense shape = {.kind = kind, .rows = p->batch * p->m, .n = p->n, .k = p->k};
+  shape.step = kind == PVB_PAIRS ? 2 : 1;
   shape.panels = ceiling(p->n, PVB_BLOCK);
   shape.blocks = pvb_tile_blocks(shape.rows, shape.panels);
-  int64_t most_rows = pvt_kernels_get()->layers->most_rows[shape.blocks - 1];
-  shape.deep = DEEP_BYTES / (shape.blocks * PVB_BLOCK * (int64_t)sizeof(float));
-  shape.deep = ceiling(p->k, ceiling(p->k, shape.deep));
-  if (shape.rows <= most_rows) shape.deep = p->k;
+  int64_t most_rows = pvb_tiles_of(kind)->most_rows[shape.blocks - 1];
+  int64_t size = pvb_weight_size(kind), units = ceiling(p->k, shape.step);
+  int64_t deep = DEEP_BYTES / (shape.blocks * PVB_BLOCK * size);
+  deep = ceiling(units, ceiling(units, deep));
+  shape.deep = (shape.rows <= most_rows ? units : deep) * shape.step;
   shape.chunk = shape.rows < CHUNK_ROWS ? shape.rows : CHUNK_ROWS;
   shape.copy_floats = ceiling(shape.chunk * (shape.deep + SKEW), 16) * 16;
   pvb_packed *packed;
-  int status =
-      pvb_packed_new(sizeof(dense), work, shape.panels * PVB_BLOCK * p->k, run_dense, &packed);
+  int status = pvb_packed_new(sizeof(dense), work, shape.panels * PVB_BLOCK * units * size,
+                              kind == PVB_BYTES ? p->n : 0, run_dense, &packed);
   if (status != PVT_OK) return status;
   shape.packed = *packed;
   dense *d = (dense *)packed;
   *d = shape;
-  if ((status = pack(d, work->weights, p->scale, d->packed.weights)) != PVT_OK) {
+  if ((status = pack(d, work->weights, p->scale)) != PVT_OK) {
     pvb_release(&packed->kernel);
     return status;
   }
@@ -298,4 +354,15 @@ static int prepare(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel
   return PVT_OK;
 }
 
-const pvb_algorithm pvb_dense = {"packed", dense_suits, prepare};
+#define PREPARE(name, kind)                                                                        \
+  static int name(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel) {                 \
+    (void)way;                                                                                     \
+    return prepare(work, kind, kernel);                                                            \
+  }
+PREPARE(prepare_floats, PVB_FLOATS)
+PREPARE(prepare_pairs, PVB_PAIRS)
+PREPARE(prepare_bytes, PVB_BYTES)
+
+const pvb_algorithm pvb_dense = {"packed", floats_suit, prepare_floats};
+const pvb_algorithm pvb_dense_pairs = {"packed bfloat16", pairs_suit, prepare_pairs};
+const pvb_algorithm pvb_dense_bytes = {"packed int8", bytes_suit, prepare_bytes};

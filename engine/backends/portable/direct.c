@@ -17,6 +17,7 @@
 typedef struct direct {
   pvb_packed packed;
   pvb_geometry g;
+  pvb_weights kind;
   bool plain;            /* the image is */
   int64_t joined;        /* channels of a group, where several share a block; 0: they do not */
   int64_t in_units;      /* of one group: blocks, or channels of a plain image */
@@ -37,6 +38,11 @@ static int64_t ceiling(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
+/* Floats, or what stands for them, of one pixel of a part. */
+static int64_t lane_of(const direct *c) {
+  return c->plain ? 1 : c->kind == PVB_PAIRS ? PVB_BLOCK / 2 : PVB_BLOCK;
+}
+
 /* ---- Weights ------------------------------------------------------------ */
 
 /* How many blocks the tiles from `block` on have. */
@@ -51,24 +57,47 @@ static int64_t unit_floats(const direct *c) {
   return c->unit_segments * c->unit_depth * PVB_BLOCK; /* for one block of results */
 }
 
-/* [group][tile's blocks][unit][segment][depth][blocks][16], without the last ones' padding. */
-static int pack(const direct *c, const float *weights, float *to) {
+/* A weight as the tiles see it; 0 where there is none. in and out are within the group. */
+static float weight_of(const direct *c, const float *weights, int64_t group, int64_t out,
+                       int64_t in, int64_t tap) {
   const pvb_geometry *g = &c->g;
+  int64_t all = g->in;
+  if (in >= g->in || out >= g->out) return 0;
+  if (c->joined > 0) {
+    if (in / c->joined != out / c->joined) return 0;
+    in %= c->joined, all = c->joined;
+  }
+  return weights[((group * g->out + out) * all + in) * g->taps + tap];
+}
+
+/* [group][tile's blocks][unit][segment][depth][blocks][16]. */
+static int pack(const direct *c, const float *weights) {
+  const pvb_geometry *g = &c->g;
+  int64_t own = (c->joined > 0 ? c->joined : g->in) * g->taps;
+  for (int64_t o = 0; o < g->groups * g->out && c->kind == PVB_BYTES; o++)
+    c->packed.scale[o] = pvb_scale_of(weights + o * own, own, 1);
+  float *to = c->packed.weights;
+  uint32_t *to_pairs = c->packed.weights;
+  int8_t *to_bytes = c->packed.weights;
   for (int64_t group = 0; group < g->groups; group++)
     for (int64_t block = 0; block < c->out_blocks;) {
       int blocks = blocks_at(c, block);
       for (int64_t unit = 0; unit < c->in_units; unit++) {
         for (int64_t s = 0; s < c->unit_segments; s++)
           for (int64_t d = 0; d < c->unit_depth; d++) {
-            int64_t in = c->plain ? unit : unit * PVB_BLOCK + d;
             int64_t tap = c->plain ? s * c->unit_depth + d : s;
             for (int64_t j = 0; j < blocks * PVB_BLOCK; j++) {
-              int64_t out = block * PVB_BLOCK + j;
-              bool there = in < g->in && out < g->out;
-              int64_t own = in, all = g->in;
-              if (c->joined > 0)
-                there = in / c->joined == out / c->joined, own = in % c->joined, all = c->joined;
-              *to++ = there ? weights[((group * g->out + out) * all + own) * g->taps + tap] : 0;
+              int64_t out = block * PVB_BLOCK + j, in = c->plain ? unit : unit * PVB_BLOCK + d;
+              if (c->kind == PVB_FLOATS) {
+                *to++ = weight_of(c, weights, group, out, in, tap);
+              } else if (c->kind == PVB_PAIRS) {
+                in += d; /* two for each */
+                *to_pairs++ = pvb_pair(weight_of(c, weights, group, out, in, tap),
+                                       weight_of(c, weights, group, out, in + 1, tap));
+              } else {
+                float scale = out < g->out ? c->packed.scale[group * g->out + out] : 0;
+                *to_bytes++ = pvb_byte(weight_of(c, weights, group, out, in, tap), scale);
+              }
             }
           }
         int status = pvt_poll();
@@ -89,7 +118,7 @@ typedef struct place {
 ** need, with zeros where it reaches beyond: [unit][depth tap][part_size[1]][part_size[2]]. */
 static void copy_part(const direct *c, const float *x, const place *at, float *to) {
   const pvb_geometry *g = &c->g;
-  int64_t lane = c->plain ? 1 : PVB_BLOCK;
+  int64_t lane = c->plain ? 1 : PVB_BLOCK, to_lane = lane_of(c);
   int64_t row_step, column_step, depth_step, unit_step, image_step;
   if (c->plain) { /* in order, see run_direct */
     column_step = 1, row_step = g->size[2], depth_step = row_step * g->size[1];
@@ -107,17 +136,21 @@ static void copy_part(const direct *c, const float *x, const place *at, float *t
   for (int64_t unit = 0; unit < c->in_units; unit++)
     for (int64_t tap = 0; tap < g->kernel[0]; tap++) {
       int64_t depth = at->depth * g->stride[0] + tap * g->dilation[0] - g->before[0];
-      for (int64_t r = 0; r < c->part_size[1]; r++, to += width * lane) {
+      for (int64_t r = 0; r < c->part_size[1]; r++, to += width * to_lane) {
         int64_t row = at->row * g->stride[1] + r - g->before[1];
         if (depth < 0 || depth >= g->size[0] || row < 0 || row >= g->size[1]) {
-          memset(to, 0, (size_t)(width * lane) * sizeof(float));
+          memset(to, 0, (size_t)(width * to_lane) * sizeof(float));
           continue;
         }
         const float *from = image + unit * unit_step + depth * depth_step + row * row_step +
                             (left + first) * column_step;
-        memset(to, 0, (size_t)(first * lane) * sizeof(float));
-        memcpy(to + first * lane, from, (size_t)((end - first) * lane) * sizeof(float));
-        memset(to + end * lane, 0, (size_t)((width - end) * lane) * sizeof(float));
+        int64_t count = (end - first) * lane;
+        memset(to, 0, (size_t)(first * to_lane) * sizeof(float));
+        if (c->kind == PVB_PAIRS)
+          pvt_kernels_get()->layers->bf16->convert(count, from,
+                                                   (uint32_t *)(void *)(to + first * to_lane));
+        else memcpy(to + first * lane, from, (size_t)count * sizeof(float));
+        memset(to + end * to_lane, 0, (size_t)((width - end) * to_lane) * sizeof(float));
       }
     }
 }
@@ -129,7 +162,8 @@ static int run_part(const direct *c, const pvb_run *run, const float *image, con
   const pvb_epilogue *epilogue = &c->packed.work.epilogue;
   pvb_activation activation = epilogue->activation;
   bool in_tile = activation == PVB_NONE || activation == PVB_RELU || activation == PVB_CLIP;
-  int64_t lane = c->plain ? 1 : PVB_BLOCK, row_step, plane = g->results * PVB_BLOCK;
+  const pvt_tiles *tiles_of = pvb_tiles_of(c->kind);
+  int64_t lane = lane_of(c), row_step, plane = g->results * PVB_BLOCK;
   const float *x;
   if (c->part_floats > 0) {
     copy_part(c, image, at, scratch);
@@ -150,7 +184,7 @@ static int run_part(const direct *c, const pvb_run *run, const float *image, con
   int64_t rows = g->result[1] - at->row < c->rows ? g->result[1] - at->row : c->rows;
   int64_t columns = g->result[2] - at->column < c->columns ? g->result[2] - at->column : c->columns;
   int64_t tiles =
-      columns == c->columns ? c->tiles : ceiling(columns, layers->most_rows[c->blocks - 1]);
+      columns == c->columns ? c->tiles : ceiling(columns, tiles_of->most_rows[c->blocks - 1]);
   int64_t per_split = ceiling(ceiling(c->out_blocks, c->splits), c->blocks) * c->blocks;
   int64_t first = at->split * per_split, end = first + per_split;
   if (end > c->out_blocks) end = c->out_blocks;
@@ -158,7 +192,9 @@ static int run_part(const direct *c, const pvb_run *run, const float *image, con
   int64_t polled = 0;
   for (int64_t block = first; block < end;) {
     int blocks = blocks_at(c, block);
-    const float *w = c->packed.weights + (at->group * c->out_blocks + block) * w_block;
+    int64_t channel = (at->group * c->out_blocks + block) * PVB_BLOCK;
+    const char *w = (const char *)c->packed.weights +
+                    (at->group * c->out_blocks + block) * w_block * pvb_weight_size(c->kind);
     for (int64_t unit = 0; unit < c->in_units; unit += c->chunk) {
       int64_t units = c->in_units - unit < c->chunk ? c->in_units - unit : c->chunk;
       bool last = unit + units == c->in_units;
@@ -167,7 +203,7 @@ static int run_part(const direct *c, const pvb_run *run, const float *image, con
           .segments = units * c->unit_segments,
           .depth = c->unit_depth,
           .offset = c->offset + unit * c->unit_segments,
-          .w = w + unit * unit_floats(c) * blocks,
+          .w = w + unit * unit_floats(c) * blocks * pvb_weight_size(c->kind),
           .w_row = blocks * PVB_BLOCK,
           .y_row = PVB_BLOCK,
           .y_block = plane,
@@ -176,9 +212,9 @@ static int run_part(const direct *c, const pvb_run *run, const float *image, con
           .residual_row = PVB_BLOCK,
           .residual_block = plane,
       };
+      if (c->packed.scale != NULL) tile.scale = c->packed.scale + channel;
       if (last) {
-        if (c->packed.bias != NULL)
-          tile.bias = c->packed.bias + (at->group * c->out_blocks + block) * PVB_BLOCK;
+        if (c->packed.bias != NULL) tile.bias = c->packed.bias + channel;
         if (in_tile) tile.activation = activation;
         tile.alpha = epilogue->alpha, tile.beta = epilogue->beta;
       }
@@ -189,7 +225,7 @@ static int run_part(const direct *c, const pvb_run *run, const float *image, con
           tile.x = x + r * g->stride[1] * row_step + from * g->stride[2] * lane;
           tile.y = y_row + from * PVB_BLOCK;
           if (last && residual != NULL && !over) tile.residual = residual + (tile.y - y);
-          layers->tile[blocks - 1][count - 1](&tile);
+          tiles_of->kernel[blocks - 1][count - 1](&tile);
           if (last && !in_tile)
             for (int b = 0; b < blocks; b++)
               layers->activate[activation](count * PVB_BLOCK, tile.y + b * plane, NULL,
@@ -288,7 +324,7 @@ static bool shape_suits(const pvb_work *work, bool plain) {
 static void choose_tiles(direct *c) {
   int64_t width = c->g.result[2];
   c->blocks = pvb_tile_blocks(width, c->out_blocks);
-  int64_t most_rows = pvt_kernels_get()->layers->most_rows[c->blocks - 1];
+  int64_t most_rows = pvt_kernels_get()->layers->tiles->most_rows[c->blocks - 1];
   c->columns = width;
   int64_t unit_bytes = c->in_units * (c->plain ? 1 : PVB_BLOCK) * (int64_t)sizeof(float);
   if (c->g.result[0] * c->g.result[1] == 1) {
@@ -299,7 +335,7 @@ static void choose_tiles(direct *c) {
   c->tiles = ceiling(c->columns, most_rows);
 }
 
-static void plan(direct *c, const pvb_work *work, bool plain) {
+static void plan(direct *c, const pvb_work *work, pvb_weights kind, bool plain) {
   pvb_geometry *g = &c->g;
   pvb_geometry_of(&work->conv, g);
   if (groups_join(&work->conv)) {
@@ -307,14 +343,15 @@ static void plan(direct *c, const pvb_work *work, bool plain) {
     g->in = g->out = PVB_BLOCK;
     g->groups = work->conv.in / PVB_BLOCK;
   }
+  c->kind = kind;
   c->plain = plain;
   c->in_units = plain ? g->in : ceiling(g->in, PVB_BLOCK);
   c->out_blocks = ceiling(g->out, PVB_BLOCK);
   bool rows_join = plain && g->dilation[2] == 1;
-  c->unit_depth = !plain ? PVB_BLOCK : rows_join ? g->kernel[2] : 1;
+  c->unit_depth = !plain ? lane_of(c) : rows_join ? g->kernel[2] : 1;
   c->unit_segments = plain && rows_join ? g->taps / g->kernel[2] : g->taps;
   choose_tiles(c);
-  int64_t lane = plain ? 1 : PVB_BLOCK;
+  int64_t lane = lane_of(c);
   c->part_size[2] = (c->columns - 1) * g->stride[2] + (g->kernel[2] - 1) * g->dilation[2] + 1;
   int64_t row_bytes = c->in_units * lane * g->kernel[0] * c->part_size[2] * (int64_t)sizeof(float);
   int64_t fit =
@@ -324,12 +361,12 @@ static void plan(direct *c, const pvb_work *work, bool plain) {
   c->rows = ceiling(g->result[1], ceiling(g->result[1], fit));
   c->part_size[1] = (c->rows - 1) * g->stride[1] + (g->kernel[1] - 1) * g->dilation[1] + 1;
   c->part_size[0] = g->kernel[0];
-  if (g->padded || plain)
+  if (g->padded || plain || kind == PVB_PAIRS)
     c->part_floats =
         ceiling(c->in_units * lane * c->part_size[0] * c->part_size[1] * c->part_size[2],
                 PADDED_ALIGNMENT) *
         PADDED_ALIGNMENT;
-  c->chunk = CHUNK_MOST / (unit_floats(c) * c->blocks * (int64_t)sizeof(float));
+  c->chunk = CHUNK_MOST / (unit_floats(c) * c->blocks * pvb_weight_size(kind));
   if (c->chunk < 1) c->chunk = 1;
   if (c->chunk > c->in_units) c->chunk = c->in_units;
   c->chunk = ceiling(c->in_units, ceiling(c->in_units, c->chunk));
@@ -343,43 +380,56 @@ static void plan(direct *c, const pvb_work *work, bool plain) {
   }
 }
 
-static double seconds(const pvb_work *work, bool plain) {
+static double seconds(const pvb_work *work, pvb_weights kind, bool plain) {
   direct c = {0};
-  plan(&c, work, plain);
+  plan(&c, work, kind, plain);
   const pvb_geometry *g = &c.g;
   const pvb_speed *speed = pvb_speed_get();
   double depth = (double)(c.in_units * c.unit_segments * c.unit_depth);
   double results = (double)(g->n * g->groups * g->results),
          out = (double)(c.out_blocks * PVB_BLOCK);
+  if (kind == PVB_BYTES) depth *= 1.1;
   /* few sums in registers wait for each other */
   double sums = (double)(c.columns / c.tiles * c.blocks), share = sums < 8 ? sums / 8 : 1;
   double products = results * out * depth / (speed->products * share);
   if (plain) products *= 1 + 1.0 / (double)c.unit_depth;
   double copied = (double)(g->n * g->groups * c.part_floats) * (double)g->result[0] *
                   (double)ceiling(g->result[1], c.rows) * 8;
-  double weights = depth * out * (double)g->groups * 4, y = results * out * 4;
+  double weights = depth * out * (double)(g->groups * pvb_weight_size(kind)), y = results * out * 4;
   return 1e-6 + products + copied / speed->cached + y / speed->cached + weights / speed->memory;
 }
 
-static bool direct_suits(const pvb_work *work, pvb_way *way) {
+static bool blocked_suits(const pvb_work *work, pvb_weights kind, pvb_way *way) {
   if (!shape_suits(work, false)) return false;
   way->reads = way->writes = PVB_BLOCKED;
-  way->seconds = seconds(work, false);
+  way->seconds = seconds(work, kind, false);
   return true;
+}
+
+static bool direct_suits(const pvb_work *work, pvb_way *way) {
+  return work->precision != PVB_SMALL && blocked_suits(work, PVB_FLOATS, way);
+}
+
+static bool pairs_suit(const pvb_work *work, pvb_way *way) {
+  return work->precision == PVB_FAST && pvb_has_pairs() && blocked_suits(work, PVB_PAIRS, way);
+}
+
+static bool bytes_suit(const pvb_work *work, pvb_way *way) {
+  return work->precision == PVB_SMALL && blocked_suits(work, PVB_BYTES, way);
 }
 
 static bool plain_suits(const pvb_work *work, pvb_way *way) {
   if (!shape_suits(work, true)) return false;
   way->reads = PVB_PLAIN;
   way->writes = PVB_BLOCKED;
-  way->seconds = seconds(work, true);
+  way->seconds = seconds(work, PVB_FLOATS, true);
   return true;
 }
 
 /* Where each segment of each unit begins, from the first element of a part (or of the image). */
 static void find_segments(direct *c) {
   const pvb_geometry *g = &c->g;
-  int64_t lane = c->plain ? 1 : PVB_BLOCK, *to = c->offset;
+  int64_t lane = lane_of(c), *to = c->offset;
   bool copied = c->part_floats > 0;
   int64_t row = (copied ? c->part_size[2] : g->size[2]) * lane;
   int64_t depth = (copied ? c->part_size[1] : g->size[1]) * row;
@@ -394,17 +444,19 @@ static void find_segments(direct *c) {
                   d * g->dilation[2] * lane;
 }
 
-static int prepare(const pvb_work *work, bool plain, pvb_kernel **kernel) {
+static int prepare(const pvb_work *work, pvb_weights kind, bool plain, pvb_kernel **kernel) {
   if (work->weights == NULL)
     return pvt_fail(PVT_E_UNSUPPORTED, "direct convolutions need constant weights");
   direct shape = {0};
-  plan(&shape, work, plain);
+  plan(&shape, work, kind, plain);
   const pvb_geometry *g = &shape.g;
-  int64_t floats = g->groups * shape.out_blocks * shape.in_units * unit_floats(&shape);
+  int64_t bytes =
+      g->groups * shape.out_blocks * shape.in_units * unit_floats(&shape) * pvb_weight_size(kind);
+  int64_t scales = kind == PVB_BYTES ? work->conv.out : 0;
   int64_t offsets = shape.in_units * shape.unit_segments;
   pvb_packed *packed;
-  int status = pvb_packed_new(sizeof(direct) + (size_t)offsets * sizeof(int64_t), work, floats,
-                              run_direct, &packed);
+  int status = pvb_packed_new(sizeof(direct) + (size_t)offsets * sizeof(int64_t), work, bytes,
+                              scales, run_direct, &packed);
   if (status != PVT_OK) return status;
   shape.packed = *packed;
   direct *c = (direct *)packed;
@@ -414,7 +466,7 @@ static int prepare(const pvb_work *work, bool plain, pvb_kernel **kernel) {
   pvt_array copy;
   const float *weights;
   status = pvb_in_order(work->weights, &copy, &weights);
-  if (status == PVT_OK) status = pack(c, weights, c->packed.weights);
+  if (status == PVT_OK) status = pack(c, weights);
   pvt_array_release(&copy);
   if (status != PVT_OK) {
     pvb_release(&packed->kernel);
@@ -425,15 +477,17 @@ static int prepare(const pvb_work *work, bool plain, pvb_kernel **kernel) {
   return PVT_OK;
 }
 
-static int prepare_blocked(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel) {
-  (void)way;
-  return prepare(work, false, kernel);
-}
-
-static int prepare_plain(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel) {
-  (void)way;
-  return prepare(work, true, kernel);
-}
+#define PREPARE(name, kind, plain)                                                                 \
+  static int name(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel) {                 \
+    (void)way;                                                                                     \
+    return prepare(work, kind, plain, kernel);                                                     \
+  }
+PREPARE(prepare_blocked, PVB_FLOATS, false)
+PREPARE(prepare_plain, PVB_FLOATS, true)
+PREPARE(prepare_pairs, PVB_PAIRS, false)
+PREPARE(prepare_bytes, PVB_BYTES, false)
 
 const pvb_algorithm pvb_direct = {"direct", direct_suits, prepare_blocked};
 const pvb_algorithm pvb_direct_plain = {"direct from plain", plain_suits, prepare_plain};
+const pvb_algorithm pvb_direct_pairs = {"direct bfloat16", pairs_suit, prepare_pairs};
+const pvb_algorithm pvb_direct_bytes = {"direct int8", bytes_suit, prepare_bytes};

@@ -164,7 +164,7 @@ static int run_tiles(const minimal *c, const pvb_run *run, int64_t image, int64_
   for (int64_t block = 0; block < c->out_blocks;) {
     int blocks = blocks_at(c, block);
     int64_t width = blocks * PVB_BLOCK;
-    int64_t tiles = ceiling(count, layers->most_rows[blocks - 1]);
+    int64_t tiles = ceiling(count, layers->tiles->most_rows[blocks - 1]);
     pvt_tile tile = {.row = PVB_BLOCK,
                      .segments = c->in_blocks,
                      .depth = PVB_BLOCK,
@@ -179,7 +179,7 @@ static int run_tiles(const minimal *c, const pvb_run *run, int64_t image, int64_
         tile.x = v + place * place_floats + from * PVB_BLOCK;
         tile.w = w;
         tile.y = sums + place * blocks * tile_floats + from * PVB_BLOCK;
-        layers->tile[blocks - 1][some - 1](&tile);
+        layers->tiles->kernel[blocks - 1][some - 1](&tile);
       }
     if ((status = pvt_poll()) != PVT_OK) return status;
     for (int b = 0; b < blocks; b++) {
@@ -254,7 +254,7 @@ static bool plan(minimal *c, const pvb_work *work, int64_t m) {
   c->used = v->out % PVB_BLOCK;
   c->all = c->tiles[0] * c->tiles[1];
   c->blocks = pvb_tile_blocks(c->all, c->out_blocks);
-  int64_t rows = pvt_kernels_get()->layers->most_rows[c->blocks - 1];
+  int64_t rows = pvt_kernels_get()->layers->tiles->most_rows[c->blocks - 1];
   c->together = TRANSFORMED_MOST / (c->places * c->in_blocks * PVB_BLOCK * 4) / rows * rows;
   if (c->together < 12) c->together = ceiling(12, rows) * rows;
   if (c->together > c->all) c->together = c->all;
@@ -265,7 +265,7 @@ static bool plan(minimal *c, const pvb_work *work, int64_t m) {
 
 static bool suits(const pvb_work *work, pvb_way *way, int64_t m) {
   minimal c = {0};
-  if (!plan(&c, work, m)) return false;
+  if (work->precision == PVB_SMALL || !plan(&c, work, m)) return false;
   const pvb_speed *speed = pvb_speed_get();
   double tiles = (double)(c.n * c.all), in = (double)(c.in_blocks * PVB_BLOCK);
   double out = (double)(c.out_blocks * PVB_BLOCK), places = (double)c.places;
@@ -284,7 +284,7 @@ static int prepare(const pvb_work *work, int64_t m, pvb_kernel **kernel) {
     return pvt_fail(PVT_E_UNSUPPORTED, "winograd convolutions need constant weights of 3 x 3");
   int64_t floats = shape.places * shape.in_blocks * shape.out_blocks * PVB_BLOCK * PVB_BLOCK;
   pvb_packed *packed;
-  int status = pvb_packed_new(sizeof(minimal), work, floats, run_minimal, &packed);
+  int status = pvb_packed_new(sizeof(minimal), work, floats * 4, 0, run_minimal, &packed);
   if (status != PVT_OK) return status;
   shape.packed = *packed;
   shape.clears = shape.used != 0 && !pvb_keeps_zero(&work->epilogue);

@@ -1,14 +1,16 @@
 /* portable.c - the backend of our own kernels: what it has ways for, and its kernels' memory. */
 #include "portable.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 /* The order is that of the ways' numbers. */
 static const pvb_algorithm *const algorithms[] = {
-    &pvb_columns, &pvb_multiply,    &pvb_direct,     &pvb_direct_plain,
-    &pvb_dense,   &pvb_channelwise, &pvb_winograd_2, &pvb_winograd_4};
+    &pvb_columns,      &pvb_multiply,     &pvb_direct,      &pvb_direct_plain,
+    &pvb_dense,        &pvb_channelwise,  &pvb_winograd_2,  &pvb_winograd_4,
+    &pvb_direct_pairs, &pvb_direct_bytes, &pvb_dense_pairs, &pvb_dense_bytes};
 #define ALGORITHMS ((int)(sizeof algorithms / sizeof *algorithms))
 
 static bool available(void) {
@@ -48,13 +50,20 @@ static void release(pvb_kernel *kernel) {
   free(packed);
 }
 
-int pvb_packed_new(size_t size, const pvb_work *work, int64_t floats,
+/* Floats for so many channels, read a tile's blocks at a time. */
+static int64_t whole_blocks(int64_t channels) {
+  if (channels == 0) return 0;
+  return ((channels + PVB_BLOCK - 1) / PVB_BLOCK + PVT_TILE_BLOCKS) * PVB_BLOCK;
+}
+
+int pvb_packed_new(size_t size, const pvb_work *work, int64_t weight_bytes, int64_t scales,
                    int (*run)(const pvb_kernel *kernel, const pvb_run *run), pvb_packed **made) {
   pvb_packed *packed = calloc(1, size);
   if (packed == NULL) return pvt_fail(PVT_E_NOMEM, "out of memory");
   int64_t channels = work->bias == NULL ? 0 : work->bias->dim[0].size;
-  int64_t blocks = (channels + PVB_BLOCK - 1) / PVB_BLOCK * PVB_BLOCK + 4 * PVB_BLOCK;
-  size_t bytes = ((size_t)floats + (channels > 0 ? (size_t)blocks : 0)) * sizeof(float);
+  int64_t bias_floats = whole_blocks(channels), scale_floats = whole_blocks(scales);
+  int64_t weight_room = (weight_bytes + 63) / 64 * 64;
+  size_t bytes = (size_t)weight_room + (size_t)(bias_floats + scale_floats) * sizeof(float);
   packed->work = *work;
   packed->kernel = (pvb_kernel){.run = run, .release = release, .packed = bytes};
   if (bytes > 0) {
@@ -64,16 +73,58 @@ int pvb_packed_new(size_t size, const pvb_work *work, int64_t floats,
       return pvt_error_status();
     }
     packed->weights = pvt_buffer_data(packed->memory);
+    memset((char *)packed->weights + weight_room, 0, bytes - (size_t)weight_room);
   }
+  float *behind = (float *)(void *)((char *)packed->weights + weight_room);
+  if (scales > 0) packed->scale = behind + bias_floats;
   if (channels > 0) {
-    packed->bias = packed->weights + floats;
-    memset(packed->bias, 0, (size_t)blocks * sizeof(float));
+    packed->bias = behind;
     const pvt_array *bias = work->bias;
     for (int64_t i = 0; i < channels; i++)
       memcpy(packed->bias + i, bias->data + i * bias->dim[0].stride, sizeof(float));
   }
   *made = packed;
   return PVT_OK;
+}
+
+/* ---- Weights ------------------------------------------------------------ */
+
+bool pvb_has_pairs(void) {
+#if defined(__x86_64__)
+  return pvt_kernels_get()->layers->bf16->tiles != NULL && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
+const pvt_tiles *pvb_tiles_of(pvb_weights weights) {
+  const pvt_layers *layers = pvt_kernels_get()->layers;
+  return weights == PVB_FLOATS  ? layers->tiles
+         : weights == PVB_PAIRS ? layers->bf16->tiles
+                                : layers->tiles_i8;
+}
+
+static uint32_t rounded(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  if (x != x) return bits >> 16 | 0x40;
+  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+uint32_t pvb_pair(float low, float high) {
+  return rounded(low) | rounded(high) << 16;
+}
+
+float pvb_scale_of(const float *weights, int64_t count, int64_t step) {
+  float most = 0;
+  for (int64_t i = 0; i < count; i++)
+    if (fabsf(weights[i * step]) > most) most = fabsf(weights[i * step]);
+  return most / 127;
+}
+
+int8_t pvb_byte(float weight, float scale) {
+  float steps = scale > 0 ? rintf(weight / scale) : 0;
+  return (int8_t)(steps > 127 ? 127 : steps >= -127 ? steps : -127);
 }
 
 int pvb_finish(const pvb_epilogue *epilogue, const pvt_array *residual, pvt_array *y) {
@@ -173,7 +224,7 @@ int pvb_in_order(const pvt_array *array, pvt_array *copy, const float **floats) 
 }
 
 int pvb_tile_blocks(int64_t rows, int64_t blocks) {
-  const int *most = pvt_kernels_get()->layers->most_rows;
+  const int *most = pvt_kernels_get()->layers->tiles->most_rows;
   int best = 1;
   double best_sums = 0;
   for (int b = 1; b <= PVT_TILE_BLOCKS && b <= blocks; b *= 2) {

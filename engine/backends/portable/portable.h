@@ -18,22 +18,39 @@ typedef struct pvb_algorithm {
   int (*prepare)(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel);
 } pvb_algorithm;
 
+/* What weights are made of. */
+typedef enum pvb_weights { PVB_FLOATS, PVB_PAIRS, PVB_BYTES } pvb_weights;
+/* Of bfloat16: whether this processor multiplies them. */
+bool pvb_has_pairs(void);
+/* Of one unit of weights: a float, a pair of bfloat16, an int8. */
+static inline int64_t pvb_weight_size(pvb_weights weights) {
+  return weights == PVB_BYTES ? 1 : 4;
+}
+const pvt_tiles *pvb_tiles_of(pvb_weights weights);
+/* Two numbers as a pair, rounded to nearest even. */
+uint32_t pvb_pair(float low, float high);
+/* The scale of `count` weights, `step` apart, as int8; and one of them. */
+float pvb_scale_of(const float *weights, int64_t count, int64_t step);
+int8_t pvb_byte(float weight, float scale);
+
 extern const pvb_backend pvb_portable;
 extern const pvb_algorithm pvb_columns, pvb_multiply, pvb_direct, pvb_direct_plain, pvb_dense,
-    pvb_channelwise, pvb_winograd_2, pvb_winograd_4;
+    pvb_channelwise, pvb_winograd_2, pvb_winograd_4, pvb_direct_pairs, pvb_direct_bytes,
+    pvb_dense_pairs, pvb_dense_bytes;
 
 /* A kernel as all algorithms have it, with memory of its own behind it. */
 typedef struct pvb_packed {
   pvb_kernel kernel;
   pvb_work work;      /* its weights and bias are not to be read after prepare */
   pvt_buffer *memory; /* of weights; NULL */
-  float *weights;     /* as the algorithm lays them out; NULL */
+  void *weights;      /* as the algorithm lays them out; NULL */
   float *bias;        /* [out] or [n], and zeros up to a whole number of blocks; NULL for none */
+  float *scale;       /* of bytes: as bias; NULL */
 } pvb_packed;
 
-/* A kernel of `size` bytes (a pvb_packed first) with room for `floats` floats of weights, not
-** initialised, and with the work's bias. */
-int pvb_packed_new(size_t size, const pvb_work *work, int64_t floats,
+/* A kernel of `size` bytes (a pvb_packed first) with room for so many bytes of weights, not
+** initialised, for `scales` scales, and with the work's bias. */
+int pvb_packed_new(size_t size, const pvb_work *work, int64_t weight_bytes, int64_t scales,
                    int (*run)(const pvb_kernel *kernel, const pvb_run *run), pvb_packed **packed);
 
 /* y = activation(y + residual) over a contiguous y. Polls. */
