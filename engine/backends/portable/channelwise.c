@@ -30,7 +30,7 @@ static int run_row(const channelwise *c, const pvb_run *run, int64_t index) {
   int64_t rows = g->result[0] * g->result[1], image = index / rows, block = image % c->blocks;
   int64_t at0 = index % rows / g->result[1], at1 = index % g->result[1];
   const float *x = (const float *)run->x->data + image * g->pixels * PVB_BLOCK;
-  const float *weights = (const float *)c->packed.weights + block * g->taps * PVB_BLOCK;
+  const float *weights = c->packed.weights + block * g->taps * PVB_BLOCK;
   int64_t place = (image * g->results + (at0 * g->result[1] + at1) * g->result[2]) * PVB_BLOCK;
   const float *row[MOST_ROWS], *w[MOST_ROWS];
   pvt_window_row one = {
@@ -118,7 +118,7 @@ static int prepare(const pvb_work *work, const pvb_way *way, pvb_kernel **kernel
   pvb_geometry_of(&work->conv, &shape.g);
   const pvb_geometry *g = &shape.g;
   pvb_packed *packed;
-  int status = pvb_packed_new(sizeof(channelwise), work, shape.blocks * g->taps * PVB_BLOCK * 4, 0,
+  int status = pvb_packed_new(sizeof(channelwise), work, shape.blocks * g->taps * PVB_BLOCK,
                               run_channelwise, &packed);
   if (status != PVT_OK) return status;
   shape.packed = *packed;

@@ -50,8 +50,8 @@ static float scale_of(const dense *d, const pvt_array *b, int64_t j) {
 /* [panel's blocks][k in units][blocks][16], columns that are not there 0. */
 static int pack(const dense *d, const pvt_array *b, float scale) {
   float *to = d->packed.weights;
-  uint32_t *to_pairs = d->packed.weights;
-  int8_t *to_bytes = d->packed.weights;
+  uint32_t *to_pairs = (uint32_t *)(void *)to;
+  int8_t *to_bytes = (int8_t *)to;
   int64_t work = 0;
   for (int64_t panel = 0; panel < d->panels;) {
     int blocks = blocks_at(d, panel);
@@ -339,8 +339,8 @@ static int prepare(const pvb_work *work, pvb_weights kind, pvb_kernel **kernel) 
   shape.chunk = shape.rows < CHUNK_ROWS ? shape.rows : CHUNK_ROWS;
   shape.copy_floats = ceiling(shape.chunk * (shape.deep + SKEW), 16) * 16;
   pvb_packed *packed;
-  int status = pvb_packed_new(sizeof(dense), work, shape.panels * PVB_BLOCK * units * size,
-                              kind == PVB_BYTES ? p->n : 0, run_dense, &packed);
+  int status = pvb_packed_bytes(sizeof(dense), work, shape.panels * PVB_BLOCK * units * size,
+                                kind == PVB_BYTES ? p->n : 0, run_dense, &packed);
   if (status != PVT_OK) return status;
   shape.packed = *packed;
   dense *d = (dense *)packed;

@@ -77,8 +77,8 @@ static int pack(const direct *c, const float *weights) {
   for (int64_t o = 0; o < g->groups * g->out && c->kind == PVB_BYTES; o++)
     c->packed.scale[o] = pvb_scale_of(weights + o * own, own, 1);
   float *to = c->packed.weights;
-  uint32_t *to_pairs = c->packed.weights;
-  int8_t *to_bytes = c->packed.weights;
+  uint32_t *to_pairs = (uint32_t *)(void *)to;
+  int8_t *to_bytes = (int8_t *)to;
   for (int64_t group = 0; group < g->groups; group++)
     for (int64_t block = 0; block < c->out_blocks;) {
       int blocks = blocks_at(c, block);
@@ -455,8 +455,8 @@ static int prepare(const pvb_work *work, pvb_weights kind, bool plain, pvb_kerne
   int64_t scales = kind == PVB_BYTES ? work->conv.out : 0;
   int64_t offsets = shape.in_units * shape.unit_segments;
   pvb_packed *packed;
-  int status = pvb_packed_new(sizeof(direct) + (size_t)offsets * sizeof(int64_t), work, bytes,
-                              scales, run_direct, &packed);
+  int status = pvb_packed_bytes(sizeof(direct) + (size_t)offsets * sizeof(int64_t), work, bytes,
+                                scales, run_direct, &packed);
   if (status != PVT_OK) return status;
   shape.packed = *packed;
   direct *c = (direct *)packed;

@@ -284,7 +284,7 @@ static int prepare(const pvb_work *work, int64_t m, pvb_kernel **kernel) {
     return pvt_fail(PVT_E_UNSUPPORTED, "winograd convolutions need constant weights of 3 x 3");
   int64_t floats = shape.places * shape.in_blocks * shape.out_blocks * PVB_BLOCK * PVB_BLOCK;
   pvb_packed *packed;
-  int status = pvb_packed_new(sizeof(minimal), work, floats * 4, 0, run_minimal, &packed);
+  int status = pvb_packed_new(sizeof(minimal), work, floats, run_minimal, &packed);
   if (status != PVT_OK) return status;
   shape.packed = *packed;
   shape.clears = shape.used != 0 && !pvb_keeps_zero(&work->epilogue);

@@ -27,7 +27,7 @@ static int prepare_with(const pvb_work *work, int (*run)(const pvb_kernel *, con
                         pvb_kernel **kernel) {
   pvb_packed *packed;
   int64_t floats = work->weights == NULL ? 0 : pvt_array_count(work->weights);
-  int status = pvb_packed_new(sizeof *packed, work, floats * 4, 0, run, &packed);
+  int status = pvb_packed_new(sizeof *packed, work, floats, run, &packed);
   if (status != PVT_OK) return status;
   if ((status = keep_weights(work, packed)) != PVT_OK) {
     pvb_release(&packed->kernel);

@@ -56,8 +56,13 @@ static int64_t whole_blocks(int64_t channels) {
   return ((channels + PVB_BLOCK - 1) / PVB_BLOCK + PVT_TILE_BLOCKS) * PVB_BLOCK;
 }
 
-int pvb_packed_new(size_t size, const pvb_work *work, int64_t weight_bytes, int64_t scales,
-                   int (*run)(const pvb_kernel *kernel, const pvb_run *run), pvb_packed **made) {
+int pvb_packed_new(size_t size, const pvb_work *work, int64_t floats,
+                   int (*run)(const pvb_kernel *kernel, const pvb_run *run), pvb_packed **packed) {
+  return pvb_packed_bytes(size, work, floats * (int64_t)sizeof(float), 0, run, packed);
+}
+
+int pvb_packed_bytes(size_t size, const pvb_work *work, int64_t weight_bytes, int64_t scales,
+                     int (*run)(const pvb_kernel *kernel, const pvb_run *run), pvb_packed **made) {
   pvb_packed *packed = calloc(1, size);
   if (packed == NULL) return pvt_fail(PVT_E_NOMEM, "out of memory");
   int64_t channels = work->bias == NULL ? 0 : work->bias->dim[0].size;

@@ -43,15 +43,18 @@ typedef struct pvb_packed {
   pvb_kernel kernel;
   pvb_work work;      /* its weights and bias are not to be read after prepare */
   pvt_buffer *memory; /* of weights; NULL */
-  void *weights;      /* as the algorithm lays them out; NULL */
+  float *weights;     /* as the algorithm lays them out; NULL */
   float *bias;        /* [out] or [n], and zeros up to a whole number of blocks; NULL for none */
   float *scale;       /* of bytes: as bias; NULL */
 } pvb_packed;
 
-/* A kernel of `size` bytes (a pvb_packed first) with room for so many bytes of weights, not
-** initialised, for `scales` scales, and with the work's bias. */
-int pvb_packed_new(size_t size, const pvb_work *work, int64_t weight_bytes, int64_t scales,
+/* A kernel of `size` bytes (a pvb_packed first) with room for `floats` floats of weights, not
+** initialised, and with the work's bias. */
+int pvb_packed_new(size_t size, const pvb_work *work, int64_t floats,
                    int (*run)(const pvb_kernel *kernel, const pvb_run *run), pvb_packed **packed);
+/* The same with so many bytes of weights, and `scales` scales. */
+int pvb_packed_bytes(size_t size, const pvb_work *work, int64_t bytes, int64_t scales,
+                     int (*run)(const pvb_kernel *kernel, const pvb_run *run), pvb_packed **packed);
 
 /* y = activation(y + residual) over a contiguous y. Polls. */
 int pvb_finish(const pvb_epilogue *epilogue, const pvt_array *residual, pvt_array *y);
