@@ -171,8 +171,8 @@ def test_integer_convolutions(rand: Seeded, spatial: int, dtype: Any) -> None:
         bias = codes(rand, (2 * groups,), np.int16).astype(np.int32)
         each = [-1, *[1] * spatial]
         wanted = (exact + bias.reshape(each)) * x_scale * w_scale.reshape(each)
-        got = one("QLinearConv", x, x_scale, x_zero, w, w_scale, w_zeros, y_scale, np.uint8(90), bias,
-                  ways=ways(rand), **more)  # fmt: skip
+        given = [x, x_scale, x_zero, w, w_scale, w_zeros, y_scale, np.uint8(90), bias]
+        got = one("QLinearConv", *given, ways=ways(rand), **more)
         near(got, quantised(wanted, y_scale, 90, np.uint8))
 
 
@@ -228,8 +228,8 @@ def test_weights_of_few_bits(rand: Seeded, bits: int, zeros: str) -> None:
         weights = (values - less[..., None]) * scale[..., None].astype(np.float64)
         weights = weights.reshape(n, -1)[:, :k]
         x = generator.uniform(-1, 1, (2, m, k)).astype(np.float32)
-        got = one("MatMulNBits", x, pack(values, bits), scale, given, domain=MS, K=k, N=n, bits=bits,
-                  block_size=block)  # fmt: skip
+        sizes = {"K": k, "N": n, "bits": bits, "block_size": block}
+        got = one("MatMulNBits", x, pack(values, bits), scale, given, domain=MS, **sizes)
         np.testing.assert_allclose(got, x.astype(np.float64) @ weights.T, rtol=1e-4, atol=1e-3)
 
 
