@@ -16,12 +16,12 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from polyvm.host import manifest as manifests
-from polyvm.host import triggers
+from polyvm.host import models, triggers
 from polyvm.host.errors import BundleError, ManifestError
 from polyvm.host.sources import Sources
 from polyvm.vm import Memory, Module, Program, VmError, wipe
@@ -75,6 +75,7 @@ class Bundle:
     program: Program | Sources
     source: Path
     seal: Seal | None = None
+    models: tuple[Any, ...] = ()  # those of the manifest, kept ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +102,16 @@ class Contents:
                 if self.manifest.isolation == "process"
                 else self._program()
             )
+            # a process of its own shares nothing with this one
+            ready = (
+                models.preload(self.manifest.models, self.assets, self.source)
+                if self.manifest.isolation == "vm"
+                else ()
+            )
         finally:
             if seal is not None:
                 self.wipe()
-        return Bundle(self.manifest, program, self.source, seal)
+        return Bundle(self.manifest, program, self.source, seal, ready)
 
     def _program(self) -> Program:
         try:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from polyvm.host import breakers, durations, sizes, triggers
+from polyvm.host import breakers, durations, models, sizes, triggers
 from polyvm.host.errors import ManifestError
 
 FILE_NAME = "task.toml"
@@ -92,6 +92,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     breaker: breakers.Rules = breakers.Rules()
     permissions: Permissions = Permissions()
     triggers: tuple[triggers.Trigger, ...] = ()
+    models: tuple[models.Entry, ...] = ()  # loaded when the task is deployed
 
     @property
     def entry_module(self) -> str:
@@ -180,6 +181,7 @@ def check(manifest: Manifest, where: str) -> None:
             "event, or leave the field out to take every line"
         )
     triggers.check(manifest.triggers, where)
+    models.check(manifest.models, where)
     _check_after(manifest, where)
     _check_limits(manifest.limits, where)
     breakers.policy(manifest.breaker, where)

@@ -9,7 +9,8 @@ The same names work in a VM and under ordinary Python:
   ``asset_view(path)`` the same without a copy, for large ones.
 - ``share(array)`` gives an array of `polyvm.np` that crosses between tasks, and to the host and
   back, without a copy of its elements.
-- ``model(name)`` loads a model in ONNX, to be called with arrays.
+- ``model(name)`` loads a model in ONNX, to be called with arrays; ``safetensors(name)`` gives the
+  arrays of such a file.
 - ``task.name`` and ``task.version`` are the manifest's.
 - ``in_vm`` is True in a VM, False under ordinary Python (tests, ``polyvm dev``).
 
@@ -18,7 +19,8 @@ This package is frozen into every VM: it imports nothing at the top but `_polyvm
 
 from __future__ import annotations
 
-__all__ = ["Interrupted", "Task", "asset", "asset_view", "in_vm", "model", "share", "task"]
+__all__ = ["Interrupted", "Task", "asset", "asset_view", "in_vm", "model", "safetensors"]
+__all__ += ["share", "task"]
 
 # Set, not imported: typing alone costs a VM more than the rest of this.
 TYPE_CHECKING = False
@@ -81,17 +83,42 @@ def share(array: Any) -> Any:
     return _core.share(_core.asarray(array))
 
 
-def model(source: Any, *, precision: str = "exact", threads: int = 1) -> Model:
+def model(
+    source: Any,
+    *,
+    precision: str = "exact",
+    threads: int = 1,
+    budget: float | None = None,
+    cache: str | None = None,
+    backends: str | None = None,
+) -> Model:
     """Load a model in ONNX: the task's file of this name, or bytes; see `polyvm.models.Model`.
 
+    Under ordinary Python also a path. Equal bytes with equal options are one model in all of the
+    process: loading it again costs one look at the bytes.
+
     precision: "exact" computes in float32 where the file says so; "fast" may use bfloat16 where the
-    processor has it; "small" 8-bit weights. threads: how many one call may use. Raises
-    FileNotFoundError as `asset` does, and RuntimeError for a file that is no model, or one with
-    operators that there are not: all of them are named.
+    processor has it; "small" 8-bit weights. threads: how many one call may use, on idle cores.
+    budget: seconds for choosing kernels when inputs of new shapes come, 0.3 if None; if negative
+    nothing is timed. cache: a folder that keeps what was chosen. backends: names of those that may
+    be used, by commas. Raises FileNotFoundError as `asset` does, ValueError for a damaged file, and
+    RuntimeError for operators that there are not: all of them are named.
     """
     from polyvm.models import Model
 
-    return Model(source, precision=precision, threads=threads)
+    return Model(
+        source, precision=precision, threads=threads, budget=budget, cache=cache, backends=backends
+    )
+
+
+def safetensors(source: Any) -> dict[str, Any]:
+    """Return the arrays of a file in the safetensors format by name, read-only, without copies.
+
+    source: as for `model`. Raises FileNotFoundError, and ValueError for a damaged file.
+    """
+    from polyvm import tensor_files
+
+    return tensor_files.load(source)
 
 
 class Task:

@@ -5,14 +5,32 @@ Not imported before the first model is asked for.
 
 from __future__ import annotations
 
-from polyvm import asset_view
+from polyvm import asset_view, in_vm
 from polyvm.np import _core
 
 __all__ = ["Model"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
+
+
+def find(source: Any) -> Any:
+    """Return what the engine loads: an asset's content; or, under ordinary Python, a path."""
+    if not isinstance(source, str):
+        return source
+    try:
+        return asset_view(source)
+    except FileNotFoundError:
+        if in_vm:
+            raise
+        import os
+
+        # a file of ordinary Python's, which may have external data beside it
+        if not os.path.isfile(source):  # noqa: PTH113 - pathlib costs a VM too much
+            raise
+        return source
 
 
 class Model:
@@ -26,9 +44,8 @@ class Model:
     __slots__ = ("_inputs", "_loaded", "_outputs")
 
     def __init__(self, source: Any, **options: Any) -> None:
-        if isinstance(source, str):
-            source = asset_view(source)
-        self._loaded = _core.tensor.Model(source, **options)
+        wanted = {name: value for name, value in options.items() if value is not None}
+        self._loaded = _core.tensor.Model(find(source), **wanted)
         self._inputs = tuple(name for name, _, _ in self._loaded.inputs)
         self._outputs = tuple(name for name, _, _ in self._loaded.outputs)
 
@@ -55,6 +72,53 @@ class Model:
         if len(results) == 1:
             return results[0]
         return dict(zip(self._outputs, results, strict=True))
+
+    def prepare(self, *arrays: Any, **named: Any) -> None:
+        """Choose kernels for inputs of these shapes now, if that is not done, so no call has to.
+
+        Without inputs: for the model's own shapes, open dimensions being 1.
+        """
+        self._loaded.prepare(*self._sample(arrays, named))
+
+    def plan(self, *arrays: Any, **named: Any) -> str:
+        """Describe what runs for inputs of these shapes: a line a step, with predicted times."""
+        text: str = self._loaded.describe(0, *self._sample(arrays, named))
+        return text
+
+    def profile(self, *arrays: Any, rounds: int = 10, **named: Any) -> str:
+        """Describe it after so many runs with these inputs, with measured times."""
+        text: str = self._loaded.describe(max(1, rounds), *self._sample(arrays, named))
+        return text
+
+    def zeros(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> tuple[Any, ...]:
+        """Return zeros for all inputs, of these shapes, else the model's, open dimensions being 1.
+
+        Raises ValueError for a name that is none, and for an input whose shape has to be given.
+        """
+        shapes = shapes or {}
+        for name in shapes:
+            if name not in self._inputs:
+                known = ", ".join(self._inputs)
+                raise ValueError(f"the model has no input {name!r}; its inputs are {known}")
+        made = []
+        for name, dtype, shape in self.inputs:
+            wanted = shapes.get(name, shape)
+            if wanted is None:
+                raise ValueError(f"the shape of the model's input {name!r} has to be given")
+            sizes = tuple(size if isinstance(size, int) else 1 for size in wanted)
+            made.append(_core.zeros(sizes, dtype=_core.dtype(dtype or "float32")))
+        return tuple(made)
+
+    def _sample(self, arrays: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        if arrays or named:
+            return self._in_order(arrays, named)
+        return self.zeros()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of weights, packed ones included, shared by all who use the model."""
+        count: int = self._loaded.nbytes
+        return count
 
     def __repr__(self) -> str:
         return f"<model of {', '.join(self._inputs)} to {', '.join(self._outputs)}>"

@@ -1,0 +1,80 @@
+"""Models that a manifest names: loaded, and their plans made, when the task is deployed.
+
+Tasks that load them (`polyvm.model`) then find both, in whatever VM. They are kept as long as the
+task's bundle is. What is wrong with a model refuses the bundle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+
+import polyvm
+from polyvm.host.errors import BundleError, ManifestError
+from polyvm.vm import Memory
+
+PRECISIONS = ("exact", "fast", "small")
+MAX_MODELS = 64
+MAX_ELEMENTS = 2**28  # of one input that a plan is made for
+
+Shapes = dict[str, tuple[Annotated[int, msgspec.Meta(ge=0, le=2**31)], ...]]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of a manifest's ``[[models]]``.
+
+    ``precision`` and ``threads`` are what the task gives to `polyvm.model`, or they are two models.
+    ``shapes`` has, for each set of inputs' shapes that a plan is made for, the inputs by name;
+    those left out have the model's own shape, free sizes being 1.
+    """
+
+    file: str  # the path of an asset
+    precision: str = "exact"
+    threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    shapes: tuple[Shapes, ...] = ({},)
+
+
+def check(entries: Sequence[Entry], where: str) -> None:
+    """Refuse what the fields' types allow and a manifest must not have. Raises ManifestError."""
+    if len(entries) > MAX_MODELS:
+        raise ManifestError(f"{where}: more than {MAX_MODELS} models; leave some to the task")
+    for entry in entries:
+        if entry.precision not in PRECISIONS:
+            raise ManifestError(
+                f"{where}: the precision of the model {entry.file!r} must be one of "
+                f"{', '.join(PRECISIONS)}"
+            )
+        for shapes in entry.shapes:
+            for name, shape in shapes.items():
+                if math.prod(shape) > MAX_ELEMENTS:
+                    raise ManifestError(
+                        f"{where}: the model {entry.file!r} is prepared for {name!r} of shape "
+                        f"{list(shape)}, which is too large"
+                    )
+
+
+def preload(
+    entries: Sequence[Entry], assets: Mapping[str, bytes | Memory], source: object
+) -> tuple[Any, ...]:
+    """Load them and make their plans. Raises BundleError, in one sentence."""
+    return tuple(_preload(entry, assets, source) for entry in entries)
+
+
+def _preload(entry: Entry, assets: Mapping[str, bytes | Memory], source: object) -> Any:
+    asset = assets.get(entry.file)
+    if asset is None:
+        raise BundleError(
+            f"{source}: the manifest names the model {entry.file!r}, and the bundle has no such "
+            "file; put it beside task.toml"
+        )
+    content = asset if isinstance(asset, bytes) else asset.buffer
+    try:
+        model = polyvm.model(content, precision=entry.precision, threads=entry.threads)
+        for shapes in entry.shapes:
+            model.prepare(*model.zeros(shapes))
+    except (ValueError, TypeError, RuntimeError, NotImplementedError, MemoryError) as error:
+        raise BundleError(f"{source}: the model {entry.file!r} cannot be used: {error}") from None
+    return model
