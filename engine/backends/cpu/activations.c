@@ -100,28 +100,22 @@ THROUGH_OF(gelu_tanh_f64, double, PVT_FLOAT64,
            (0.79788456080286535588 * (x + 0.044715 * x * x * x)), tanh, (0.5 * x * (1 + e)))
 THROUGH_OF(swish_f64, double, PVT_FLOAT64, (-alpha * x), exp, (x / (1 + e)))
 /* max(x, 0) + log(1 + e^-|x|): two functions. */
-THROUGH(exponential, (x < 0 ? x : -x), exp, (e))
-THROUGH(logarithm, (x), log1p, (e))
-
-#define SOFTPLUS_OF(name, T, suffix)                                                               \
-  static void name(PVT_ARGS) {                                                                     \
-    T e[BLOCK];                                                                                    \
-    for (int64_t done = 0; done < n; done += BLOCK) {                                              \
-      int64_t count = n - done < BLOCK ? n - done : BLOCK;                                         \
-      const char *a = data[0] + done * strides[0];                                                 \
-      char *o = data[1] + done * strides[1];                                                       \
-      exponential_##suffix(count, (char *const[]){data[0] + done * strides[0], (char *)e},         \
-                           (const int64_t[]){strides[0], PVT_SIZE(T)}, arg);                       \
-      logarithm_##suffix(count, (char *const[]){(char *)e, (char *)e},                             \
-                         (const int64_t[]){PVT_SIZE(T), PVT_SIZE(T)}, arg);                        \
-      for (int64_t i = 0; i < count; i++) {                                                        \
-        T x = *(const T *)(a + i * strides[0]);                                                    \
-        *(T *)(o + i * strides[1]) = (x > 0 ? x : 0) + e[i];                                       \
-      }                                                                                            \
-    }                                                                                              \
+THROUGH_OF(exponential, double, PVT_FLOAT64, (x < 0 ? x : -x), exp, (e))
+static void softplus_f64(PVT_ARGS) {
+  double e[BLOCK];
+  static const int64_t steps[2] = {8, 8};
+  for (int64_t done = 0; done < n; done += BLOCK) {
+    int64_t count = n - done < BLOCK ? n - done : BLOCK;
+    char *const first[2] = {data[0] + done * strides[0], (char *)e};
+    char *const second[2] = {(char *)e, (char *)e};
+    exponential(count, first, (const int64_t[]){strides[0], 8}, arg);
+    PVT_ROW_NAME(log1p)[PVT_FLOAT64](count, second, steps, NULL);
+    for (int64_t i = 0; i < count; i++) {
+      double x = *(const double *)(first[0] + i * strides[0]);
+      *(double *)(data[1] + (done + i) * strides[1]) = (x > 0 ? x : 0) + e[i];
+    }
   }
-SOFTPLUS_OF(softplus_f32, float, f32)
-SOFTPLUS_OF(softplus_f64, double, f64)
+}
 
 /* ---- By vectors --------------------------------------------------------- */
 
@@ -156,14 +150,38 @@ SOFTPLUS_OF(softplus_f64, double, f64)
     }                                                                                              \
   }
 
-/* Unlike exp_f32, of all results, down to the smallest and up to infinity: exp_f32 of half is
-** squared where it does not reach. */
+/* As exp_f32, but of all results, down to the smallest and up to infinity: the power of two is
+** multiplied in two steps. */
 static inline v_f32 whole_exp(v_f32 x) {
-  v_i32 inside = abs_f32(x) < 87.0f;
-  v_f32 near = exp_f32(choose_f32(inside, x, 0.5f * max_f32(splat_f32(-174.0f), x)));
-  v_i32 beyond = x > 88.72284f;
-  near = choose_f32(inside, near, near * near);
-  return choose_f32(beyond, splat_f32(INFINITY), near);
+  x = max_f32(splat_f32(-104.0f), min_f32(splat_f32(89.0f), x));
+  v_f32 n = FMA_f32(x, splat_f32(1.44269504f), splat_f32(12582912.0f));
+  v_i32 power = ((v_i32)n << 10) >> 10; /* the integer is in the low bits */
+  n = n - 12582912.0f;
+  v_f32 r = FMA_f32(n, splat_f32(-0.693359375f), x);
+  r = FMA_f32(n, splat_f32(2.12194440e-4f), r);
+  v_f32 p = splat_f32(1.9875691500e-4f);
+  p = FMA_f32(p, r, splat_f32(1.3981999507e-3f));
+  p = FMA_f32(p, r, splat_f32(8.3334519073e-3f));
+  p = FMA_f32(p, r, splat_f32(4.1665795894e-2f));
+  p = FMA_f32(p, r, splat_f32(1.6666665459e-1f));
+  p = FMA_f32(p, r, splat_f32(5.0000001201e-1f));
+  p = FMA_f32(p, r * r, r + 1.0f);
+  v_i32 half = power >> 1;
+  return p * (v_f32)((half + 127) << 23) * (v_f32)((power - half + 127) << 23);
+}
+
+/* max(x, 0) + log(1 + e) with e = exp(-|x|): log(1 + e) is twice the inverse hyperbolic tangent of
+** e / (2 + e), of which these are the first terms: what is left out is 1.4e-8 of it. */
+static inline v_f32 softplus(v_f32 x) {
+  v_f32 e = exp_f32((v_f32)((v_i32)x | (int32_t)0x80000000)), s = e / (e + 2.0f), z = s * s;
+  v_f32 p = splat_f32(1.0f / 13);
+  p = FMA_f32(p, z, splat_f32(1.0f / 11));
+  p = FMA_f32(p, z, splat_f32(1.0f / 9));
+  p = FMA_f32(p, z, splat_f32(1.0f / 7));
+  p = FMA_f32(p, z, splat_f32(1.0f / 5));
+  p = FMA_f32(p, z, splat_f32(1.0f / 3));
+  p = FMA_f32(p, z, splat_f32(1.0f));
+  return max_f32((v_f32){0}, x) + 2.0f * s * p;
 }
 
 static inline v_f32 mish(v_f32 x) {
@@ -176,6 +194,7 @@ VECTOR(fast_exp, whole_exp(x))
 VECTOR(fast_sigmoid, sigmoid_f32(x))
 VECTOR(fast_tanh, tanh_f32(x))
 VECTOR(fast_erf, erf_f32(x))
+VECTOR(softplus_f32, softplus(x))
 VECTOR(mish_f32, mish(x))
 VECTOR(gelu_all, gelu_f32(x))
 VECTOR(gelu_tanh_all, gelu_tanh_f32(x))

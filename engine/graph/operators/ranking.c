@@ -64,6 +64,15 @@ int pvg_top_k_infer(pvg_infer *infer) {
       heap[at] = top;                                                                              \
     }                                                                                              \
     for (int64_t i = k; i < n; i++) {                                                              \
+      if (i + 16 <= n) { /* most are no better than what there is: sixteen at once */              \
+        K least = heap[0].key;                                                                     \
+        int better = 0;                                                                            \
+        for (int64_t j = 0; j < 16; j++) better |= keys[i + j] > least;                            \
+        if (!better) {                                                                             \
+          i += 15;                                                                                 \
+          continue;                                                                                \
+        }                                                                                          \
+      }                                                                                            \
       if (!(keys[i] > heap[0].key)) continue;                                                      \
       heap[0] = (candidate_##suffix){keys[i], i};                                                  \
       sink_##suffix(heap, k);                                                                      \
@@ -75,35 +84,35 @@ int pvg_top_k_infer(pvg_infer *infer) {
       sink_##suffix(heap, left);                                                                   \
     }                                                                                              \
   }
+CANDIDATES(short, float)
 CANDIDATES(float, double)
 CANDIDATES(whole, int64_t)
 
-/* The best k of a line, by a heap. Floats are compared as double, NaNs as the worst. */
+/* The best k of a line, by a heap. NaNs are the worst. */
 typedef struct selecting {
   pvt_dtype dtype;
   bool largest;
   int64_t size, k;
-  union {
-    double *floats;
-    int64_t *wholes;
-  } keys;
-  void *heap;
+  void *keys, *heap;
 } selecting;
 
-static void select_line(const selecting *s, const char *x, int64_t step, int64_t *places) {
-  if (pvt_dtype_kind(s->dtype) == PVT_KIND_FLOAT) {
-    double *keys = s->keys.floats;
-    candidate_float *heap = s->heap;
-    pvt_cast_find(s->dtype, PVT_FLOAT64)(s->size, x, step, (char *)keys, 8);
-    for (int64_t i = 0; i < s->size; i++) {
-      if (!s->largest) keys[i] = -keys[i];
-      if (keys[i] != keys[i]) keys[i] = -__builtin_inf();
-    }
-    best_float(keys, s->size, s->k, heap);
-    for (int64_t i = 0; i < s->k; i++) places[i] = heap[i].place;
-    return;
+#define SELECT(suffix, K, type)                                                                    \
+  static void select_##suffix(const selecting *s, const char *x, int64_t step, int64_t *places) {  \
+    K *keys = s->keys;                                                                             \
+    candidate_##suffix *heap = s->heap;                                                            \
+    pvt_cast_find(s->dtype, type)(s->size, x, step, (char *)keys, sizeof(K));                      \
+    for (int64_t i = 0; i < s->size; i++) {                                                        \
+      K key = s->largest ? keys[i] : -keys[i];                                                     \
+      keys[i] = key == key ? key : -(K)__builtin_inf();                                            \
+    }                                                                                              \
+    best_##suffix(keys, s->size, s->k, heap);                                                      \
+    for (int64_t i = 0; i < s->k; i++) places[i] = heap[i].place;                                  \
   }
-  int64_t *keys = s->keys.wholes;
+SELECT(short, float, PVT_FLOAT32)
+SELECT(float, double, PVT_FLOAT64)
+
+static void select_whole(const selecting *s, const char *x, int64_t step, int64_t *places) {
+  int64_t *keys = s->keys;
   candidate_whole *heap = s->heap;
   pvt_cast_find(s->dtype, PVT_INT64)(s->size, x, step, (char *)keys, 8);
   uint64_t turned = s->dtype == PVT_UINT64 ? 1ull << 63 : 0;
@@ -113,6 +122,12 @@ static void select_line(const selecting *s, const char *x, int64_t step, int64_t
   }
   best_whole(keys, s->size, s->k, heap);
   for (int64_t i = 0; i < s->k; i++) places[i] = heap[i].place;
+}
+
+static void select_line(const selecting *s, const char *x, int64_t step, int64_t *places) {
+  if (pvt_dtype_kind(s->dtype) != PVT_KIND_FLOAT) select_whole(s, x, step, places);
+  else if (s->dtype == PVT_FLOAT64) select_float(s, x, step, places);
+  else select_short(s, x, step, places);
 }
 
 /* The axis comes last. */
@@ -128,8 +143,8 @@ static int select_lines(pvg_call *call, const pvt_array *x, bool largest, int64_
   int last = x->ndim - 1;
   selecting s = {
       .dtype = (pvt_dtype)x->dtype, .largest = largest, .size = x->dim[last].size, .k = k};
-  s.keys.wholes = pvg_scratch(call, (size_t)s.size * 8 + 8);
-  if (s.keys.wholes == NULL) return pvt_error_status();
+  s.keys = pvg_scratch(call, (size_t)s.size * 8 + 8);
+  if (s.keys == NULL) return pvt_error_status();
   s.heap = pvg_scratch(call, (size_t)k * sizeof(candidate_whole));
   if (s.heap == NULL) return pvt_error_status();
   int64_t index[PVT_MAX_DIMS] = {0}, lines = pvt_array_count(x) / s.size, since = 0;

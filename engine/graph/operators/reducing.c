@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "kernels.h"
+
 typedef enum reduction {
   SUM,
   MEAN,
@@ -146,12 +148,43 @@ static int log_sum_exp(pvg_call *call, const pvt_array *x, uint32_t axes, pvt_ar
   return status == PVT_OK ? pvt_binary(PVT_ADD, &total, &most, out) : status;
 }
 
+/* Short rows of float32 that lie one behind the other, as in pooling over whole images: a kernel's
+** call each. True if it was that. */
+static bool reduce_rows(const reducing *state, const pvt_array *x, pvt_array *out, int *status) {
+  static const int8_t ops[] = {[SUM] = PVT_SUM, [MEAN] = PVT_SUM, [MAX] = PVT_MAX, [MIN] = PVT_MIN};
+  int kept = x->ndim;
+  int64_t length = 1, rows = 1;
+  if (state->kind > MIN || state->kind == PROD || x->dtype != PVT_FLOAT32) return false;
+  while (kept > 0 && (state->axes >> (kept - 1) & 1)) length *= x->dim[--kept].size;
+  for (int d = 0; d < kept; d++) rows *= x->dim[d].size;
+  bool others = (state->axes & ((1u << kept) - 1)) != 0;
+  if (others || length < 1 || length > PVT_REDUCE_BLOCK || kept == x->ndim || kept == 0 ||
+      !pvt_array_is_contiguous(x))
+    return false;
+  pvt_row_kernel *kernel = pvt_kernels_get()->reductions->row[ops[state->kind]][PVT_FLOAT32];
+  int64_t since = 0;
+  *status = PVT_OK;
+  for (int64_t i = 0; i < rows; i++) {
+    float *to = (float *)out->data + i;
+    kernel(length, x->data + i * length * 4, (char *)to);
+    if (state->kind == MEAN) *to /= (float)length;
+    since += length;
+    if (since < PVT_TILE) continue;
+    since = 0;
+    *status = pvt_poll();
+    if (*status != PVT_OK) return true;
+  }
+  return true;
+}
+
 static int run_reduce(pvg_call *call) {
   const reducing *state = call->state;
   const pvt_array *x = call->inputs[0];
+  int status;
   pvt_array *made = pvg_output(call, 0, (pvt_dtype)x->dtype, state->ndim, state->shape), out;
   if (made == NULL) return pvt_error_status();
   pvt_array_over(&out, made->data, (pvt_dtype)x->dtype, x->ndim, state->kept);
+  if (reduce_rows(state, x, &out, &status)) return status;
   switch (state->kind) {
   case SUM: return pvt_reduce(PVT_SUM, x, state->axes, &out);
   case MEAN: return pvt_reduce(PVT_MEAN, x, state->axes, &out);

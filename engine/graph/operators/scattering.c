@@ -114,7 +114,7 @@ static int start(pvg_call *call, pvt_array **out, pvt_array *indices, pvt_array 
   return status == PVT_OK ? pvt_copy(given, updates) : status;
 }
 
-static int resolve(int64_t *index, int axis, int64_t size) {
+static inline int resolve(int64_t *index, int axis, int64_t size) {
   if (*index < -size || *index >= size)
     return pvt_fail(PVT_E_INDEX, "index %lld is out of bounds for axis %d with size %lld",
                     (long long)*index, axis, (long long)size);
@@ -124,21 +124,39 @@ static int resolve(int64_t *index, int axis, int64_t size) {
 
 /* ---- ScatterElements ---------------------------------------------------- */
 
+/* Updates lie in C order. */
 static int combine_elements(const pvt_array *indices, const pvt_array *updates, int axis,
                             combination how, pvt_array *out) {
-  int64_t place[PVT_MAX_DIMS] = {0}, count = pvt_array_count(indices);
-  size_t size = pvt_itemsize((pvt_dtype)out->dtype);
-  for (int64_t i = 0; i < count; i++) {
-    int64_t index = pvg_int_at(indices, i);
-    int status = resolve(&index, axis, out->dim[axis].size);
-    if (status != PVT_OK) return status;
-    char *target = out->data;
-    for (int d = 0; d < out->ndim; d++)
-      target += (d == axis ? index : place[d]) * out->dim[d].stride;
-    status = combine((pvt_dtype)out->dtype, how, 1, target, updates->data + (size_t)i * size);
-    if (status == PVT_OK && i % 1024 == 1023) status = pvt_poll();
-    if (status != PVT_OK) return status;
-    for (int d = out->ndim - 1; d >= 0 && ++place[d] == indices->dim[d].size; d--) place[d] = 0;
+  int last = out->ndim - 1;
+  int64_t place[PVT_MAX_DIMS] = {0}, length = indices->dim[last].size, since = 0;
+  int64_t lines = pvt_array_count(indices) / length, size = out->dim[axis].size;
+  int64_t stride = out->dim[axis].stride, along = axis == last ? 0 : out->dim[last].stride;
+  pvt_dtype dtype = (pvt_dtype)out->dtype;
+  bool adds_floats = how == ADD && dtype == PVT_FLOAT32;
+  int64_t item = (int64_t)pvt_itemsize(dtype);
+  const char *update = updates->data, *index_line = indices->data;
+  for (int64_t i = 0; i < lines; i++) {
+    char *line = out->data;
+    for (int d = 0; d < last; d++) line += d == axis ? 0 : place[d] * out->dim[d].stride;
+    for (int64_t j = 0; j < length; j++, update += item) {
+      int64_t index = *(const int64_t *)(index_line + j * indices->dim[last].stride);
+      int status = resolve(&index, axis, size);
+      if (status != PVT_OK) return status;
+      char *target = line + index * stride + j * along;
+      if (adds_floats) *(float *)target += *(const float *)update;
+      else status = combine(dtype, how, 1, target, update);
+      if (status == PVT_OK && ++since == PVT_TILE) {
+        status = pvt_poll();
+        since = 0;
+      }
+      if (status != PVT_OK) return status;
+    }
+    for (int d = last - 1; d >= 0; d--) {
+      index_line += indices->dim[d].stride;
+      if (++place[d] < indices->dim[d].size) break;
+      index_line -= indices->dim[d].size * indices->dim[d].stride;
+      place[d] = 0;
+    }
   }
   return PVT_OK;
 }
