@@ -49,8 +49,9 @@ def test_only_our_functions_are_exported(library: Path) -> None:
 
 
 def test_exactly_the_headers_functions_are_exported() -> None:
-    header = Path(__file__).parents[2] / "vm" / "include" / "vm.h"
-    declared = set(re.findall(r"^PVM_API [^;(]*?\b(pvm_\w+)\(", header.read_text(), re.MULTILINE))
+    headers = (Path(__file__).parents[2] / "vm" / "include").glob("*.h")
+    text = "".join(header.read_text() for header in headers)
+    declared = set(re.findall(r"^PVM_API [^;(]*?\b(pvm_\w+)\(", text, re.MULTILINE))
     assert len(declared) > 30
     for library in LIBRARIES:
         assert names(library, "-D", "--defined-only") - {"POLYVM_1"} == declared
