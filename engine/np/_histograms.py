@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+_FEW = 64  # values that are found as fast by searching
+
 __all__ = [
     "digitize",
     "histogram",
@@ -197,6 +199,26 @@ def _intervals(values: Any, edges: Any) -> Any:
     return core.where(last, places - 1, places)
 
 
+def _equal_intervals(values: Any, edges: Any) -> Any:
+    """Return the intervals by arithmetic where all are as wide, with values beside an edge put
+    right; None where an interval is too narrow for that.
+    """
+    count = edges.size - 1
+    first, last = float(edges[0]), float(edges[-1])
+    width = (last - first) / count if last > first else 0.0
+    if width <= 1e-12 * max(abs(first), abs(last)) or not math.isfinite(width):
+        return None
+    outside = core.logical_not(core.logical_and(values >= first, values <= last))
+    near = core.subtract(values, first, dtype=core.float64) / width
+    if bool(core.any(outside)):
+        near = core.where(outside, 0.0, near)
+    places = core.minimum(near.astype(core.int64), count - 1)
+    places = places - (values < core.take(edges, places))
+    beyond = values >= core.take(edges, core.minimum(core.maximum(places, 0) + 1, count))
+    places = core.minimum(places + beyond, count - 1)
+    return core.where(outside, -1, places)
+
+
 def histogram(
     a: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
 ) -> tuple[Any, Any]:
@@ -207,7 +229,10 @@ def histogram(
     """
     a, weights = _flat(a, weights)
     edges = _edges(a, bins, range, weights)
-    places = _intervals(a, edges)
+    equal = core.asarray(bins).ndim == 0 if not isinstance(bins, str) else True
+    places = _equal_intervals(a, edges) if equal and a.size > _FEW else None
+    if places is None:
+        places = _intervals(a, edges)
     count = edges.size - 1
     inside = core.logical_and(places >= 0, places < count)
     if a.dtype.kind == "f":

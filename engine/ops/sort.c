@@ -69,7 +69,15 @@ static int prepare(sorter *s, const pvt_array *x, int64_t n, bool descending) {
         for (int64_t i = 0; i < n; i++, x += step) keys[i] = *(const K *)x ^ flip;                 \
       return n;                                                                                    \
     }                                                                                              \
-    K infinity = (K)s->infinity;                                                                   \
+    K infinity = (K)s->infinity, any = 0;                                                          \
+    const char *first = x;                                                                         \
+    for (int64_t i = 0; i < n; i++, x += step) { /* as if there were no NaN */                     \
+      K bits = *(const K *)x;                                                                      \
+      any |= (K)((K)(bits & (K)~TOP(K)) > infinity);                                               \
+      keys[i] = KEY(K, bits, PVT_ORDER_FLOAT) ^ turn;                                              \
+    }                                                                                              \
+    if (!any) return n;                                                                            \
+    x = first;                                                                                     \
     for (int64_t i = 0; i < n; i++, x += step) {                                                   \
       K bits = *(const K *)x;                                                                      \
       bool nan = (K)(bits & (K)~TOP(K)) > infinity;                                                \
