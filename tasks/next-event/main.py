@@ -6,12 +6,13 @@ accuracy is that of predicting what visitors do next, not of remembering what th
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any
 
 from embedding import EmbeddingModel
 from markov import MarkovModel
+
+from polyvm import np
 
 END = "<end>"
 WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the Markov model in the mixture
@@ -24,22 +25,27 @@ def examples(session: list[str], index: dict[str, int]) -> list[Example]:
     return [(tuple(pages[max(0, at - 3) : at]), pages[at]) for at in range(1, len(pages))]
 
 
-def mix(first: list[float], second: list[float], weight: float) -> list[float]:
-    """Return the distribution between two others."""
-    return [weight * a + (1.0 - weight) * b for a, b in zip(first, second, strict=True)]
+def distributions(model: MarkovModel | EmbeddingModel, part: list[Example]) -> Any:
+    """Return the model's prediction of each example, as the rows of a matrix."""
+    rows = [model.predict(context) for context, _ in part]
+    return np.array(rows) if rows else np.empty((0, 0))
 
 
-def log_loss(predictions: list[list[float]], expected: list[int]) -> float:
+def mix(first: Any, second: Any, weight: float) -> Any:
+    """Return the distributions between two others."""
+    return weight * first + (1.0 - weight) * second
+
+
+def log_loss(predictions: Any, expected: list[int]) -> float:
     """Return the mean of -ln p over the pages that came, 0 if there are none."""
     if not expected:
         return 0.0
-    losses = (-math.log(p[page]) for p, page in zip(predictions, expected, strict=True))
-    return math.fsum(losses) / len(expected)
+    return float(-np.log(predictions[np.arange(len(expected)), expected]).mean())
 
 
-def top(prediction: list[float], count: int) -> list[int]:
-    """Return the most probable pages; of equal ones the lower index first."""
-    return sorted(range(len(prediction)), key=lambda page: (-prediction[page], page))[:count]
+def top(predictions: Any, count: int) -> Any:
+    """Return the most probable pages of each row; of equal ones the lower index first."""
+    return np.argsort(-predictions, axis=-1, kind="stable")[:, :count]
 
 
 def baseline(train: list[Example], test: list[Example]) -> float:
@@ -70,16 +76,17 @@ def run(window: dict[str, Any]) -> dict[str, Any]:
     embedding = EmbeddingModel(len(names), dimensions=6, seed=window["window"])
     losses = embedding.fit(train, epochs=4)
 
-    def predict(part: list[Example], weight: float) -> list[list[float]]:
-        return [mix(markov.predict(c), embedding.predict(c), weight) for c, _ in part]
-
-    best = min(WEIGHTS, key=lambda weight: log_loss(predict(tune, weight), [n for _, n in tune]))
-    predictions = predict(test, best)
+    tuning = distributions(markov, tune), distributions(embedding, tune)
+    came = [page for _, page in tune]
+    best = min(WEIGHTS, key=lambda weight: log_loss(mix(*tuning, weight), came))
+    predictions = mix(distributions(markov, test), distributions(embedding, test), best)
     expected = [page for _, page in test]
-    hits = [
-        sum(page in top(p, count) for p, page in zip(predictions, expected, strict=True))
-        for count in (1, 3)
-    ]
+    hits = [0, 0]
+    if expected:
+        found = top(predictions, 3) == np.array(expected)[:, None]
+        hits = [int(found[:, :count].sum()) for count in (1, 3)]
+    single: list[Example] = [((at,), at) for at in range(len(names) - 1)]  # all pages but the end
+    after = top(mix(distributions(markov, single), distributions(embedding, single), best), 1)
     return {
         "window": window["window"],
         "pages": len(names),
@@ -92,8 +99,6 @@ def run(window: dict[str, Any]) -> dict[str, Any]:
         "log_loss": round(log_loss(predictions, expected), 6),
         "training_loss": [round(loss, 6) for loss in losses],
         "likely_next": {
-            name: names[top(mix(markov.predict((at,)), embedding.predict((at,)), best), 1)[0]]
-            for name, at in index.items()
-            if name != END
+            name: names[page] for name, page in zip(names[:-1], after[:, 0].tolist(), strict=True)
         },
     }

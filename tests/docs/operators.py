@@ -97,19 +97,17 @@ def section() -> str:
     composites = counted("PVT_COMPOSITE")
     every = atomic + transforms + composites
     saved = 100 * (every - atomic) / every
-    lines = [
-        f"The engine has {every} operators: {atomic} atomic ones, which have kernels, {transforms} "
-        f"that only move elements,",
-        f"and {composites} composites of others. A library in which each has a kernel needs {every} "
-        "for every",
-        f"instruction set; here it is {atomic}, {saved:.0f} % fewer, as whatever moves elements is "
-        "a list of regions",
-        "for the one raster kernel. Lists are composed before they run, so that a chain moves its",
-        f"elements once (float32, {' x '.join(map(str, SIZES))}):",
-        "",
-        "| chain | bytes moved step by step | composed |",
-        "| --- | --- | --- |",
-    ]
+    sizes = " x ".join(map(str, SIZES))
+    text = (
+        f"The engine has {every} operators: {atomic} atomic ones, which have kernels, "
+        f"{transforms} that only move elements,\nand {composites} composites of others. A library "
+        f"in which each has a kernel needs {every} for every\ninstruction set; here it is "
+        f"{atomic}, {saved:.0f} % fewer, as whatever moves elements is a list of regions\nfor the "
+        "one raster kernel. Lists are composed before they run, so that a chain moves its "
+        "elements\nonce; beside it, what is moved if each step writes its result "
+        f"(float32, {sizes}):"
+    )
+    lines = [text, "", "| chain | bytes moved step by step | composed |", "| --- | --- | --- |"]
     for name, steps in chains().items():
         apart, together = bytes_of(steps)
         lines.append(f"| {name} | {apart / 2**20:.1f} MiB | {together / 2**20:.1f} MiB |")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,7 @@ def test_beside_numpy(name: str) -> None:
         max_examples=entry.examples,
         deadline=None,
         database=None,
+        derandomize="POLYVM_TEST_SEED" not in os.environ,  # the same calls in every run, or others
         print_blob=True,
         suppress_health_check=list(HealthCheck),
     )

@@ -334,7 +334,7 @@ def _(m: Maker) -> Arguments:
 
 @entry("repeat", examples=16)
 def _(m: Maker) -> Arguments:
-    x = m.array()
+    x = m.array(shape=m.shape(empty=False))
     axis = m.axis(x)
     size = x.size if axis is None else x.shape[axis] if axis < x.ndim else 1
     return [x, m.choose([0, 2, [m.number(0, 3) for _ in range(size)], [1, 2], -1])], {"axis": axis}
