@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "session.h"
+#include "team.h"
 
 typedef struct writer {
   void (*write)(void *arg, const char *text, size_t size);
@@ -83,6 +84,8 @@ static int time_steps(pvg_bound *bound, const pvt_array *const *inputs, int roun
   pvt_array *outputs = calloc((size_t)plan->output_count + 1, sizeof *outputs);
   double *now_taken = calloc((size_t)plan->step_count + 1, sizeof *now_taken);
   if (outputs == NULL || now_taken == NULL) status = pvt_fail(PVT_E_NOMEM, "out of memory");
+  pvb_crew crew;
+  bound->frame.team = pvb_crew_join(&crew, plan->model->options.threads);
   for (int round = 0; round < rounds && status >= 0; round++) {
     double start = now();
     bound->step_seconds = now_taken;
@@ -97,6 +100,8 @@ static int time_steps(pvg_bound *bound, const pvt_array *const *inputs, int roun
     bound->busy = true;
   }
   bound->busy = false;
+  if (bound->frame.team != NULL) pvb_crew_leave(&crew);
+  bound->frame.team = NULL;
   free(outputs);
   free(now_taken);
   return status;

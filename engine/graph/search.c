@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "heavy.h"
+#include "team.h"
 #include "timings.h"
 
 #define WORTH 2.5   /* times the best prediction: ways beyond that are not measured */
@@ -88,18 +89,24 @@ static int imitate(trial *trial, const pvg_slot *slot, pvb_layout layout, pvt_ar
 }
 
 /* Seconds of a run, or a negative status. */
-static double time_kernel(const pvb_kernel *kernel, const pvb_run *run) {
+static double time_kernel(const pvb_kernel *kernel, pvb_run *run, int threads) {
   double least = 0, spent = 0;
+  pvb_crew crew;
+  run->team = pvb_crew_join(&crew, threads);
   for (int round = 0; round < 6 && spent < ENOUGH; round++) {
     double start = now();
     int status = kernel->run(kernel, run);
     double took = now() - start;
-    if (status < 0) return status;
+    if (status < 0) {
+      least = status;
+      break;
+    }
     if (round > 0 || took > ENOUGH) {
       if (least == 0 || took < least) least = took;
       spent += took;
     }
   }
+  if (run->team != NULL) pvb_crew_leave(&crew);
   return least;
 }
 
@@ -125,7 +132,7 @@ static double time_option(pvg_heavy *heavy, const pvg_item *item, const pvg_opti
     run.scratch = zeros(&trial, kernel->scratch);
     if (run.scratch == NULL) status = pvt_error_status();
   }
-  double seconds = status == PVT_OK ? time_kernel(kernel, &run) : status;
+  double seconds = status == PVT_OK ? time_kernel(kernel, &run, item->work->threads) : status;
   pvb_release(kernel);
   for (int i = 0; i < trial.buffer_count; i++) pvt_buffer_release(trial.buffers[i]);
   return seconds;
@@ -205,10 +212,11 @@ int pvg_heavy_measure(pvg_heavy *heavy) {
   }
   double budget = heavy->model->options.budget;
   if (budget > 0) {
-    double until = now() + budget;
+    double start = now(), until = start + pvg_timings_left(heavy->model->timings, budget);
     qsort(subjects, count, sizeof *subjects, heaviest_first);
     for (size_t i = 0; i < count && status >= 0 && now() < until; i++)
       status = measure(heavy, &subjects[i], until);
+    pvg_timings_spend(heavy->model->timings, now() - start);
     if (status >= 0) pvg_timings_save(heavy->model);
   }
   for (int i = 0; i < heavy->item_count && status >= 0; i++) {

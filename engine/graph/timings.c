@@ -30,6 +30,7 @@ typedef struct pvg_timings {
   timing *last;
   size_t bytes; /* as text, about */
   bool is_new;
+  double spent;
 } pvg_timings;
 
 static const uint64_t open_key[2] = {0, 0};
@@ -63,6 +64,21 @@ void pvg_timings_put(pvg_timings *timings, const char *key, double seconds) {
   pthread_mutex_lock(&timings->lock);
   put(timings, key, strlen(key), seconds);
   timings->is_new = true;
+  pthread_mutex_unlock(&timings->lock);
+}
+
+#define BUDGETS 4 /* of one plan, for all of a model's */
+
+double pvg_timings_left(pvg_timings *timings, double budget) {
+  pthread_mutex_lock(&timings->lock);
+  double left = BUDGETS * budget - timings->spent;
+  pthread_mutex_unlock(&timings->lock);
+  return left < 0 ? 0 : left < budget ? left : budget;
+}
+
+void pvg_timings_spend(pvg_timings *timings, double seconds) {
+  pthread_mutex_lock(&timings->lock);
+  timings->spent += seconds;
   pthread_mutex_unlock(&timings->lock);
 }
 

@@ -15,6 +15,10 @@ void pvg_timings_release(struct pvg_timings *timings); /* NULL is fine */
 /* Seconds that are known, or 0. `key` says the work and the way, without line ends. */
 double pvg_timings_get(struct pvg_timings *timings, const char *key);
 void pvg_timings_put(struct pvg_timings *timings, const char *key, double seconds);
+/* Seconds that a plan may still take for measuring: of `budget`, less where the model's plans have
+** taken much already (models of many shapes). Then what it took. */
+double pvg_timings_left(struct pvg_timings *timings, double budget);
+void pvg_timings_spend(struct pvg_timings *timings, double seconds);
 /* Write the file, if something is new and a folder is given. Failing to is no error. */
 void pvg_timings_save(const pvg_model *model);
 

@@ -12,6 +12,8 @@
 
 const pvg_operator pvg_attention_operators[] = {
     {"Attention", "", 23, 0, 3, 7, PVG_PURE, ONNX},
+    {"Attention", "polyvm", 1, 0, 3, 4, PVG_PURE, pvg_fused_attention_infer, 0, NULL, NULL,
+     pvg_fused_attention_run},
     {"RotaryEmbedding", "", 23, 0, 3, 4, PVG_PURE, ROTARY},
     {"RotaryEmbedding", MS, 1, 0, 4, 4, PVG_PURE, ROTARY},
     {"Attention", MS, 1, 0, 2, 6, PVG_PURE, pvg_packed_infer, PACKED, pvg_packed_run},

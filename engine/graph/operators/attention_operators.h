@@ -100,4 +100,8 @@ int pvg_fused_conv_run(pvg_call *call);
 int pvg_fused_gemm_infer(pvg_infer *infer);
 int pvg_fused_gemm_run(pvg_call *call);
 
+/* fused_attention.c */
+int pvg_fused_attention_infer(pvg_infer *infer);
+int pvg_fused_attention_run(pvg_call *call);
+
 #endif

@@ -72,7 +72,11 @@ int pvg_fold_constants(pvg_pass *pass) {
     if (scratch == NULL) return pvt_error_status();
     status = compute(pass, node, scratch);
     pvg_pool_release(scratch);
-    pass->changes++;
+    if (status >= 0) pass->changes++;
+    else graph->nodes[kept++] = node;
+    /* What cannot be computed fails where a run comes to it, if one does. */
+    if (status != PVT_E_CANCELLED && status != PVT_E_QUOTA && status != PVT_E_NOMEM)
+      status = PVT_OK;
   }
   graph->node_count = kept;
   return status;

@@ -122,9 +122,9 @@ static int apply(pvg_pass *pass, pass_function *function) {
 }
 
 int pvg_simplify(pvg_pool *pool, pvg_symbols *symbols, pvg_graph *graph) {
-  static pass_function *const passes[] = {pvg_fold_constants,  pvg_share_common,
-                                          pvg_fuse_batch_norm, pvg_fuse_layer_norm,
-                                          pvg_fuse_gelu,       pvg_fuse_swish};
+  static pass_function *const passes[] = {
+      pvg_fold_constants, pvg_share_common, pvg_fuse_batch_norm, pvg_fuse_layer_norm,
+      pvg_fuse_gelu,      pvg_fuse_swish,   pvg_fuse_attention};
   pvg_pass pass = {pool, symbols, graph, 0};
   int status = pvg_remove_dead(&pass);
   if (status >= 0) status = pvg_graph_index(pool, graph);

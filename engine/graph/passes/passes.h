@@ -28,6 +28,7 @@ int pvg_fuse_batch_norm(pvg_pass *pass);
 int pvg_fuse_layer_norm(pvg_pass *pass);
 int pvg_fuse_gelu(pvg_pass *pass);
 int pvg_fuse_swish(pvg_pass *pass);
+int pvg_fuse_attention(pvg_pass *pass);
 
 /* ---- Looking ------------------------------------------------------------ */
 
