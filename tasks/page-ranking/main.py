@@ -9,12 +9,13 @@ import json
 import math
 from typing import Any
 
-from history import END, NONE, Vocabulary
+from history import END, LENGTH, NONE, Vocabulary
 
 import polyvm
 from polyvm import np
 
 OFFERED = 3  # pages
+FEWEST = 4  # rows that the model is given; then 8, 16 ...: a plan is made for each number of rows
 
 table = json.loads(polyvm.asset("vocabulary.json"))
 known = Vocabulary(table["pages"], table["dwells"], table["traits"])
@@ -33,12 +34,16 @@ def run(session: dict[str, Any]) -> dict[str, Any]:
     events = session["events"]
     pages, dwells = known.histories(events)
     traits = known.numbers_of(session)
+    rows = FEWEST
+    while rows < len(pages):
+        rows *= 2
+    nothing = [[0] * LENGTH] * (rows - len(pages))
     scores = model(
-        pages=np.asarray(pages, dtype=np.int64),
-        dwells=np.asarray(dwells, dtype=np.int64),
-        traits=np.asarray([traits] * len(pages), dtype=np.int64),
+        pages=np.asarray(pages + nothing, dtype=np.int64),
+        dwells=np.asarray(dwells + nothing, dtype=np.int64),
+        traits=np.asarray([traits] * rows, dtype=np.int64),
         candidates=np.asarray(candidates, dtype=np.int64),
-    )
+    )[: len(pages)]
     powers = np.exp(scores - np.max(scores, axis=1, keepdims=True))
     chances = (powers / np.sum(powers, axis=1, keepdims=True)).tolist()
     *steps, last = chances

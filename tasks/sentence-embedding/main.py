@@ -11,6 +11,7 @@ from polyvm import np
 
 LONGEST = 256  # pieces of a sentence; the network has seen no more in training
 NOTHING = 0  # the number of [PAD]
+STEP = 16  # sentences are padded to a multiple of it: a plan is made for each length
 
 tokenizer = WordPiece(polyvm.asset("vocab.txt").decode().split("\n")[:-1])
 model = polyvm.model("model.onnx", precision="exact")
@@ -18,7 +19,7 @@ model = polyvm.model("model.onnx", precision="exact")
 
 def embed(rows: list[list[int]]) -> Any:
     """Unit vectors, [rows, 384], of sentences given by the numbers of their pieces."""
-    width = max(len(row) for row in rows)
+    width = -(-max(len(row) for row in rows) // STEP) * STEP
     ids = np.asarray([row + [NOTHING] * (width - len(row)) for row in rows], dtype=np.int64)
     mask = np.asarray([[1] * len(row) + [0] * (width - len(row)) for row in rows], dtype=np.int64)
     states = model(input_ids=ids, attention_mask=mask, token_type_ids=np.zeros_like(ids))

@@ -8,7 +8,23 @@ from stream import RATE, WINDOW, Stream, bytes_of
 
 import polyvm
 
+MOST = 32  # windows at a time; fewer in powers of two: a plan is made for each number of windows
+
 model = polyvm.model("model.onnx", precision="exact")
+
+
+def probabilities(stream: Stream, windows: Any) -> list[float]:
+    """Of each window, that somebody speaks; the stream remembers what the network does."""
+    found: list[float] = []
+    at, size = 0, MOST
+    while at < len(windows):
+        while size > len(windows) - at:
+            size //= 2
+        told = model(input=windows[at : at + size], h=stream.hidden, c=stream.cell)
+        stream.hidden, stream.cell = told["hn"], told["cn"]
+        found += told["speech_probs"].tolist()
+        at += size
+    return found
 
 
 def seconds(windows: int) -> float:
@@ -29,11 +45,9 @@ def run(event: dict[str, Any]) -> dict[str, Any]:
     found: list[tuple[int, int]] = []
     highest = 0.0
     if windows is not None:
-        told = model(input=windows, h=stream.hidden, c=stream.cell)
-        stream.hidden, stream.cell = told["hn"], told["cn"]
-        probabilities = told["speech_probs"].tolist()
-        highest = max(probabilities)
-        found = stream.speech.follow(probabilities)
+        told = probabilities(stream, windows)
+        highest = max(told)
+        found = stream.speech.follow(told)
     if not more:
         found += stream.speech.end()
     result = {

@@ -90,8 +90,8 @@ def document(
 The tests of the ONNX standard (package onnx {version}), run through the engine in ordinary
 Python with exact precision. A test is a model with inputs and outputs; outputs must agree in type
 and shape, and in value to the test's own tolerance. `make conformance` runs them, each in a process
-that may crash without harm to the others. Nineteen whole networks, those of the literature and those
-of the demo, are held to what ONNX Runtime makes of them as well, to 1e-4 (`test_networks.py`).
+that may crash without harm to the others. Nineteen whole networks, those of the literature and
+those of the demo, are held to ONNX Runtime's outputs as well, to 1e-4 (`test_networks.py`).
 """,
         _table(head, rows),
         "\nTests that are left out, though many of them pass:\n",
