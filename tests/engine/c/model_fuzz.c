@@ -69,7 +69,8 @@ static int admit(void *arg, size_t bytes) {
 static int attend(void *arg) {
   (void)arg;
   atomic_store(&attention, 1);
-  return stop_after > 0 && --stop_after == 0;
+  if (stop_after > 1) stop_after--;
+  return stop_after == 1;
 }
 
 /* ---- Runs ----------------------------------------------------------------- */
@@ -113,7 +114,7 @@ static void run_model(pvg_model *model) {
 
 int main(int argc, char **argv) {
   long rounds = argc > 1 ? atol(argv[1]) : 60;
-  state = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
+  state = (argc > 2 ? strtoull(argv[2], NULL, 10) : 1) * 0x9e3779b97f4a7c15u;
   message models[] = {image_model(), token_model(), control_model()};
   long loaded = 0;
   pvg_options options = {.budget = -1};
@@ -132,7 +133,7 @@ int main(int argc, char **argv) {
     account = pvt_account_new(admit, &account);
     assert(account != NULL);
     quota = below(3) == 0 ? below((size_t)1 << 20) : (size_t)64 << 20;
-    stop_after = below(3) == 0 ? 1 + below(200) : 0;
+    stop_after = 1 + below(below(3) == 0 ? 200 : 20000); /* damaged loops might not end */
     atomic_store(&attention, 1);
     pvt_context context = {account, &attention, attend, NULL};
     pvt_context_set(&context);
