@@ -147,5 +147,8 @@ PVT_API const pvb_backend *pvb_backend_at(int i);
 PVT_API const pvb_backend *pvb_backend_named(const char *name);
 /* NULL is fine. */
 PVT_API void pvb_release(pvb_kernel *kernel);
+/* Seconds that a run within a large model takes longer than one that is repeated, because its packed
+** weights are not in a cache any more. */
+double pvb_fetching(size_t packed);
 
 #endif
