@@ -61,7 +61,7 @@ def test_reductions(op: str, rand: Seeded) -> None:
         if "Log" in op and np.dtype(dtype).kind == "i":
             continue
         for shape in ((3,), (2, 3), (2, 3, 4), (1, 2, 1, 3), ()):
-            x = abs(drawn(rand, shape, dtype, 3)) + np.array(1, dtype)
+            x = abs(drawn(rand, shape, dtype, 1 if op == "ReduceProd" else 3)) + np.array(1, dtype)
             count = rand.randint(0, len(shape))
             axes = sorted(rand.sample(range(len(shape)), count))
             keep = rand.random() < 0.5
@@ -69,7 +69,8 @@ def test_reductions(op: str, rand: Seeded) -> None:
             wanted = np.asarray(REDUCTIONS[op](x.astype(np.float64), axis=over, keepdims=keep))
             named = ints(*(a - len(shape) if rand.random() < 0.5 else a for a in axes))
             got = one(op, x, named, keepdims=int(keep), ways=ways(rand))
-            agree(got, wanted.astype(dtype), 5e-2 if dtype is bfloat16 else None)
+            with np.errstate(over="ignore"):
+                agree(got, wanted.astype(dtype), 5e-2 if dtype is bfloat16 else None)
             old = {"axes": [int(a) for a in named]} if axes else {}
             agree(one(op, x, opset=11, keepdims=int(keep), **old), got, 1e-12)
     x = drawn(rand, (2, 3), np.float32)
