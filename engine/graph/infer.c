@@ -94,6 +94,12 @@ int pvg_infer_node(pvg_symbols *symbols, const pvg_node *node, const pvg_info *c
                    pvg_info *outputs) {
   for (int i = 0; i < node->output_count; i++) outputs[i] = (pvg_info){.dtype = -1};
   if (node->operator->infer == NULL) return PVT_OK;
+  const pvg_operator *operator = node->operator;
+  if (node->output_count < 1) return with_name(pvt_fail(PVT_E_VALUE, "it has no outputs"), node);
+  for (int i = 0; i < node->input_count; i++)
+    if (inputs[i] == NULL &&
+        (i < operator->min_inputs || (operator->max_inputs < 0 && operator->min_inputs > 0)))
+      return with_name(pvt_fail(PVT_E_VALUE, "its input %d is left out", i), node);
   pvg_infer infer = {.node = node,
                      .input_count = node->input_count,
                      .output_count = node->output_count,

@@ -122,8 +122,10 @@ typedef enum pvg_trait {
 
 struct pvg_operator {
   const char *type, *domain;
-  int since, until;           /* versions of the operator set; until: the last one, 0 for none */
-  int min_inputs, max_inputs; /* max -1: any number */
+  int since, until; /* versions of the operator set; until: the last one, 0 for none */
+  /* The first min_inputs must not be left out; where max is -1 (any number) none of them, unless
+  ** min is 0. */
+  int min_inputs, max_inputs;
   unsigned traits;
   int (*infer)(pvg_infer *infer);
   size_t state_size; /* 0: no prepare */

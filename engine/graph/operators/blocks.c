@@ -152,6 +152,8 @@ int pvg_reverse_sequence_run(pvg_call *call) {
 int pvg_trilu_run(pvg_call *call) {
   const pvt_array *x = call->inputs[0], *given = PVG_INPUT(call, 1);
   if (x->ndim < 2) return pvt_fail(PVT_E_SHAPE, "a matrix has at least 2 dimensions");
+  if (given != NULL && pvt_array_count(given) != 1)
+    return pvt_fail(PVT_E_SHAPE, "the diagonal is one element");
   bool upper = pvg_int(call->node, "upper", 1) != 0;
   int64_t k = given != NULL ? pvg_int_at(given, 0) : 0, shape[PVT_MAX_DIMS];
   pvg_shape_of(x, shape);

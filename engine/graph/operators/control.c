@@ -173,7 +173,7 @@ static int run_if(pvg_call *call) {
 
 const pvg_operator pvg_control_operators[] = {
     {"If", "", 1, 0, 1, 1, 0, infer_if, 0, NULL, NULL, run_if, NULL},
-    {"Loop", "", 1, 0, 2, -1, 0, pvg_loop_infer, 0, NULL, NULL, pvg_loop_run, NULL},
-    {"Scan", "", 8, 0, 1, -1, 0, pvg_scan_infer, 0, NULL, NULL, pvg_scan_run, NULL},
+    {"Loop", "", 1, 0, 0, -1, 0, pvg_loop_infer, 0, NULL, NULL, pvg_loop_run, NULL},
+    {"Scan", "", 8, 0, 0, -1, 0, pvg_scan_infer, 0, NULL, NULL, pvg_scan_run, NULL},
     {0},
 };
