@@ -11,6 +11,7 @@ from types import ModuleType
 from bench.sections import (
     arrays,
     dispatch,
+    events,
     guarding,
     lifecycle,
     memory,
@@ -29,6 +30,7 @@ SECTIONS: dict[str, ModuleType] = {
     "guarding": guarding,
     "sealing": sealing,
     "triggers": triggers,
+    "events": events,
     "arrays": arrays,
     "models": models,
     "memory": memory,
