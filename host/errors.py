@@ -38,6 +38,10 @@ class BundleError(PolyvmError):
     """A bundle, or a folder of .pyc files, cannot be taken."""
 
 
+class ModelError(PolyvmError):
+    """A model, or samples for one, cannot be used."""
+
+
 class ChainError(BundleError):
     """A task asks to come after others in a way that cannot be."""
 

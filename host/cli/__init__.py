@@ -28,6 +28,7 @@ _COMMANDS = {
     "inspect": "tell what a bundle says of itself, without any key",
     "verify": "tell whether this host would run sealed bundles",
     "dev": "run a task folder under ordinary Python, for debugging",
+    "model": "plan, check, convert, quantize and prune models in ONNX",
     "keygen": "make a key pair of a publisher or a host",
     "keys": "list, trust, revoke and rotate keys",
     "info": "tell what the VMs are made of",
