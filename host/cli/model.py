@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polyvm
 from polyvm.engine import libraries
@@ -13,9 +13,12 @@ from polyvm.host.errors import ExitCode, MissingError, ModelError
 from polyvm.host.modeling import compare, convert, files, prune, quantize, samples
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from polyvm.host.modeling.samples import Sample
     from polyvm.models import Model
 
+T = TypeVar("T")
 PRECISIONS = ("exact", "fast", "small")
 
 
@@ -107,7 +110,7 @@ def _load(source: Path | bytes, **options: Any) -> Model:
         raise ModelError(f"{name}: {error}") from None
 
 
-def _guarded(action: Any) -> Any:
+def _guarded(action: Callable[[], T]) -> T:
     """What the engine says of a model is one sentence for the user."""
     try:
         return action()
