@@ -151,24 +151,26 @@ def _output_names(path: Path) -> list[str]:
 
 
 def convert_for_mnn(path: Path) -> None:
-    """Write the model in MNN's format beside it, unless it is there. CannotError."""
+    """Write the model in MNN's format beside it, unless it is there. CannotError.
+
+    The converter is called below its command, which installs packages and sends what it was used
+    for to its makers.
+    """
     converted = path.with_suffix(".mnn")
     if converted.exists():
         return
-    tool = Path(sys.executable).parent / "mnnconvert"
     with tempfile.TemporaryDirectory(dir=path.parent) as place:
         made = Path(place) / "model.mnn"
-        command = [str(tool), "-f", "ONNX", "--modelFile", str(path), "--MNNModel", str(made)]
-        done = subprocess.run(
-            [*command, "--bizCode", "bench"], capture_output=True, text=True, cwd=place, check=False
-        )
+        code = "import sys, _tools; _tools.mnnconvert(sys.argv)"
+        command = [sys.executable, "-s", "-P", "-c", code, "-f", "ONNX", "--bizCode", "bench"]
+        command += ["--modelFile", str(path), "--MNNModel", str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=place, check=False)
         if not made.is_file():
             said = [
-                line.strip()
-                for line in (done.stdout + done.stderr).splitlines()
-                if "rror" in line or "not support" in line or "unsupport" in line.lower()
+                line for line in (done.stdout + done.stderr).splitlines() if "ot Support" in line
             ]
-            raise CannotError(f"not converted: {(said or ['no reason given'])[0][:80]}")
+            reason = said[0].partition("] ")[2].partition(": ")[2] if said else "no reason given"
+            raise CannotError(f"not converted: {reason.strip()}")
         os.replace(made, converted)
 
 
