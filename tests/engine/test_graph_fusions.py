@@ -232,3 +232,52 @@ def test_products_take_factor_bias_residual_and_activation(rand: Random) -> None
         call(loaded, x, z)[0], s / 2 * (1 + erf(s / 2**0.5)), rtol=1e-5, atol=1e-5
     )
     assert steps(loaded, x, z) == ["MatMul+Div+Add+Add+Gelu"]
+
+
+@pytest.mark.parametrize("scaled", ["Div", "Mul", None])
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention(rand: Random, scaled: str | None, masked: bool) -> None:
+    nodes = [node("Transpose", "k", "kt", perm=[0, 1, 3, 2]), node("MatMul", "q kt", "s0")]
+    if scaled:
+        nodes.append(node(scaled, "s0 factor", "s1"))
+    last = "s1" if scaled else "s0"
+    if masked:
+        nodes.append(node("Add", f"mask {last}", "s2"))
+        last = "s2"
+    nodes += [node("Softmax", last, "p", axis=-1), node("MatMul", "p v", "y")]
+    names = ["q", "k", "v", *(["mask"] if masked else [])]
+    ports = [port(name, shape=["b", "h", "n" if name == "q" else "m", "d"]) for name in names[:3]]
+    ports += [port("mask", shape=["b", 1, 1, "m"])] if masked else []
+    factor = np.float32(3 if scaled == "Div" else 0.4)
+    loaded = load(model(nodes, ports, [port("y")], {"factor": factor}))
+    q, k, v = numbers(rand, 2, 3, 5, 8), numbers(rand, 2, 3, 7, 8), numbers(rand, 2, 3, 7, 8)
+    mask = np.where(np.arange(7) < [[[[4]]], [[[7]]]], 0, -10000).astype(np.float32)
+    inputs = [q, k, v, *([mask] if masked else [])]
+    scores = np.einsum("bhnd,bhmd->bhnm", q, k, dtype=np.float64)
+    scores = scores / factor if scaled == "Div" else scores * factor if scaled else scores
+    scores = scores + mask if masked else scores
+    e = np.exp(scores - scores.max(-1, keepdims=True))
+    wanted = e / e.sum(-1, keepdims=True) @ v
+    np.testing.assert_allclose(call(loaded, *inputs)[0], wanted, rtol=1e-5, atol=1e-5)
+    assert steps(loaded, *inputs) == ["Attention"]
+
+
+def test_weights_that_are_computed_are_weights(rand: Random) -> None:
+    nodes = [
+        node("ConstantOfShape", "shape", "w"),
+        node("Conv", "x w", "c"),
+        node("Relu", "c", "y"),
+    ]
+    loaded = load(
+        model(nodes, [port("x", shape=[1, 4, 5, 5])], [port("y")], {"shape": [8, 4, 1, 1]})
+    )
+    x = numbers(rand, 1, 4, 5, 5)
+    assert steps(loaded, x) == ["Conv+Relu"]
+    assert not call(loaded, x)[0].any()
+
+
+def test_constants_that_cannot_be_computed_fail_in_a_run() -> None:
+    nodes = [node("Reshape", "c shape", "r"), node("Add", "x r", "y")]
+    constants = {"c": np.ones(6, np.float32), "shape": [4, -1]}
+    with pytest.raises(ValueError, match="Reshape"):
+        call(load(model(nodes, [port("x", shape=["n"])], [port("y")], constants)), np.ones(4, "f4"))

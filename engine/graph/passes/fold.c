@@ -2,11 +2,12 @@
 #include "passes.h"
 #include "run.h"
 
-/* Results that are kept: no larger than this, or than some times what they are made of. */
-#define MOST_FOLDED ((int64_t)1 << 20)
+/* Results that are kept: as much as this, and what is no larger than some times what it is made of.
+** Some models compute their weights; others would fill the memory from a file of a few bytes. */
+#define MOST_FOLDED ((int64_t)1 << 30)
 #define TIMES 4
 
-static bool can_fold(const pvg_node *node) {
+static bool can_fold(pvg_pass *pass, const pvg_node *node) {
   unsigned traits = node->operator->traits;
   int64_t bytes = 0, result = 0;
   if (traits & PVG_RANDOM) return false;
@@ -25,7 +26,9 @@ static bool can_fold(const pvg_node *node) {
       if (bytes > MOST_FOLDED) return false;
     } else result += pvg_info_bytes(info);
   }
-  return result <= MOST_FOLDED || result <= TIMES * bytes;
+  if (result > TIMES * bytes && pass->folded + result > MOST_FOLDED) return false;
+  if (result > TIMES * bytes) pass->folded += result;
+  return true;
 }
 
 static int compute(pvg_pass *pass, const pvg_node *node, pvg_pool *scratch) {
@@ -64,7 +67,7 @@ int pvg_fold_constants(pvg_pass *pass) {
   int kept = 0, status = PVT_OK;
   for (int n = 0; n < graph->node_count; n++) {
     pvg_node *node = graph->nodes[n];
-    if (status < 0 || !can_fold(node)) {
+    if (status < 0 || !can_fold(pass, node)) {
       graph->nodes[kept++] = node;
       continue;
     }

@@ -125,7 +125,7 @@ int pvg_simplify(pvg_pool *pool, pvg_symbols *symbols, pvg_graph *graph) {
   static pass_function *const passes[] = {
       pvg_fold_constants, pvg_share_common, pvg_fuse_batch_norm, pvg_fuse_layer_norm,
       pvg_fuse_gelu,      pvg_fuse_swish,   pvg_fuse_attention};
-  pvg_pass pass = {pool, symbols, graph, 0};
+  pvg_pass pass = {.pool = pool, .symbols = symbols, .graph = graph};
   int status = pvg_remove_dead(&pass);
   if (status >= 0) status = pvg_graph_index(pool, graph);
   for (size_t i = 0; i < sizeof passes / sizeof *passes && status >= 0; i++)

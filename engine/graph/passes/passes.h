@@ -14,6 +14,7 @@ typedef struct pvg_pass {
   pvg_symbols *symbols;
   pvg_graph *graph;
   int changes;
+  int64_t folded; /* bytes of constants that were computed */
 } pvg_pass;
 
 /* All passes over a graph and those within it, which stay indexed and inferred. */
