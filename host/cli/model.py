@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -134,7 +135,7 @@ def _check(path: Path, exact: Model, tried: list[Sample]) -> ExitCode:
     print(f"{'':9} {'ms':>9}  {'largest difference':>18}  {'of the largest':>14}  same choice")
     for precision in PRECISIONS:
         model = _load(path, precision=precision)
-        got = _guarded(lambda model=model: compare.outputs(model, tried))
+        got = _guarded(partial(compare.outputs, model, tried))
         _row(precision, model, tried, compare.difference(expected, got))
     return ExitCode.OK
 
