@@ -58,7 +58,7 @@ wheel: build ## a self-contained binary wheel in dist/
 
 lint: build ## ruff, mypy, clang-format
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
+	@$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	mkdir -p build/types/polyvm && cd build/types/polyvm && ln -sfn ../../../host host && \
 	  ln -sfn ../../../vm/binding vm && \
 	  ln -sfn ../../../engine/bindings engine && ln -sfn ../../../engine/np np && ln -sf $(addprefix ../../../vm/api/,$(notdir $(wildcard vm/api/*.py*))) .

@@ -27,7 +27,7 @@ KINDS = [
 
 @pytest.mark.parametrize("synced", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_read_finds_the_last_ones(tmp_path: Path, kind: str, synced: bool) -> None:  # noqa: FBT001
+def test_every_read_finds_the_last_ones(tmp_path: Path, kind: str, synced: bool) -> None:
     told = events.keep(kind, str(tmp_path), synced, 20)
     assert len(told["event_ns"]) == 20
     assert told["found"] > 0.9 * events.READS * events.LAST * (9 / 10)
