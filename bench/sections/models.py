@@ -241,11 +241,26 @@ def tables(data: dict[str, Any]) -> list[Table]:
         made.append(Table(f"Models, {mode}", [*heads, f"against {against}"], lines, _note(mode)))
     if made:
         told = [f"{NAMES[name]}: {text}" for name, text in data["settings"].items()]
-        note = f"{made[0].note} Settings: {'; '.join(told)}. Peers: {data['versions']}."
+        note = f"{made[0].note} {_furthest(data)}Settings: {'; '.join(told)}. "
+        note += f"Peers: {data['versions']}."
         made[0] = dataclasses.replace(made[0], note=f"{note} {_cannot(data)}".rstrip())
     lines = [[many, f"{median(found):,.0f}"] for many, found in data["vms"].items()]
     made.append(Table(f"Tasks that call one model ({IN_VMS})", ["VMs", "tasks/s"], lines))
     return made
+
+
+def _furthest(data: dict[str, Any]) -> str:
+    """Where our float32 results differ most from the oracle's."""
+    differences = {
+        name: cells[OURS]["difference"]
+        for name, by_mode in data["models"].items()
+        for cells in (by_mode["exact"],)
+        if "difference" in cells.get(OURS, {})
+    }
+    if not differences:
+        return ""
+    worst = max(differences, key=differences.__getitem__)
+    return f"PolyVM's differ most for {worst}, by {differences[worst]:.1e}. "
 
 
 def _cannot(data: dict[str, Any]) -> str:
