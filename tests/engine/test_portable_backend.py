@@ -18,6 +18,7 @@ from tests.engine.works import (
     Kernel,
     Product,
     TransposedConvolution,
+    Way,
     Work,
     check,
     ways,
@@ -85,12 +86,17 @@ def name_of(work: Work) -> str:
     return f"{work.in_channels}-{work.out}-{work.size}-{work.kernel}-{work.groups}"
 
 
+def limit_of(way: Way, work: Work) -> float:
+    """Of the largest result; activations may make that smaller than the sums that err."""
+    if "winograd" not in way.algorithm:
+        return 4e-6
+    return 1e-5 if work.activation == "NONE" else 4e-5
+
+
 def check_all(work: Work, rand: Seeded) -> int:
     found = ways(work, "portable")
     assert found
-    return sum(
-        check(way, work, rand, 1e-5 if "winograd" in way.algorithm else 4e-6) for way in found
-    )
+    return sum(check(way, work, rand, limit_of(way, work)) for way in found)
 
 
 @pytest.mark.parametrize("isa", direct.isas())

@@ -8,8 +8,9 @@
 
 #include "portable.h"
 
-#define CHUNK_ROWS 252
-#define DEEP_BYTES ((int64_t)40 << 10) /* of a panel that stays in the first cache */
+#define CHUNK_ROWS 336
+#define DEEP_BYTES ((int64_t)64 << 10) /* of a panel that stays near for all rows of a chunk */
+#define FAR ((size_t)1 << 20)          /* bytes of weights that are not in the second cache */
 #define SKEW 16 /* floats behind each copied row, so that rows do not fall into the same sets */
 
 typedef struct dense {
@@ -210,8 +211,16 @@ static int run_rows(const parts *all, int64_t row, int64_t count, int64_t first,
         tile.alpha = epilogue->alpha, tile.beta = epilogue->beta;
       }
       int64_t tiles = ceiling(count, tiles_of->most_rows[blocks - 1]);
+      /* the next panel's stretch; where there is none, nothing is lost */
+      bool fetch = tiles > 1 && d->packed.kernel.packed > FAR;
+      int64_t piece = tile.depth * blocks * PVB_BLOCK * size;
+      const char *next = (const char *)tile.w + units * blocks * PVB_BLOCK * size;
+      if (panel + blocks >= end)
+        next = (const char *)d->packed.weights +
+               (first * units + (from + deep) / d->step * blocks) * PVB_BLOCK * size;
       for (int64_t t = 0; t < tiles; t++) {
         int64_t r = count * t / tiles, some = count * (t + 1) / tiles - r;
+        if (fetch) pvb_prefetch(next, piece, t, tiles);
         tile.x = a + r * a_row;
         tile.y = y + r * d->n + panel * PVB_BLOCK;
         if (last && all->residual != NULL)
@@ -336,7 +345,7 @@ static int prepare(const pvb_work *work, pvb_weights kind, pvb_kernel **kernel) 
   int64_t deep = DEEP_BYTES / (shape.blocks * PVB_BLOCK * size);
   deep = ceiling(units, ceiling(units, deep));
   shape.deep = (shape.rows <= most_rows ? units : deep) * shape.step;
-  shape.chunk = shape.rows < CHUNK_ROWS ? shape.rows : CHUNK_ROWS;
+  shape.chunk = ceiling(shape.rows, ceiling(shape.rows, CHUNK_ROWS));
   shape.copy_floats = ceiling(shape.chunk * (shape.deep + SKEW), 16) * 16;
   pvb_packed *packed;
   int status = pvb_packed_bytes(sizeof(dense), work, shape.panels * PVB_BLOCK * units * size,
