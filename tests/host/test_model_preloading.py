@@ -203,3 +203,30 @@ def test_safetensors(tmp_path: Path) -> None:
 def test_damaged_safetensors(content: bytes, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         polyvm.safetensors(content)
+
+
+THREADS = TASK.replace('precision="exact"', 'precision="exact", threads=2')
+
+
+def test_threads_in_vms(deploy: Callable[..., Options]) -> None:
+    """Two workers whose calls may use two threads each: results are the same."""
+    models = PRELOAD.replace("[[models]]\n", "[[models]]\nthreads = 2\n")
+    with Host(deploy(models, code=THREADS)) as host:
+        rows = numpy.random.default_rng(5).standard_normal((300, 40))
+        for back in host.map("net", [{"x": rows.tolist()} for _ in range(8)]):
+            numpy.testing.assert_allclose(back["y"], expected(rows), atol=1e-4)
+
+
+def test_memory_of_a_run_is_charged(deploy: Callable[..., Options]) -> None:
+    """A run whose arena is more than the limit ends as any other that is over its quota."""
+    models = '\n[limits]\nmemory = "24MB"\n'
+    code = TASK.replace('"y": model(x=x).tolist()', '"y": float(model(x=x).sum())').replace(
+        'np.asarray(payload["x"], dtype=np.float32)',
+        'np.broadcast_to(np.float32(1), (payload["rows"], 40))',
+    )
+    with Host(deploy(models, code=code)) as host:
+        small = host.submit("net", {"rows": 10}).result()
+        assert small["y"] == pytest.approx(10 * float(expected(numpy.ones((1, 40))).sum()))
+        with pytest.raises(Exception, match=r"over its memory|quota|limit"):
+            host.submit("net", {"rows": 10**6}).result()
+        assert host.submit("net", {"rows": 10}).result() == small
