@@ -19,6 +19,7 @@ from bench.sections import (
     programs,
     scaling,
     sealing,
+    search,
     triggers,
 )
 
@@ -33,5 +34,6 @@ SECTIONS: dict[str, ModuleType] = {
     "events": events,
     "arrays": arrays,
     "models": models,
+    "search": search,
     "memory": memory,
 }

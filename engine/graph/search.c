@@ -13,9 +13,10 @@
 #include "team.h"
 #include "timings.h"
 
-#define WORTH 2.5   /* times the best prediction: ways beyond that are not measured */
-#define LEAST 2e-6  /* seconds: works below that are left to prediction */
-#define ENOUGH 4e-3 /* seconds of runs of one way */
+#define WORTH 2.5    /* times the best prediction: ways beyond that are not measured */
+#define PATIENT 60.0 /* seconds of budget, from which on every way is measured */
+#define LEAST 2e-6   /* seconds: works below that are left to prediction */
+#define ENOUGH 4e-3  /* seconds of runs of one way */
 
 static double on(clockid_t clock) {
   struct timespec time;
@@ -179,10 +180,11 @@ static void recall(pvg_heavy *heavy, pvg_item *item, const char *work) {
 static int measure(pvg_heavy *heavy, subject *subject, double until) {
   pvg_item *item = subject->item;
   double best = best_of(item);
-  if (item->option_count < 2 || best < LEAST) return PVT_OK;
+  bool patient = heavy->model->options.budget >= PATIENT;
+  if (item->option_count < 2 || (best < LEAST && !patient)) return PVT_OK;
   for (int o = 0; o < item->option_count; o++) {
     pvg_option *option = &item->options[o];
-    if (option->measured || option->seconds > WORTH * best) continue;
+    if (option->measured || (option->seconds > WORTH * best && !patient)) continue;
     if (now() + 3 * option->seconds > until) continue;
     double seconds = time_option(heavy, item, option);
     if (seconds == PVT_E_CANCELLED) return PVT_E_CANCELLED;

@@ -28,10 +28,10 @@ typedef enum pvg_precision {
 
 typedef struct pvg_options {
   pvg_precision precision;
-  double budget; /* seconds that choosing kernels may take for a plan; 0: 0.3; negative: by
-                    prediction alone */
-  const char
-      *cache; /* a folder that keeps what was chosen, by model, machine and precision; NULL */
+  double budget;        /* seconds that choosing kernels may take for a plan; 0: 0.3; negative: by
+                           prediction alone; 60 and more: every way is measured, however unlikely */
+  const char *cache;    /* a folder that keeps what was chosen, by model, machine and precision;
+                           NULL */
   const char *folder;   /* where external data lies, for models from memory; NULL: there is none */
   const char *backends; /* names of those that may be used, by commas; NULL: all */
   int threads;          /* that one run may use; 0: 1 */
