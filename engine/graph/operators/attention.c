@@ -22,7 +22,7 @@ const pvg_operator pvg_attention_operators[] = {
     {"SkipLayerNormalization", MS, 1, 0, 3, 5, PVG_PURE, pvg_skip_infer, SKIP, pvg_skip_run},
     {"SkipSimplifiedLayerNormalization", MS, 1, 0, 3, 4, PVG_PURE, pvg_skip_infer, SKIP,
      pvg_skip_run},
-    {"EmbedLayerNormalization", MS, 1, 0, 7, 9, PVG_PURE, pvg_embed_infer, SKIP, pvg_embed_run},
+    {"EmbedLayerNormalization", MS, 1, 0, 1, 9, PVG_PURE, pvg_embed_infer, SKIP, pvg_embed_run},
     {"BiasGelu", MS, 1, 0, 2, 2, PVG_PURE, GELU},
     {"FastGelu", MS, 1, 0, 1, 2, PVG_PURE, GELU},
     {"Gelu", MS, 1, 0, 1, 1, PVG_PURE, GELU},

@@ -110,3 +110,10 @@ int pvg_infer_copy(pvg_infer *infer, int output, int input) {
     pvg_infer_is(infer, output, info->dtype, info->ranked ? info->ndim : -1, info->size);
   return PVT_OK;
 }
+
+int pvg_infer_needs(const pvg_infer *infer, uint64_t inputs) {
+  for (int i = 0; i < 64; i++)
+    if ((inputs >> i & 1) != 0 && PVG_INPUT(infer, i) == NULL)
+      return pvt_fail(PVT_E_VALUE, "%s lacks input %d", infer->node->type, i);
+  return PVT_OK;
+}

@@ -49,6 +49,8 @@ int pvg_dtype_attribute(const pvg_node *node, const char *name, int otherwise);
 
 /* Output has what is known of input: type, rank, sizes. */
 int pvg_infer_copy(pvg_infer *infer, int output, int input);
+/* Of inputs that others may be left out before: bit i says that input i is needed. PVT_E_VALUE. */
+int pvg_infer_needs(const pvg_infer *infer, uint64_t inputs);
 /* ndim -1: the rank is not known. */
 void pvg_infer_is(pvg_infer *infer, int output, int dtype, int ndim, const pvg_size *sizes);
 

@@ -91,6 +91,8 @@ int pvg_skip_run(pvg_call *call) {
 /* ---- EmbedLayerNormalization ---------------------------------------------------------- */
 
 int pvg_embed_infer(pvg_infer *infer) {
+  int status = pvg_infer_needs(infer, 1 << 2 | 1 << 3 | 1 << 5 | 1 << 6);
+  if (status != PVT_OK) return status;
   const pvg_info *ids = infer->inputs[0], *words = infer->inputs[2];
   bool known = ids->ranked && ids->ndim == 2 && words->ranked && words->ndim == 2;
   pvg_size size[3] = {0};

@@ -38,10 +38,12 @@ int pvg_qlinear_binary_run(pvg_call *call) {
 }
 
 int pvg_qlinear_binary_infer(pvg_infer *infer) {
+  int status = pvg_infer_needs(infer, 1 << 3 | 1 << 4 | 1 << 6);
+  if (status != PVT_OK) return status;
   const pvg_info *a = PVG_INPUT(infer, 0), *b = PVG_INPUT(infer, 3);
   pvg_info out = {.dtype = a->dtype}, left = *a, right = *b;
   left.constant = right.constant = NULL;
-  int status = pvg_infer_broadcast(infer, &left, &right, &out);
+  status = pvg_infer_broadcast(infer, &left, &right, &out);
   if (status == PVT_OK) pvg_infer_is(infer, 0, a->dtype, out.ranked ? out.ndim : -1, out.size);
   return status;
 }
@@ -83,7 +85,7 @@ int pvg_qlinear_unary_run(pvg_call *call) {
 /* y's scale and zero, then x, scale and zero of each input. */
 int pvg_qlinear_concat_run(pvg_call *call) {
   const pvg_qlinear_state *state = call->state;
-  int count = (call->input_count - 2) / 3, status = PVT_OK;
+  int count = (call->input_count - 1) / 3, status = PVT_OK; /* the last zero may be left out */
   if (count < 1) return pvt_fail(PVT_E_VALUE, "QLinearConcat: there is no input");
   const pvt_array **inputs = pvg_scratch(call, (size_t)count * sizeof *inputs);
   pvt_array *arrays = pvg_scratch(call, (size_t)count * sizeof *arrays), real;
@@ -106,10 +108,15 @@ int pvg_qlinear_concat_run(pvg_call *call) {
   pvt_regions_release(&regions);
   if (status != PVT_OK) return status;
   return pvg_give_quantised(call, 0, (const float *)real.data, ndim, shape, call->inputs[0],
-                            call->inputs[1]);
+                            PVG_INPUT(call, 1));
 }
 
 int pvg_qlinear_concat_infer(pvg_infer *infer) {
+  for (int i = 2; i < infer->input_count; i++)
+    if (infer->inputs[i] == NULL && i % 3 != 1)
+      return pvt_fail(PVT_E_VALUE, "QLinearConcat lacks input %d", i);
+  if (infer->input_count < 4 || infer->inputs[0] == NULL || (infer->input_count - 1) % 3 == 2)
+    return pvt_fail(PVT_E_VALUE, "QLinearConcat: there is no input");
   const pvg_info *first = PVG_INPUT(infer, 2);
   if (first == NULL) return PVT_OK;
   pvg_infer_is(infer, 0, first->dtype, -1, NULL);
@@ -148,7 +155,14 @@ int pvg_qlinear_global_pool_run(pvg_call *call) {
                             PVG_INPUT(call, 4));
 }
 
+int pvg_qlinear_unary_infer(pvg_infer *infer) {
+  pvg_infer_like(infer);
+  return pvg_infer_needs(infer, 1 << 3);
+}
+
 int pvg_qlinear_pool_infer(pvg_infer *infer) {
+  int status = pvg_infer_needs(infer, 1 << 3);
+  if (status != PVT_OK) return status;
   const pvg_info *x = PVG_INPUT(infer, 0);
   pvg_infer_is(infer, 0, x->dtype, x->ranked ? x->ndim : -1, x->size);
   int first = pvg_int(infer->node, "channels_last", 0) != 0 ? 1 : 2;

@@ -94,6 +94,7 @@ int pvg_qlinear_conv_run(pvg_call *call);
 /* qlinear.c */
 int pvg_qlinear_prepare(const pvg_prepare *prepare, void *state);
 int pvg_qlinear_binary_infer(pvg_infer *infer);
+int pvg_qlinear_unary_infer(pvg_infer *infer);
 int pvg_qlinear_pool_infer(pvg_infer *infer);
 int pvg_qlinear_concat_infer(pvg_infer *infer);
 int pvg_qlinear_binary_run(pvg_call *call);

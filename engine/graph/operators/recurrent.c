@@ -8,6 +8,6 @@ const pvg_operator pvg_recurrent_operators[] = {
     {"RNN", "", 7, 0, 3, 6, PVG_PURE, RECURRENT, pvg_recurrent_run},
     {"GRU", "", 7, 0, 3, 6, PVG_PURE, RECURRENT, pvg_recurrent_run},
     {"LSTM", "", 7, 0, 3, 8, PVG_PURE, RECURRENT, pvg_recurrent_run},
-    {"DynamicQuantizeLSTM", "com.microsoft", 1, 0, 12, 12, PVG_PURE, RECURRENT,
+    {"DynamicQuantizeLSTM", "com.microsoft", 1, 0, 3, 12, PVG_PURE, RECURRENT,
      pvg_dynamic_lstm_run},
     {0}};

@@ -84,6 +84,8 @@ int pvg_recurrent_infer(pvg_infer *infer) {
   pvg_recurrent_state state;
   memset(&state, 0, sizeof state);
   int status = read_state(infer->node, &state);
+  if (status == PVT_OK && is_quantised(infer->node))
+    status = pvg_infer_needs(infer, 1 << 8 | 1 << 10);
   if (status != PVT_OK) return status;
   const pvg_info *x = PVG_INPUT(infer, 0), *r = PVG_INPUT(infer, 2);
   bool known = x->ranked && x->ndim == 3 && r->ranked && r->ndim == 3;
