@@ -66,18 +66,34 @@ static pvt_array *as_bias(const match *match, int slot) {
   return bias;
 }
 
+/* Two biases as one; NULL where there is no memory, and then they stay apart. */
+static pvt_array *sum_of(const match *match, const pvt_array *a, const pvt_array *b) {
+  int64_t channels = b->dim[0].size;
+  if (a->ndim != 1 || a->dim[0].size != channels) return NULL;
+  pvt_array *sum = pvg_pool_take(match->heavy->plan->pool, sizeof *sum);
+  float *data = pvg_pool_array(match->heavy->plan->pool, (size_t)channels, sizeof *data);
+  if (sum == NULL || data == NULL) return NULL;
+  for (int64_t c = 0; c < channels; c++) {
+    float x, y;
+    memcpy(&x, a->data + c * a->dim[0].stride, sizeof x);
+    memcpy(&y, b->data + c * b->dim[0].stride, sizeof y);
+    data[c] = x + y;
+  }
+  pvt_array_over(sum, data, PVT_FLOAT32, 1, &channels);
+  return sum;
+}
+
 static bool take_addition(match *match, const pvg_step *step, int input) {
   int other = step->inputs[1 - input];
   pvb_work *work = match->work;
   if (step->input_count != 2 || other < 0 || other == match->y) return false;
   if (!same_shape(match, step->outputs[0], match->y)) return false;
   if (work->epilogue.residual) return false;
-  if (work->bias == NULL) {
-    pvt_array *bias = as_bias(match, other);
-    if (bias != NULL) {
-      work->bias = bias;
-      return true;
-    }
+  pvt_array *bias = as_bias(match, other);
+  if (bias != NULL && work->bias != NULL) bias = sum_of(match, work->bias, bias);
+  if (bias != NULL) {
+    work->bias = bias;
+    return true;
   }
   if (!same_shape(match, other, match->y)) return false;
   if (match->heavy->plan->slots[other].array == NULL) return false;

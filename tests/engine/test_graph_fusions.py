@@ -281,3 +281,20 @@ def test_constants_that_cannot_be_computed_fail_in_a_run() -> None:
     constants = {"c": np.ones(6, np.float32), "shape": [4, -1]}
     with pytest.raises(ValueError, match="Reshape"):
         call(load(model(nodes, [port("x", shape=["n"])], [port("y")], constants)), np.ones(4, "f4"))
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 1), (1, 8, 1, 1), (1, 1, 1, 4), (8, 1, 4)])
+def test_factors_of_channels(rand: Random, shape: tuple[int, ...]) -> None:
+    w, factor, shift = numbers(rand, 8, 4, 1, 1), numbers(rand, *shape), numbers(rand, 8, 1, 1)
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Mul", "factor c", "m"),
+        node("Add", "m shift", "s"),
+        node("Relu", "s", "y"),
+    ]
+    constants = {"w": w, "factor": factor, "shift": shift}
+    loaded = load(model(nodes, [port("x", shape=["n", 4, "h", 4])], [port("y")], constants))
+    x = numbers(rand, 2, 4, 3, 4)
+    wanted = np.maximum(convolved(x, w) * factor + shift, 0)
+    np.testing.assert_allclose(call(loaded, x)[0], wanted, rtol=1e-5, atol=1e-5)
+    assert (steps(loaded, x) == ["Conv+Add+Relu"]) == (shape[-1] == 1)
