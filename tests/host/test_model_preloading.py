@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import polyvm
 from polyvm import np
+from polyvm.engine import onednn
 from polyvm.host import manifest
 from polyvm.host.admission import Policy
 from polyvm.host.embedded import Host, Options
@@ -230,3 +231,35 @@ def test_memory_of_a_run_is_charged(deploy: Callable[..., Options]) -> None:
         with pytest.raises(Exception, match=r"over its memory|quota|limit"):
             host.submit("net", {"rows": 10**6}).result()
         assert host.submit("net", {"rows": 10}).result() == small
+
+
+GIVEN = """
+import polyvm
+from polyvm import np
+model = polyvm.model("product.onnx", backends="onednn")
+def run(payload):
+    rows, inner, columns = payload["sizes"]
+    a = np.ones((2, rows, inner), dtype=np.float32)
+    b = np.ones((2, inner, columns), dtype=np.float32)
+    plan = model.plan(a, b)
+    return {"sum": float(model(a, b).sum()), "backend": "onednn" if "onednn" in plan else "none"}
+"""
+
+
+@pytest.mark.skipif(onednn.find() is None, reason="oneDNN is not installed")
+def test_confined_workers_use_what_was_made_before(
+    deploy: Callable[..., Options], make_task: Callable[..., Path]
+) -> None:
+    """oneDNN makes machine code, which workers may not: not even for sizes that come later."""
+    options = deploy(PRELOAD)
+    folder = make_task("given", GIVEN)
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["b", "i", "j"]) for n in "xyz"]
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "y"], ["z"])], "given", ports[:2], ports[2:]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (folder / "product.onnx").write_bytes(model.SerializeToString())
+    with Host(options) as host:
+        for sizes in ((1, 50, 70), (70, 50, 1), (3, 5, 4), (100, 300, 200), (33, 1, 65)):
+            back = host.submit("given", {"sizes": sizes}).result()
+            assert back["sum"] == 2 * sizes[0] * sizes[1] * sizes[2]
