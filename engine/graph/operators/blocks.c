@@ -115,7 +115,7 @@ int pvg_space_to_depth_run(pvg_call *call) {
 int pvg_reverse_sequence_run(pvg_call *call) {
   const pvt_array *x = call->inputs[0], *lengths = call->inputs[1];
   int64_t batch = pvg_int(call->node, "batch_axis", 1), time = pvg_int(call->node, "time_axis", 0);
-  if (x->ndim < 2 || batch + time != 1 || batch * time != 0)
+  if (x->ndim < 2 || (batch != 0 && batch != 1) || time != 1 - batch)
     return pvt_fail(PVT_E_AXIS, "batch_axis and time_axis are 0 and 1 of at least 2 dimensions");
   if (lengths->ndim != 1 || lengths->dim[0].size != x->dim[batch].size)
     return pvt_fail(PVT_E_SHAPE, "there is not one length for each of %lld sequences",

@@ -122,8 +122,9 @@ int pvg_ngrams_run(pvg_call *call) {
     float *frequency = (float *)out->data + row * state->columns;
     int64_t least = pvg_int(node, "min_gram_length", 1);
     int64_t most = pvg_int(node, "max_gram_length", 1);
+    if (most > state->sizes) most = state->sizes; /* there are no longer ones */
     if (least < 1) return pvt_fail(PVT_E_VALUE, "min_gram_length is %lld", (long long)least);
-    for (int64_t step = 1; step <= skips + 1 && least <= most && step <= length; step++) {
+    for (int64_t step = 1; step <= length && step - 1 <= skips && least <= most; step++) {
       for (int64_t i = 0; i < length; i++) {
         for (int64_t size = least; size <= most && i + step * (size - 1) < length; size++) {
           int64_t number = find(state, size, own + i, step);
