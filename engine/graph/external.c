@@ -18,9 +18,12 @@
 
 #define LONGEST_NAME 1024
 
-typedef struct mapping {
+typedef struct pvg_mapping {
   void *data;
   size_t size;
+  const char *name; /* in the folder */
+  struct stat about;
+  struct pvg_mapping *before; /* of the folder's */
 } mapping;
 
 static void unmap(void *owner) {
@@ -106,8 +109,25 @@ static int map_file(pvg_folder *folder, char *name, mapping **made) {
     free(mapping);
     return status;
   }
-  *made = mapping;
+  mapping->name = name;
+  mapping->about = about;
+  mapping->before = folder->mapped;
+  folder->mapped = *made = mapping;
   return pvg_pool_keep(folder->pool, buffer);
+}
+
+bool pvg_folder_is_current(const pvg_folder *folder) {
+  for (const mapping *one = folder->mapped; one != NULL; one = one->before) {
+    char path[4096];
+    struct stat now;
+    int size = snprintf(path, sizeof path, "%s/%s", folder->path, one->name);
+    if (size < 0 || size >= (int)sizeof path || stat(path, &now) != 0) return false;
+    const struct stat *then = &one->about;
+    if (now.st_dev != then->st_dev || now.st_ino != then->st_ino || now.st_size != then->st_size ||
+        now.st_mtim.tv_sec != then->st_mtim.tv_sec || now.st_mtim.tv_nsec != then->st_mtim.tv_nsec)
+      return false;
+  }
+  return true;
 }
 
 int pvg_folder_bytes(pvg_folder *folder, const char *name, size_t name_size, int64_t offset,

@@ -97,6 +97,10 @@ static int acquire(pvg_hash key, entry **found, bool *load) {
   for (;;) {
     pthread_mutex_lock(&lock);
     entry *there = find(key);
+    if (there != NULL && there->state == READY && !pvg_folder_is_current(&there->model.folder)) {
+      unlink_entry(there); /* who has it keeps it; others get what the files say now */
+      there = NULL;
+    }
     if (there != NULL && there->state == READY) {
       there->references++;
       *found = there;

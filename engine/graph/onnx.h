@@ -13,7 +13,11 @@ typedef struct pvg_folder {
   const char *path; /* NULL: there is none */
   pvg_names files;
   pvg_pool *pool;
+  struct pvg_mapping *mapped; /* the last one */
 } pvg_folder;
+
+/* Whether the files are still those that were mapped. */
+bool pvg_folder_is_current(const pvg_folder *folder);
 
 /* Bytes `offset` .. `offset + length` of a file (length -1: up to its end) in the folder. */
 int pvg_folder_bytes(pvg_folder *folder, const char *name, size_t name_size, int64_t offset,

@@ -268,6 +268,17 @@ def test_external_data_that_is_refused(
         load(os.fspath(external(inner, **entries)))
 
 
+def test_external_data_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
+    path = external(tmp_path, location="w")
+    (tmp_path / "w").write_bytes(np.array([1, 2], np.float32).tobytes())
+    first = load(os.fspath(path))
+    (tmp_path / "new").write_bytes(np.array([3, 4], np.float32).tobytes())
+    (tmp_path / "new").replace(tmp_path / "w")
+    second = load(os.fspath(path))
+    np.testing.assert_array_equal(call(second)[0], [3, 4])
+    np.testing.assert_array_equal(call(first)[0], [1, 2])
+
+
 def test_inputs_that_do_not_fit_are_named() -> None:
     loaded = load(chain())
     with pytest.raises(TypeError, match="takes 1 inputs, and 2 were given"):
