@@ -20,8 +20,9 @@ int pvg_col2im_infer(pvg_infer *infer) {
     return PVT_OK;
   int64_t all = 1;
   for (int i = 0; i < dims; i++) {
-    if (block[i] < 1 || block[i] > INT32_MAX || __builtin_mul_overflow(all, block[i], &all))
-      return pvt_fail(PVT_E_VALUE, "Col2Im: block_shape is out of range");
+    if (image[i] < 0 || block[i] < 1 || block[i] > INT32_MAX ||
+        __builtin_mul_overflow(all, block[i], &all))
+      return pvt_fail(PVT_E_VALUE, "Col2Im: image_shape or block_shape is out of range");
   }
   pvg_size size[PVT_MAX_DIMS] = {x->size[0]};
   size[1] = PVG_IS_SYMBOL(x->size[1]) ? pvg_symbol(infer) : x->size[1] / all;

@@ -27,8 +27,10 @@ int pvg_conv_prepare(const pvg_prepare *prepare, void *memory) {
   if (x->ndim != w->ndim || x->ndim < 3)
     return pvt_fail(PVT_E_SHAPE, "%s: x has %d dimensions, the weights %d", node->type, x->ndim,
                     w->ndim);
-  if (state->groups < 1 || w->size[0] % state->groups != 0 ||
-      x->size[1] != w->size[1] * state->groups)
+  if (state->groups < 1 || state->groups > INT32_MAX || w->size[1] > INT32_MAX)
+    return pvt_fail(PVT_E_VALUE, "%s: %lld groups are out of range", node->type,
+                    (long long)state->groups);
+  if (w->size[0] % state->groups != 0 || x->size[1] != w->size[1] * state->groups)
     return pvt_fail(PVT_E_SHAPE, "%s: x has %lld channels, the weights are for %lld, %lld groups",
                     node->type, (long long)x->size[1], (long long)(w->size[1] * state->groups),
                     (long long)state->groups);

@@ -29,6 +29,8 @@ static int fit_transposed(const pvg_node *node, const pvg_window *window, const 
     if (extra != NULL && (extra[i] < 0 || extra[i] > INT32_MAX))
       return pvt_fail(PVT_E_VALUE, "%s: output_padding is out of range", node->type);
     if (k < 1) return pvt_fail(PVT_E_SHAPE, "%s: the kernel is empty", node->type);
+    if (wanted != NULL && (wanted[i] < 0 || wanted[i] > INT32_MAX))
+      return pvt_fail(PVT_E_VALUE, "%s: output_shape is out of range", node->type);
     int64_t more = extra != NULL ? extra[i] : 0;
     int64_t covered = stride * (size - 1) + (k - 1) * window->dilation[i] + 1, out;
     int64_t before = window->before[i];
@@ -63,6 +65,8 @@ int pvg_conv_transpose_infer(pvg_infer *infer) {
   int status = pvg_window_read(infer->node, &window);
   if (status != PVT_OK) return status;
   int64_t groups = pvg_int(infer->node, "group", 1);
+  if (groups < 1 || groups > INT32_MAX || w->size[1] > INT32_MAX)
+    return pvt_fail(PVT_E_VALUE, "%s: group is out of range", infer->node->type);
   pvg_size size[PVT_MAX_DIMS] = {x->size[0]};
   size[1] = PVG_IS_SYMBOL(w->size[1]) ? pvg_symbol(infer) : w->size[1] * groups;
   bool known = true;

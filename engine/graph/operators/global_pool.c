@@ -7,7 +7,8 @@
 int pvg_global_pool_infer(pvg_infer *infer) {
   const pvg_info *x = infer->inputs[0];
   pvg_infer_is(infer, 0, x->dtype, x->ranked ? x->ndim : -1, x->size);
-  for (int i = 2; x->ranked && i < x->ndim; i++) infer->outputs[0].size[i] = 1;
+  for (int i = 2; x->ranked && i < x->ndim && infer->output_count > 0; i++)
+    infer->outputs[0].size[i] = 1;
   return PVT_OK;
 }
 

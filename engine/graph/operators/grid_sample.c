@@ -84,6 +84,8 @@ int pvg_affine_grid_infer(pvg_infer *infer) {
   int count = pvg_known_ints(infer, 1, wanted);
   pvg_infer_is(infer, 0, theta->dtype, -1, NULL);
   if (count != 4 && count != 5) return PVT_OK;
+  for (int i = 0; i < count; i++)
+    if (wanted[i] < 0) return pvt_fail(PVT_E_VALUE, "AffineGrid: a size is negative");
   pvg_size size[5] = {wanted[0]};
   for (int i = 2; i < count; i++) size[i - 1] = wanted[i];
   size[count - 1] = count - 2;

@@ -35,7 +35,7 @@ static int integer_conv(pvg_call *call, const pvt_array *x, const pvt_array *x_z
   int64_t w_shape[PVT_MAX_DIMS], groups = state->groups;
   int ndim = pvg_sizes_of(x, shape);
   pvg_sizes_of(w, w_shape);
-  if (ndim < 3 || w->ndim != ndim || groups < 1 || w_shape[0] % groups != 0 ||
+  if (ndim < 3 || w->ndim != ndim || groups < 1 || groups > INT32_MAX || w_shape[0] % groups != 0 ||
       shape[1] != w_shape[1] * groups)
     return pvt_fail(PVT_E_SHAPE, "%s: x and weights do not fit", type);
   pvg_fit fit;

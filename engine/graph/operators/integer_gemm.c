@@ -159,6 +159,8 @@ int pvg_bits_prepare(const pvg_prepare *prepare, void *memory) {
 }
 
 int pvg_bits_infer(pvg_infer *infer) {
+  if (pvg_int(infer->node, "N", 0) < 1)
+    return pvt_fail(PVT_E_VALUE, "MatMulNBits: N is missing or out of range");
   const pvg_info *a = PVG_INPUT(infer, 0);
   pvg_infer_is(infer, 0, a->dtype, a->ranked ? a->ndim : -1, a->size);
   if (a->ranked && a->ndim > 0 && infer->output_count > 0)

@@ -40,7 +40,8 @@ int pvg_attention_infer(pvg_infer *infer) {
       memcpy(size[i], all[i]->size, sizeof size[i]);
     } else if (q->ndim == 3) {
       int64_t by = i == 0 ? heads : key_heads;
-      if (by < 1) return pvt_fail(PVT_E_VALUE, "Attention: q_num_heads or kv_num_heads is missing");
+      if (by < 1 || by > INT32_MAX)
+        return pvt_fail(PVT_E_VALUE, "Attention: q_num_heads or kv_num_heads is missing");
       size[i][0] = all[i]->size[0];
       size[i][1] = by;
       size[i][2] = all[i]->size[1];
@@ -58,7 +59,8 @@ int pvg_attention_infer(pvg_infer *infer) {
   pvg_size y[4] = {size[0][0], size[0][1], size[0][2], size[2][3]};
   if (q->ndim == 3) {
     y[1] = size[0][2];
-    y[2] = PVG_IS_SYMBOL(size[2][3]) ? pvg_symbol(infer) : size[0][1] * size[2][3];
+    y[2] = PVG_IS_SYMBOL(size[2][3]) || size[2][3] > INT32_MAX ? pvg_symbol(infer)
+                                                               : size[0][1] * size[2][3];
   }
   pvg_infer_is(infer, 0, q->dtype, q->ndim, y);
   for (int i = 1; i < 3; i++) {

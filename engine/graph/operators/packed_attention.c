@@ -127,6 +127,8 @@ int pvg_packed_infer(pvg_infer *infer) {
   const int64_t *sizes = pvg_ints(infer->node, "qkv_hidden_sizes", &count);
   int64_t heads = pvg_int(infer->node, "num_heads", 1);
   bool known = x->ranked && x->ndim == 3 && w->ranked && w->ndim == 2 && !PVG_IS_SYMBOL(w->size[1]);
+  if (heads < 1 || heads > INT32_MAX || (count == 3 && sizes[2] < 0))
+    return pvt_fail(PVT_E_VALUE, "Attention: num_heads or qkv_hidden_sizes are out of range");
   pvg_size size[3] = {0};
   if (known) {
     size[0] = x->size[0];

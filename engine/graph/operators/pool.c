@@ -119,6 +119,8 @@ int pvg_unpool_infer(pvg_infer *infer) {
   int status = pvg_window_read(infer->node, &window), known = pvg_known_ints(infer, 2, sizes);
   if (status != PVT_OK) return status;
   if (PVG_INPUT(infer, 2) != NULL) {
+    for (int i = 0; i < known; i++)
+      if (sizes[i] < 0) return pvt_fail(PVT_E_VALUE, "MaxUnpool: output_shape is negative");
     if (known == x->ndim) pvg_infer_is(infer, 0, x->dtype, x->ndim, sizes);
     return PVT_OK;
   }
@@ -127,6 +129,8 @@ int pvg_unpool_infer(pvg_infer *infer) {
   sizes[0] = x->size[0];
   sizes[1] = x->size[1];
   unpooled(&window, x->ndim - 2, x->size + 2, sizes + 2);
+  for (int i = 2; i < x->ndim; i++)
+    if (sizes[i] < 0) return pvt_fail(PVT_E_SHAPE, "MaxUnpool: nothing is left of the result");
   pvg_infer_is(infer, 0, x->dtype, x->ndim, sizes);
   return PVT_OK;
 }

@@ -166,6 +166,7 @@ int pvg_qlinear_pool_infer(pvg_infer *infer) {
   const pvg_info *x = PVG_INPUT(infer, 0);
   pvg_infer_is(infer, 0, x->dtype, x->ranked ? x->ndim : -1, x->size);
   int first = pvg_int(infer->node, "channels_last", 0) != 0 ? 1 : 2;
-  for (int i = first; x->ranked && i < first + x->ndim - 2; i++) infer->outputs[0].size[i] = 1;
+  int last = x->ranked && infer->output_count > 0 ? first + x->ndim - 2 : 0;
+  for (int i = first; i < last; i++) infer->outputs[0].size[i] = 1;
   return PVT_OK;
 }

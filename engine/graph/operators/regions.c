@@ -30,9 +30,11 @@ int pvg_roi_infer(pvg_infer *infer) {
   int count = 0;
   const int64_t *pooled = pvg_ints(node, "pooled_shape", &count);
   bool known = x->ranked && rois->ranked && x->ndim == 4 && rois->ndim == 2;
-  pvg_size size[4] = {known ? rois->size[0] : 0, known ? x->size[1] : 0,
-                      count == 2 ? pooled[0] : pvg_int(node, "output_height", 1),
-                      count == 2 ? pooled[1] : pvg_int(node, "output_width", 1)};
+  int64_t rows = count == 2 ? pooled[0] : pvg_int(node, "output_height", 1);
+  int64_t columns = count == 2 ? pooled[1] : pvg_int(node, "output_width", 1);
+  if (rows < 1 || columns < 1)
+    return pvt_fail(PVT_E_VALUE, "%s: the result's sizes are out of range", node->type);
+  pvg_size size[4] = {known ? rois->size[0] : 0, known ? x->size[1] : 0, rows, columns};
   pvg_infer_is(infer, 0, x->dtype, known ? 4 : -1, size);
   return PVT_OK;
 }
