@@ -150,6 +150,7 @@ extern PyMethodDef np_sort_functions[];
 extern PyMethodDef np_gather_functions[];
 extern PyMethodDef np_linalg_functions[];
 extern PyMethodDef np_fft_functions[];
+extern PyMethodDef np_window_functions[];
 
 /* ---- backends.c ---- */
 

@@ -67,11 +67,11 @@ static int add_errors(PyObject *module, np_state *state) {
 
 static int execute(PyObject *module) {
   np_state *state = np_state_of(module);
-  PyMethodDef *const tables[] = {own_functions,       np_reduce_functions,  np_shape_functions,
-                                 np_create_functions, np_sort_functions,    np_gather_functions,
-                                 np_dtype_functions,  np_pack_functions,    np_linalg_functions,
-                                 np_fft_functions,    np_random_functions,  np_share_functions,
-                                 np_meter_functions,  np_backend_functions, np_memory_functions};
+  PyMethodDef *const tables[] = {
+      own_functions,       np_reduce_functions,  np_shape_functions,  np_create_functions,
+      np_sort_functions,   np_gather_functions,  np_dtype_functions,  np_pack_functions,
+      np_linalg_functions, np_fft_functions,     np_random_functions, np_share_functions,
+      np_meter_functions,  np_backend_functions, np_memory_functions, np_window_functions};
   for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
     if (PyModule_AddFunctions(module, tables[i]) < 0) return -1;
   if (add_errors(module, state) < 0) return -1;

@@ -52,7 +52,7 @@ for _module, _names in {
 
 
 # Modules of their own, imported the same way.
-_MODULES = ("exceptions", "fft", "linalg", "random")
+_MODULES = ("exceptions", "fft", "linalg", "nn", "random")
 
 
 def __getattr__(name: str) -> Any:
