@@ -12,6 +12,7 @@
 
 #define PADDED_MOST ((int64_t)192 << 10) /* bytes of a padded part, about */
 #define CHUNK_MOST ((int64_t)40 << 10)   /* bytes of weights that one round of tiles reads */
+#define PART_MOST ((int64_t)1 << 23)     /* floats */
 #define PADDED_ALIGNMENT ((int64_t)16)   /* floats */
 
 typedef struct direct {
@@ -380,9 +381,11 @@ static void plan(direct *c, const pvb_work *work, pvb_weights kind, bool plain) 
   }
 }
 
+/* Negative where windows reach so far that copies of parts would be large. */
 static double seconds(const pvb_work *work, pvb_weights kind, bool plain) {
   direct c = {0};
   plan(&c, work, kind, plain);
+  if (c.part_floats > PART_MOST) return -1;
   const pvb_geometry *g = &c.g;
   const pvb_speed *speed = pvb_speed_get();
   double depth = (double)(c.in_units * c.unit_segments * c.unit_depth);
@@ -403,7 +406,7 @@ static bool blocked_suits(const pvb_work *work, pvb_weights kind, pvb_way *way) 
   if (!shape_suits(work, false)) return false;
   way->reads = way->writes = PVB_BLOCKED;
   way->seconds = seconds(work, kind, false);
-  return true;
+  return way->seconds > 0;
 }
 
 static bool direct_suits(const pvb_work *work, pvb_way *way) {
@@ -423,7 +426,7 @@ static bool plain_suits(const pvb_work *work, pvb_way *way) {
   way->reads = PVB_PLAIN;
   way->writes = PVB_BLOCKED;
   way->seconds = seconds(work, PVB_FLOATS, true);
-  return true;
+  return way->seconds > 0;
 }
 
 /* Where each segment of each unit begins, from the first element of a part (or of the image). */

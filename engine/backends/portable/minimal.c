@@ -173,7 +173,7 @@ static int run_tiles(const minimal *c, const pvb_run *run, int64_t image, int64_
                      .y_row = PVB_BLOCK,
                      .y_block = tile_floats,
                      .columns = PVB_BLOCK};
-    for (int64_t place = 0; place < c->places; place++, w += c->in_blocks * PVB_BLOCK * width)
+    for (int64_t place = 0; place < c->places; place++, w += c->in_blocks * PVB_BLOCK * width) {
       for (int64_t t = 0; t < tiles; t++) {
         int64_t from = count * t / tiles, some = count * (t + 1) / tiles - from;
         tile.x = v + place * place_floats + from * PVB_BLOCK;
@@ -181,7 +181,8 @@ static int run_tiles(const minimal *c, const pvb_run *run, int64_t image, int64_
         tile.y = sums + place * blocks * tile_floats + from * PVB_BLOCK;
         layers->tiles->kernel[blocks - 1][some - 1](&tile);
       }
-    if ((status = pvt_poll()) != PVT_OK) return status;
+      if ((status = pvt_poll()) != PVT_OK) return status;
+    }
     for (int b = 0; b < blocks; b++) {
       pvt_winograd_out out = {.alpha = epilogue->alpha, .beta = epilogue->beta};
       if (activation == PVB_RELU || activation == PVB_CLIP) out.activation = activation;
