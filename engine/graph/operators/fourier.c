@@ -185,7 +185,7 @@ int pvg_stft_run(pvg_call *call) {
   if (window != NULL && window->ndim == 1) length = window->dim[0].size;
   if (status == PVT_OK && given != NULL) status = pvg_one_int("STFT: frame_length", given, &length);
   if (status != PVT_OK) return status;
-  if (step < 1 || length < 1 || length > all)
+  if (step < 1 || step > INT32_MAX || length < 1 || length > all)
     return pvt_fail(PVT_E_VALUE, "STFT: frames of %lld, every %lld, in a signal of %lld",
                     (long long)length, (long long)step, (long long)all);
   if (window != NULL && (window->ndim != 1 || window->dim[0].size != length))

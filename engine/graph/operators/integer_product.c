@@ -132,6 +132,10 @@ static int scale_product(pvg_call *call, const pvt_array *from, const pvt_array 
     a_count = pvt_array_count(a_scale);
   }
   b_count = pvt_array_count(b_scale);
+  if (a_count == 0 || b_count == 0) {
+    if (rows == 0 || n == 0) return PVT_OK;
+    return pvt_fail(PVT_E_SHAPE, "%s: a scale is missing", call->node->type);
+  }
   const float *a = NULL, *b;
   bool by_row = a_count > 1, by_column = b_count > 1;
   if (by_row) { /* [m], or [..., m, 1] */

@@ -10,6 +10,7 @@ int pvg_scales_of(pvg_call *call, const pvt_array *x, const pvt_array *scale, co
   int ndim = pvg_sizes_of(x, shape);
   const char *type = call->node->type;
   scales->block = scales->blocks = 0;
+  if (block > INT32_MAX) return pvt_fail(PVT_E_VALUE, "%s: block_size is out of range", type);
   if (block > 0) {
     int at = pvg_axis(axis, ndim);
     if (at < 0) return at;
