@@ -39,9 +39,15 @@ static int roots_init(roots *r, int64_t n) {
   if (r->memory == NULL) return pvt_error_status();
   r->low = pvt_buffer_data(r->memory);
   r->high = r->low + 2 * lows;
-  for (int64_t k = 0; k < lows; k++) exact_root(k < n ? k : 0, n, r->low + 2 * k);
-  for (int64_t k = 0; k < highs; k++) exact_root(k * lows < n ? k * lows : 0, n, r->high + 2 * k);
-  return PVT_OK;
+  pvt_pieces low = {.n = lows, .size = 256}, high = {.n = highs, .size = 256};
+  while (pvt_piece(&low))
+    for (int64_t k = low.first; k < low.end; k++) exact_root(k < n ? k : 0, n, r->low + 2 * k);
+  while (low.status == PVT_OK && pvt_piece(&high))
+    for (int64_t k = high.first; k < high.end; k++)
+      exact_root(k * lows < n ? k * lows : 0, n, r->high + 2 * k);
+  if (low.status == PVT_OK && high.status == PVT_OK) return PVT_OK;
+  pvt_buffer_release(r->memory);
+  return PVT_E_CANCELLED;
 }
 
 static inline void root(const roots *r, int64_t k, long double *to) {
@@ -100,7 +106,7 @@ static int64_t table_size(int64_t n, int count, const int *radices) {
 }
 
 static int fill_passes(pvt_plan *plan, int count, const int *radices, char *at) {
-  int64_t itemsize = plan->is_double ? 8 : 4, length = plan->n, stride = 1;
+  int64_t itemsize = plan->is_double ? 8 : 4, length = plan->n, stride = 1, work = 0;
   roots r;
   int status = roots_init(&r, plan->n);
   if (status != PVT_OK) return status;
@@ -112,7 +118,7 @@ static int fill_passes(pvt_plan *plan, int count, const int *radices, char *at) 
     char *twiddles = at, *spread = twiddles + (2 * m * (radix - 1) + 16) / 16 * 16 * itemsize;
     char *own =
         spread + (stride < 8 ? (2 * m * stride * (radix - 1) + 16) / 16 * 16 : 0) * itemsize;
-    *pass = (pvt_pass){radix, m, stride, twiddles, spread, own};
+    *pass = (pvt_pass){radix, m, stride, stride, twiddles, spread, own};
     for (int64_t p = 0; p < m; p++) {
       for (int k = 1; k < radix; k++) {
         long double w[2];
@@ -124,7 +130,10 @@ static int fill_passes(pvt_plan *plan, int count, const int *radices, char *at) 
           put(plan, spread, (2 * (k - 1) + 1) * stride * m + q + stride * p, w[1]);
         }
       }
-      if (p % 4096 == 4095 && (status = pvt_poll()) != PVT_OK) break;
+      work += radix;
+      if (work < 1024) continue;
+      work = 0;
+      if ((status = pvt_poll()) != PVT_OK) break;
     }
     for (int j = 0; j < radix; j++) {
       long double w[2];
@@ -155,12 +164,12 @@ static int fill_bluestein(pvt_plan *plan) {
   char *chirp = pvt_buffer_data(plan->memory);
   void *data[4];
   for (int i = 0; i < 4; i++) data[i] = chirp + chirp_size + (size_t)i * filter_size;
-  memset(data[0], 0, 2 * filter_size);
-  roots r;
-  int status = roots_init(&r, 2 * n);
+  int status = pvt_clear_bytes(data[0], 2 * filter_size);
   if (status != PVT_OK) return status;
+  roots r;
+  if ((status = roots_init(&r, 2 * n)) != PVT_OK) return status;
   int64_t square = 0; /* k^2 modulo 2 n */
-  for (int64_t k = 0; k < n; k++) {
+  for (int64_t k = 0; k < n && status == PVT_OK; k++) {
     long double w[2], over = 1 / (long double)m;
     root(&r, square, w);
     put(plan, chirp, 2 * k, w[0]);
@@ -173,8 +182,10 @@ static int fill_bluestein(pvt_plan *plan) {
     }
     square += 2 * k + 1;
     while (square >= 2 * n) square -= 2 * n;
+    if (k % 1024 == 1023) status = pvt_poll();
   }
   pvt_buffer_release(r.memory);
+  if (status != PVT_OK) return status;
   plan->chirp = chirp;
   status = pvt_plan_run(plan->inner, 1, data);
   plan->filter[0] = data[0];
@@ -193,15 +204,17 @@ static int fill_real(pvt_plan *plan) {
   int status = roots_init(&r, n);
   if (status != PVT_OK) return status;
   char *twist = pvt_buffer_data(plan->memory);
-  for (int64_t k = 0; k <= n / 2; k++) {
-    long double w[2];
-    root(&r, k, w);
-    put(plan, twist, 2 * k, w[0]);
-    put(plan, twist, 2 * k + 1, w[1]);
-  }
+  pvt_pieces t = {.n = n / 2 + 1, .size = 2048};
+  while (pvt_piece(&t))
+    for (int64_t k = t.first; k < t.end; k++) {
+      long double w[2];
+      root(&r, k, w);
+      put(plan, twist, 2 * k, w[0]);
+      put(plan, twist, 2 * k + 1, w[1]);
+    }
   pvt_buffer_release(r.memory);
   plan->twist = twist;
-  return PVT_OK;
+  return t.status;
 }
 
 static pvt_plan *plan_build(int64_t n, bool is_double, bool real) {
@@ -315,7 +328,7 @@ int64_t pvt_plan_room(const pvt_plan *plan) {
   return plan->inner != NULL && plan->inner->n > plan->n ? plan->inner->n : plan->n;
 }
 
-#define PIECE 32768 /* elements of a pass between two looks at the cancel word */
+#define PIECE 16384 /* elements of a pass between two looks at the cancel word */
 
 static void exchange(void *data[4]) {
   void *real = data[0], *imag = data[1];
@@ -326,20 +339,29 @@ static void exchange(void *data[4]) {
 static int run_passes(const pvt_plan *plan, int64_t lines, void *data[4]) {
   const pvt_passes *passes = pvt_kernels_get()->passes;
   pvt_pass_kernel *kernel = plan->is_double ? passes->f64 : passes->f32;
-  int64_t work = 0;
+  int64_t work = 0, itemsize = plan->is_double ? 8 : 4;
   for (int i = 0; i < plan->passes; i++) {
     pvt_pass pass = plan->pass[i];
     pass.stride *= lines;
-    int64_t step = PIECE / (pass.stride * pass.radix);
+    /* large radices take their square's time */
+    int64_t each = pass.radix * (pass.radix > 8 ? (pass.radix + 7) / 8 : 1);
+    int64_t most = PIECE / each / 64 * 64, step = PIECE / (pass.stride * each);
     if (step < 1) step = 1;
+    if (most < 64) most = 64;
+    if (pass.stride < most) most = pass.stride;
     for (int64_t first = 0; first < pass.m; first += step) {
       int64_t end = pass.m - first < step ? pass.m : first + step;
-      kernel(&pass, first, end, data[0], data[1], data[2], data[3]);
-      work += (end - first) * pass.stride * pass.radix;
-      if (work < PIECE) continue;
-      work = 0;
-      int status = pvt_poll();
-      if (status != PVT_OK) return status;
+      for (int64_t q = 0; q < pass.stride; q += most) {
+        pass.width = pass.stride - q < most ? pass.stride - q : most;
+        char *at[4];
+        for (int k = 0; k < 4; k++) at[k] = (char *)data[k] + q * itemsize;
+        kernel(&pass, first, end, at[0], at[1], at[2], at[3]);
+        work += (end - first) * pass.width * each;
+        if (work < PIECE) continue;
+        work = 0;
+        int status = pvt_poll();
+        if (status != PVT_OK) return status;
+      }
     }
     exchange(data);
   }
@@ -348,39 +370,42 @@ static int run_passes(const pvt_plan *plan, int64_t lines, void *data[4]) {
 
 /* Element k of all lines is multiplied by number k of `by`: pairs, or apart. */
 #define TIMES(T)                                                                                   \
-  static void times_##T(int64_t n, int64_t lines, T *restrict real, T *restrict imag, const T *c,  \
-                        const T *d, int64_t step) {                                                \
-    for (int64_t k = 0; k < n; k++) {                                                              \
-      T x = c[k * step], y = d[k * step];                                                          \
-      for (int64_t i = k * lines; i < (k + 1) * lines; i++) {                                      \
-        T r = real[i];                                                                             \
-        real[i] = r * x - imag[i] * y;                                                             \
-        imag[i] = r * y + imag[i] * x;                                                             \
+  static int times_##T(int64_t n, int64_t lines, T *restrict real, T *restrict imag, const T *c,   \
+                       const T *d, int64_t step) {                                                 \
+    pvt_pieces t = {.n = n, .size = PIECE / lines};                                                \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t k = t.first; k < t.end; k++) {                                                  \
+        T x = c[k * step], y = d[k * step];                                                        \
+        for (int64_t i = k * lines; i < (k + 1) * lines; i++) {                                    \
+          T r = real[i];                                                                           \
+          real[i] = r * x - imag[i] * y;                                                           \
+          imag[i] = r * y + imag[i] * x;                                                           \
+        }                                                                                          \
       }                                                                                            \
-    }                                                                                              \
+    return t.status;                                                                               \
   }
 TIMES(float)
 TIMES(double)
 
-static void times(const pvt_plan *plan, int64_t n, int64_t lines, void *const *data, const void *c,
-                  const void *d, int64_t step) {
-  if (plan->is_double) times_double(n, lines, data[0], data[1], c, d, step);
-  else times_float(n, lines, data[0], data[1], c, d, step);
+static int times(const pvt_plan *plan, int64_t n, int64_t lines, void *const *data, const void *c,
+                 const void *d, int64_t step) {
+  if (plan->is_double) return times_double(n, lines, data[0], data[1], c, d, step);
+  return times_float(n, lines, data[0], data[1], c, d, step);
 }
 
 int pvt_plan_run(const pvt_plan *plan, int64_t lines, void *data[4]) {
   if (plan->chirp == NULL) return run_passes(plan, lines, data);
   int64_t n = plan->n, m = plan->inner->n, itemsize = plan->is_double ? 8 : 4;
   const char *chirp = plan->chirp;
-  times(plan, n, lines, data, chirp, chirp + itemsize, 2);
-  for (int i = 0; i < 2; i++)
-    memset((char *)data[i] + n * lines * itemsize, 0, (size_t)((m - n) * lines * itemsize));
-  int status = run_passes(plan->inner, lines, data);
+  int status = times(plan, n, lines, data, chirp, chirp + itemsize, 2);
+  for (int i = 0; i < 2 && status == PVT_OK; i++)
+    status = pvt_clear_bytes((char *)data[i] + n * lines * itemsize,
+                             (size_t)((m - n) * lines * itemsize));
+  if (status == PVT_OK) status = run_passes(plan->inner, lines, data);
+  if (status == PVT_OK) status = times(plan, m, lines, data, plan->filter[0], plan->filter[1], 1);
   if (status != PVT_OK) return status;
-  times(plan, m, lines, data, plan->filter[0], plan->filter[1], 1);
   void *turned[4] = {data[1], data[0], data[3], data[2]};
   status = run_passes(plan->inner, lines, turned);
   data[0] = turned[1], data[1] = turned[0], data[2] = turned[3], data[3] = turned[2];
-  times(plan, n, lines, data, chirp, chirp + itemsize, 2);
-  return status;
+  return status == PVT_OK ? times(plan, n, lines, data, chirp, chirp + itemsize, 2) : status;
 }

@@ -24,87 +24,112 @@ typedef struct work {
 
 #define NUMBERS(T)                                                                                 \
   /* Elements of line b of `lines`: what is not there is 0. */                                     \
-  static void load_##T(const work *w, const char *x, int64_t b, int64_t lines, T *re, T *im) {     \
-    int64_t n = w->n, step = w->x_step, count = w->x_count < n ? w->x_count : n, i = 0;            \
+  static int load_##T(const work *w, const char *x, int64_t b, int64_t lines, T *re, T *im) {      \
+    int64_t n = w->n, step = w->x_step, count = w->x_count < n ? w->x_count : n;                   \
+    pvt_pieces t = {.n = count}, rest = {.n = n - count};                                          \
     re += b, im += b;                                                                              \
-    if (w->real_input) {                                                                           \
-      for (; i < count; i++) re[i * lines] = *(const T *)(x + i * step), im[i * lines] = 0;        \
-    } else if (step == 2 * sizeof(T) && lines == 1) {                                              \
-      const T *from = (const T *)x;                                                                \
-      for (; i < count; i++) re[i] = from[2 * i], im[i] = from[2 * i + 1];                         \
-    } else {                                                                                       \
-      for (; i < count; i++) {                                                                     \
-        const T *from = (const T *)(x + i * step);                                                 \
-        re[i * lines] = from[0], im[i * lines] = from[1];                                          \
+    while (pvt_piece(&t)) {                                                                        \
+      int64_t i = t.first;                                                                         \
+      if (w->real_input) {                                                                         \
+        for (; i < t.end; i++) re[i * lines] = *(const T *)(x + i * step), im[i * lines] = 0;      \
+      } else if (step == 2 * sizeof(T) && lines == 1) {                                            \
+        const T *from = (const T *)x;                                                              \
+        for (; i < t.end; i++) re[i] = from[2 * i], im[i] = from[2 * i + 1];                       \
+      } else {                                                                                     \
+        for (; i < t.end; i++) {                                                                   \
+          const T *from = (const T *)(x + i * step);                                               \
+          re[i * lines] = from[0], im[i * lines] = from[1];                                        \
+        }                                                                                          \
       }                                                                                            \
     }                                                                                              \
-    for (; i < n; i++) re[i * lines] = im[i * lines] = 0;                                          \
+    while (t.status == PVT_OK && pvt_piece(&rest))                                                 \
+      for (int64_t i = count + rest.first; i < count + rest.end; i++)                              \
+        re[i * lines] = im[i * lines] = 0;                                                         \
+    return t.status == PVT_OK ? rest.status : t.status;                                            \
   }                                                                                                \
                                                                                                    \
-  static void store_##T(const work *w, const T *re, const T *im, int64_t b, int64_t lines,         \
-                        char *out, int64_t count) {                                                \
+  static int store_##T(const work *w, const T *re, const T *im, int64_t b, int64_t lines,          \
+                       char *out, int64_t count) {                                                 \
     T scale = (T)w->scale;                                                                         \
+    pvt_pieces t = {.n = count};                                                                   \
     re += b, im += b;                                                                              \
-    if (w->out_step == 2 * sizeof(T) && lines == 1) {                                              \
-      T *to = (T *)out;                                                                            \
-      for (int64_t i = 0; i < count; i++)                                                          \
-        to[2 * i] = re[i] * scale, to[2 * i + 1] = im[i] * scale;                                  \
-      return;                                                                                      \
+    while (pvt_piece(&t)) {                                                                        \
+      if (w->out_step == 2 * sizeof(T) && lines == 1) {                                            \
+        T *to = (T *)out;                                                                          \
+        for (int64_t i = t.first; i < t.end; i++)                                                  \
+          to[2 * i] = re[i] * scale, to[2 * i + 1] = im[i] * scale;                                \
+      } else {                                                                                     \
+        for (int64_t i = t.first; i < t.end; i++) {                                                \
+          T *to = (T *)(out + i * w->out_step);                                                    \
+          to[0] = re[i * lines] * scale, to[1] = im[i * lines] * scale;                            \
+        }                                                                                          \
+      }                                                                                            \
     }                                                                                              \
-    for (int64_t i = 0; i < count; i++) {                                                          \
-      T *to = (T *)(out + i * w->out_step);                                                        \
-      to[0] = re[i * lines] * scale, to[1] = im[i * lines] * scale;                                \
-    }                                                                                              \
+    return t.status;                                                                               \
   }                                                                                                \
                                                                                                    \
-  static void store_real_##T(const work *w, const T *re, int64_t b, int64_t lines, char *out) {    \
+  static int store_real_##T(const work *w, const T *re, int64_t b, int64_t lines, char *out) {     \
     T scale = (T)w->scale;                                                                         \
-    for (int64_t i = 0; i < w->n; i++) *(T *)(out + i * w->out_step) = re[b + i * lines] * scale;  \
+    pvt_pieces t = {.n = w->n};                                                                    \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t i = t.first; i < t.end; i++)                                                    \
+        *(T *)(out + i * w->out_step) = re[b + i * lines] * scale;                                 \
+    return t.status;                                                                               \
   }                                                                                                \
                                                                                                    \
   /* Even elements are real parts, odd ones imaginary parts. */                                    \
-  static void load_pairs_##T(const work *w, const char *x, int64_t b, int64_t lines, T *re,        \
-                             T *im) {                                                              \
+  static int load_pairs_##T(const work *w, const char *x, int64_t b, int64_t lines, T *re,         \
+                            T *im) {                                                               \
     int64_t half = w->n / 2, step = w->x_step, count = w->x_count < w->n ? w->x_count : w->n;      \
-    int64_t i = 0;                                                                                 \
+    pvt_pieces t = {.n = half};                                                                    \
     re += b, im += b;                                                                              \
-    for (; 2 * i + 1 < count; i++) {                                                               \
-      re[i * lines] = *(const T *)(x + 2 * i * step);                                              \
-      im[i * lines] = *(const T *)(x + (2 * i + 1) * step);                                        \
+    while (pvt_piece(&t)) {                                                                        \
+      int64_t i = t.first, pairs = count / 2 < t.end ? count / 2 : t.end;                          \
+      for (; i < pairs; i++) {                                                                     \
+        re[i * lines] = *(const T *)(x + 2 * i * step);                                            \
+        im[i * lines] = *(const T *)(x + (2 * i + 1) * step);                                      \
+      }                                                                                            \
+      for (; i < t.end; i++) {                                                                     \
+        re[i * lines] = 2 * i < count ? *(const T *)(x + 2 * i * step) : 0;                        \
+        im[i * lines] = 0;                                                                         \
+      }                                                                                            \
     }                                                                                              \
-    for (; i < half; i++) {                                                                        \
-      re[i * lines] = 2 * i < count ? *(const T *)(x + 2 * i * step) : 0;                          \
-      im[i * lines] = 0;                                                                           \
-    }                                                                                              \
+    return t.status;                                                                               \
   }                                                                                                \
                                                                                                    \
-  static void store_pairs_##T(const work *w, const T *re, const T *im, int64_t b, int64_t lines,   \
-                              char *out) {                                                         \
+  static int store_pairs_##T(const work *w, const T *re, const T *im, int64_t b, int64_t lines,    \
+                             char *out) {                                                          \
     T scale = (T)w->scale;                                                                         \
-    for (int64_t i = 0; i < w->n / 2; i++) {                                                       \
-      *(T *)(out + 2 * i * w->out_step) = re[b + i * lines] * scale;                               \
-      *(T *)(out + (2 * i + 1) * w->out_step) = im[b + i * lines] * scale;                         \
-    }                                                                                              \
+    pvt_pieces t = {.n = w->n / 2};                                                                \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t i = t.first; i < t.end; i++) {                                                  \
+        *(T *)(out + 2 * i * w->out_step) = re[b + i * lines] * scale;                             \
+        *(T *)(out + (2 * i + 1) * w->out_step) = im[b + i * lines] * scale;                       \
+      }                                                                                            \
+    return t.status;                                                                               \
   }                                                                                                \
                                                                                                    \
   /* The spectrum of a real line from that of its pairs: the sums of elements k and half - k */    \
   /* (conjugated) come from the even ones, the differences from the odd ones. */                   \
-  static void untwist_##T(const work *w, const T *re, const T *im, int64_t b, int64_t lines,       \
-                          char *out) {                                                             \
+  static int untwist_##T(const work *w, const T *re, const T *im, int64_t b, int64_t lines,        \
+                         char *out) {                                                              \
     int64_t half = w->n / 2;                                                                       \
     const T *twist = w->plan->twist;                                                               \
     T scale = (T)(w->scale / 2);                                                                   \
     re += b, im += b;                                                                              \
-    for (int64_t k = 0; k <= half; k++) {                                                          \
-      int64_t i = (k == half ? 0 : k) * lines, j = (k == 0 ? 0 : half - k) * lines;                \
-      T even_r = re[i] + re[j], even_i = im[i] - im[j];                                            \
-      T odd_r = im[i] + im[j], odd_i = re[j] - re[i];                                              \
-      T *to = (T *)(out + k * w->out_step);                                                        \
-      to[0] = (even_r + (odd_r * twist[2 * k] - odd_i * twist[2 * k + 1])) * scale;                \
-      to[1] = (even_i + (odd_r * twist[2 * k + 1] + odd_i * twist[2 * k])) * scale;                \
-    }                                                                                              \
+    pvt_pieces t = {.n = half + 1};                                                                \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t k = t.first; k < t.end; k++) {                                                  \
+        int64_t i = (k == half ? 0 : k) * lines, j = (k == 0 ? 0 : half - k) * lines;              \
+        T even_r = re[i] + re[j], even_i = im[i] - im[j];                                          \
+        T odd_r = im[i] + im[j], odd_i = re[j] - re[i];                                            \
+        T *to = (T *)(out + k * w->out_step);                                                      \
+        to[0] = (even_r + (odd_r * twist[2 * k] - odd_i * twist[2 * k + 1])) * scale;              \
+        to[1] = (even_i + (odd_r * twist[2 * k + 1] + odd_i * twist[2 * k])) * scale;              \
+      }                                                                                            \
     ((T *)out)[1] = 0;                                                                             \
     ((T *)(out + half * w->out_step))[1] = 0;                                                      \
+    return t.status;                                                                               \
   }                                                                                                \
                                                                                                    \
   /* Element k of the half spectrum at x; those on the real axis are real. */                      \
@@ -115,64 +140,75 @@ typedef struct work {
     if (k != 0 && 2 * k != w->n) *im = ((const T *)(x + k * w->x_step))[1];                        \
   }                                                                                                \
                                                                                                    \
-  static void load_twisted_##T(const work *w, const char *x, int64_t b, int64_t lines, T *re,      \
-                               T *im) {                                                            \
+  static int load_twisted_##T(const work *w, const char *x, int64_t b, int64_t lines, T *re,       \
+                              T *im) {                                                             \
     int64_t half = w->n / 2;                                                                       \
     const T *twist = w->plan->twist;                                                               \
-    for (int64_t k = 0; k < half; k++) {                                                           \
-      T a, c, d, e;                                                                                \
-      element_##T(w, x, k, &a, &c);                                                                \
-      element_##T(w, x, half - k, &d, &e);                                                         \
-      T even_r = a + d, even_i = c - e, low_r = a - d, low_i = c + e;                              \
-      /* by the conjugate of twist */                                                              \
-      T odd_r = low_r * twist[2 * k] + low_i * twist[2 * k + 1];                                   \
-      T odd_i = low_i * twist[2 * k] - low_r * twist[2 * k + 1];                                   \
-      re[b + k * lines] = even_r - odd_i;                                                          \
-      im[b + k * lines] = even_i + odd_r;                                                          \
-    }                                                                                              \
+    pvt_pieces t = {.n = half};                                                                    \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t k = t.first; k < t.end; k++) {                                                  \
+        T a, c, d, e;                                                                              \
+        element_##T(w, x, k, &a, &c);                                                              \
+        element_##T(w, x, half - k, &d, &e);                                                       \
+        T even_r = a + d, even_i = c - e, low_r = a - d, low_i = c + e;                            \
+        /* by the conjugate of twist */                                                            \
+        T odd_r = low_r * twist[2 * k] + low_i * twist[2 * k + 1];                                 \
+        T odd_i = low_i * twist[2 * k] - low_r * twist[2 * k + 1];                                 \
+        re[b + k * lines] = even_r - odd_i;                                                        \
+        im[b + k * lines] = even_i + odd_r;                                                        \
+      }                                                                                            \
+    return t.status;                                                                               \
   }                                                                                                \
                                                                                                    \
-  static void load_hermitian_##T(const work *w, const char *x, int64_t b, int64_t lines, T *re,    \
-                                 T *im) {                                                          \
+  static int load_hermitian_##T(const work *w, const char *x, int64_t b, int64_t lines, T *re,     \
+                                T *im) {                                                           \
     int64_t n = w->n;                                                                              \
-    for (int64_t k = 0; 2 * k <= n; k++) {                                                         \
-      T real, imag;                                                                                \
-      element_##T(w, x, k, &real, &imag);                                                          \
-      re[b + k * lines] = real, im[b + k * lines] = imag;                                          \
-      if (k > 0) re[b + (n - k) * lines] = real, im[b + (n - k) * lines] = -imag;                  \
-    }                                                                                              \
+    pvt_pieces t = {.n = n / 2 + 1};                                                               \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t k = t.first; k < t.end; k++) {                                                  \
+        T real, imag;                                                                              \
+        element_##T(w, x, k, &real, &imag);                                                        \
+        re[b + k * lines] = real, im[b + k * lines] = imag;                                        \
+        if (k > 0) re[b + (n - k) * lines] = real, im[b + (n - k) * lines] = -imag;                \
+      }                                                                                            \
+    return t.status;                                                                               \
   }                                                                                                \
                                                                                                    \
   static int group_##T(const work *w, int count, int64_t lines, const char *const *x,              \
                        char *const *out) {                                                         \
     void *data[4] = {w->room[0], w->room[1], w->room[2], w->room[3]};                              \
     int64_t length = w->halved ? w->n / 2 : w->n;                                                  \
+    int status = PVT_OK;                                                                           \
     if (count < lines) {                                                                           \
       memset(data[0], 0, (size_t)(length * lines) * sizeof(T));                                    \
       memset(data[1], 0, (size_t)(length * lines) * sizeof(T));                                    \
     }                                                                                              \
-    for (int b = 0; b < count; b++) {                                                              \
+    for (int b = 0; b < count && status == PVT_OK; b++) {                                          \
       T *re = data[0], *im = data[1];                                                              \
-      if (w->kind == REAL_INVERSE)                                                                 \
-        (w->halved ? load_twisted_##T : load_hermitian_##T)(w, x[b], b, lines, re, im);            \
-      else (w->halved ? load_pairs_##T : load_##T)(w, x[b], b, lines, re, im);                     \
+      if (w->kind == REAL_INVERSE && w->halved)                                                    \
+        status = load_twisted_##T(w, x[b], b, lines, re, im);                                      \
+      else if (w->kind == REAL_INVERSE) status = load_hermitian_##T(w, x[b], b, lines, re, im);    \
+      else if (w->halved) status = load_pairs_##T(w, x[b], b, lines, re, im);                      \
+      else status = load_##T(w, x[b], b, lines, re, im);                                           \
     }                                                                                              \
+    if (status != PVT_OK) return status;                                                           \
     void *turned[4] = {data[1], data[0], data[3], data[2]};                                        \
     void **use = w->inverse ? turned : data;                                                       \
-    int status = pvt_plan_run(w->inner, lines, use);                                               \
+    status = pvt_plan_run(w->inner, lines, use);                                                   \
     if (status != PVT_OK) return status;                                                           \
     const T *re = use[w->inverse], *im = use[!w->inverse];                                         \
-    for (int b = 0; b < count; b++) {                                                              \
-      if (w->kind == COMPLEX) store_##T(w, re, im, b, lines, out[b], w->n);                        \
-      else if (w->kind == REAL_INVERSE && w->halved) store_pairs_##T(w, re, im, b, lines, out[b]); \
-      else if (w->kind == REAL_INVERSE) store_real_##T(w, re, b, lines, out[b]);                   \
-      else if (w->halved) untwist_##T(w, re, im, b, lines, out[b]);                                \
+    for (int b = 0; b < count && status == PVT_OK; b++) {                                          \
+      if (w->kind == COMPLEX) status = store_##T(w, re, im, b, lines, out[b], w->n);               \
+      else if (w->kind == REAL_INVERSE && w->halved)                                               \
+        status = store_pairs_##T(w, re, im, b, lines, out[b]);                                     \
+      else if (w->kind == REAL_INVERSE) status = store_real_##T(w, re, b, lines, out[b]);          \
+      else if (w->halved) status = untwist_##T(w, re, im, b, lines, out[b]);                       \
       else {                                                                                       \
-        store_##T(w, re, im, b, lines, out[b], w->out_count);                                      \
+        status = store_##T(w, re, im, b, lines, out[b], w->out_count);                             \
         ((T *)out[b])[1] = 0; /* the sum of real numbers */                                        \
       }                                                                                            \
     }                                                                                              \
-    return PVT_OK;                                                                                 \
+    return status;                                                                                 \
   }
 
 NUMBERS(float)

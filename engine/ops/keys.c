@@ -21,7 +21,7 @@ uint64_t pvt_infinity_bits(pvt_dtype dtype) {
 }
 
 #define FEW 40         /* keys that are sorted by insertion */
-#define CHUNK 65536    /* keys between two looks at the cancel word */
+#define CHUNK 16384    /* keys between two looks at the cancel word */
 #define MANY (1 << 16) /* keys for which digits of 11 bits pay */
 
 int64_t pvt_sort_counts(int64_t n) {
@@ -124,7 +124,9 @@ int pvt_sort_u8(int64_t n, uint8_t **keys, uint8_t **spare, uint64_t *counts, in
   }
   for (int x = 0; x < 256; x++) {
     uint64_t many = counts[x] + counts[256 + x] + counts[512 + x] + counts[768 + x];
-    memset(a, x, many);
+    pvt_pieces t = {.n = (int64_t)many, .size = 16 * CHUNK};
+    while (pvt_piece(&t)) memset(a + t.first, x, (size_t)(t.end - t.first));
+    if (t.status != PVT_OK) return t.status;
     a += many;
   }
   return PVT_OK;
@@ -143,7 +145,11 @@ int pvt_sort_u16(int64_t n, uint16_t **keys, uint16_t **spare, uint64_t *counts,
     for (int64_t i = i0; i < end; i++) counts[a[i]]++;
   }
   for (uint32_t x = 0; x < 65536; x++) {
-    for (uint64_t i = 0; i < counts[x]; i++) a[i] = (uint16_t)x;
+    pvt_pieces t = {.n = (int64_t)counts[x]};
+    while (pvt_piece(&t))
+      for (int64_t i = t.first; i < t.end; i++) a[i] = (uint16_t)x;
+    int status = t.status == PVT_OK && x % 8192 == 0 ? pvt_poll() : t.status;
+    if (status != PVT_OK) return status;
     a += counts[x];
   }
   return PVT_OK;
@@ -188,12 +194,16 @@ int pvt_sort_u16(int64_t n, uint16_t **keys, uint16_t **spare, uint64_t *counts,
         end = i;                                                                                   \
         continue;                                                                                  \
       }                                                                                            \
-      for (int64_t j = i; j < end; j++) {                                                          \
-        K x = keys[j];                                                                             \
-        keys[j] = keys[i];                                                                         \
-        keys[i] = x;                                                                               \
-        i += x == pivot;                                                                           \
-      }                                                                                            \
+      int64_t larger = i;                                                                          \
+      pvt_pieces t = {.n = end - larger};                                                          \
+      while (pvt_piece(&t))                                                                        \
+        for (int64_t j = larger + t.first; j < larger + t.end; j++) {                              \
+          K x = keys[j];                                                                           \
+          keys[j] = keys[i];                                                                       \
+          keys[i] = x;                                                                             \
+          i += x == pivot;                                                                         \
+        }                                                                                          \
+      if (t.status != PVT_OK) return t.status;                                                     \
       if (at < i) return PVT_OK;                                                                   \
       first = i;                                                                                   \
     }                                                                                              \

@@ -54,38 +54,45 @@ static int prepare(sorter *s, const pvt_array *x, int64_t n, bool descending) {
        : (K)((key) ^ ((K)(((key) >> (sizeof(K) * 8 - 1)) - 1) | TOP(K))))
 
 /* load: the keys of what is no NaN go to the front, NaNs (as they are) to the end, the last first;
-** returns how many keys there are. store: the opposite, NaNs in their order. settle_zeros: where
+** returns how many keys there are, or a status below 0. store: the opposite, NaNs in their order. settle_zeros: where
 ** there are -0 and 0, in whatever order they came. */
 #define ELEMENTS(K)                                                                                \
   static int64_t load_##K(const sorter *s, const char *x, int64_t step, K *keys) {                 \
     int64_t n = s->n, nans = 0;                                                                    \
+    pvt_pieces t = {.n = n};                                                                       \
     pvt_order order = s->order;                                                                    \
     K turn = s->descending ? (K) ~(K)0 : 0;                                                        \
     if (order != PVT_ORDER_FLOAT) {                                                                \
       K flip = (K)(turn ^ (order == PVT_ORDER_SIGNED ? TOP(K) : 0));                               \
-      if (step == (int64_t)sizeof(K))                                                              \
-        for (int64_t i = 0; i < n; i++) keys[i] = ((const K *)x)[i] ^ flip;                        \
-      else                                                                                         \
-        for (int64_t i = 0; i < n; i++, x += step) keys[i] = *(const K *)x ^ flip;                 \
-      return n;                                                                                    \
+      while (pvt_piece(&t)) {                                                                      \
+        if (step == (int64_t)sizeof(K))                                                            \
+          for (int64_t i = t.first; i < t.end; i++) keys[i] = ((const K *)x)[i] ^ flip;            \
+        else                                                                                       \
+          for (int64_t i = t.first; i < t.end; i++, x += step) keys[i] = *(const K *)x ^ flip;     \
+      }                                                                                            \
+      return t.status == PVT_OK ? n : t.status;                                                    \
     }                                                                                              \
     K infinity = (K)s->infinity, any = 0;                                                          \
     const char *first = x;                                                                         \
-    for (int64_t i = 0; i < n; i++, x += step) { /* as if there were no NaN */                     \
-      K bits = *(const K *)x;                                                                      \
-      any |= (K)((K)(bits & (K)~TOP(K)) > infinity);                                               \
-      keys[i] = KEY(K, bits, PVT_ORDER_FLOAT) ^ turn;                                              \
-    }                                                                                              \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t i = t.first; i < t.end; i++, x += step) { /* as if there were no NaN */         \
+        K bits = *(const K *)x;                                                                    \
+        any |= (K)((K)(bits & (K)~TOP(K)) > infinity);                                             \
+        keys[i] = KEY(K, bits, PVT_ORDER_FLOAT) ^ turn;                                            \
+      }                                                                                            \
+    if (t.status != PVT_OK) return t.status;                                                       \
     if (!any) return n;                                                                            \
     x = first;                                                                                     \
-    for (int64_t i = 0; i < n; i++, x += step) {                                                   \
-      K bits = *(const K *)x;                                                                      \
-      bool nan = (K)(bits & (K)~TOP(K)) > infinity;                                                \
-      K key = KEY(K, bits, PVT_ORDER_FLOAT) ^ turn;                                                \
-      keys[nan ? n - 1 - nans : i - nans] = nan ? bits : key;                                      \
-      nans += nan;                                                                                 \
-    }                                                                                              \
-    return n - nans;                                                                               \
+    t = (pvt_pieces){.n = n};                                                                      \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t i = t.first; i < t.end; i++, x += step) {                                       \
+        K bits = *(const K *)x;                                                                    \
+        bool nan = (K)(bits & (K)~TOP(K)) > infinity;                                              \
+        K key = KEY(K, bits, PVT_ORDER_FLOAT) ^ turn;                                              \
+        keys[nan ? n - 1 - nans : i - nans] = nan ? bits : key;                                    \
+        nans += nan;                                                                               \
+      }                                                                                            \
+    return t.status == PVT_OK ? n - nans : t.status;                                               \
   }                                                                                                \
                                                                                                    \
   static int64_t below_##K(const K *keys, int64_t n, K key) {                                      \
@@ -98,42 +105,52 @@ static int prepare(sorter *s, const pvt_array *x, int64_t n, bool descending) {
     return low;                                                                                    \
   }                                                                                                \
                                                                                                    \
-  static void settle_zeros_##K(const sorter *s, const char *x, int64_t step, K *keys,              \
-                               int64_t count) {                                                    \
+  static int settle_zeros_##K(const sorter *s, const char *x, int64_t step, K *keys,               \
+                              int64_t count) {                                                     \
     K turn = s->descending ? (K) ~(K)0 : 0;                                                        \
     K minus = (K)(TOP(K) - 1) ^ turn, plus = TOP(K) ^ turn, least = minus < plus ? minus : plus;   \
     int64_t first = below_##K(keys, count, least);                                                 \
-    if (first == count || keys[first] != least) return;                                            \
+    if (first == count || keys[first] != least) return PVT_OK;                                     \
     int64_t other = below_##K(keys, count, (K)(least + 1));                                        \
-    if (other == count || keys[other] != (K)(least + 1)) return;                                   \
-    for (int64_t i = 0; i < s->n; i++, x += step)                                                  \
-      if ((K)(*(const K *)x << 1) == 0) keys[first++] = *(const K *)x == 0 ? plus : minus;         \
+    if (other == count || keys[other] != (K)(least + 1)) return PVT_OK;                            \
+    pvt_pieces t = {.n = s->n};                                                                    \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t i = t.first; i < t.end; i++, x += step)                                         \
+        if ((K)(*(const K *)x << 1) == 0) keys[first++] = *(const K *)x == 0 ? plus : minus;       \
+    return t.status;                                                                               \
   }                                                                                                \
                                                                                                    \
-  static void store_##K(const sorter *s, const K *keys, int64_t count, const K *nans, char *out,   \
-                        int64_t step) {                                                            \
+  static int store_##K(const sorter *s, const K *keys, int64_t count, const K *nans, char *out,    \
+                       int64_t step) {                                                             \
     K turn = s->descending ? (K) ~(K)0 : 0;                                                        \
+    pvt_pieces t = {.n = count};                                                                   \
     if (s->order == PVT_ORDER_FLOAT) {                                                             \
-      for (int64_t i = 0; i < count; i++, out += step) {                                           \
-        K key = keys[i] ^ turn;                                                                    \
-        *(K *)out = ELEMENT(K, key, PVT_ORDER_FLOAT);                                              \
-      }                                                                                            \
-      for (int64_t i = s->n - 1; i >= count; i--, out += step) *(K *)out = nans[i];                \
-      return;                                                                                      \
+      while (pvt_piece(&t))                                                                        \
+        for (int64_t i = t.first; i < t.end; i++, out += step) {                                   \
+          K key = keys[i] ^ turn;                                                                  \
+          *(K *)out = ELEMENT(K, key, PVT_ORDER_FLOAT);                                            \
+        }                                                                                          \
+      if (t.status != PVT_OK) return t.status;                                                     \
+      t = (pvt_pieces){.n = s->n - count};                                                         \
+      while (pvt_piece(&t))                                                                        \
+        for (int64_t i = t.first; i < t.end; i++, out += step) *(K *)out = nans[s->n - 1 - i];     \
+      return t.status;                                                                             \
     }                                                                                              \
     K flip = (K)(turn ^ (s->order == PVT_ORDER_SIGNED ? TOP(K) : 0));                              \
-    for (int64_t i = 0; i < count; i++, out += step) *(K *)out = keys[i] ^ flip;                   \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t i = t.first; i < t.end; i++, out += step) *(K *)out = keys[i] ^ flip;           \
+    return t.status;                                                                               \
   }                                                                                                \
                                                                                                    \
   static int sort_line_##K(sorter *s, const char *x, int64_t x_step, char *out,                    \
                            int64_t out_step) {                                                     \
     K *keys = (K *)s->room[0], *loaded = keys, *spare = (K *)s->room[1];                           \
     int64_t count = load_##K(s, x, x_step, keys);                                                  \
+    if (count < 0) return (int)count;                                                              \
     int status = pvt_sort_##K(count, &keys, &spare, s->counts, 0, sizeof(K) * 8);                  \
-    if (status != PVT_OK) return status;                                                           \
-    if (s->order == PVT_ORDER_FLOAT) settle_zeros_##K(s, x, x_step, keys, count);                  \
-    store_##K(s, keys, count, loaded, out, out_step);                                              \
-    return PVT_OK;                                                                                 \
+    if (status == PVT_OK && s->order == PVT_ORDER_FLOAT)                                           \
+      status = settle_zeros_##K(s, x, x_step, keys, count);                                        \
+    return status == PVT_OK ? store_##K(s, keys, count, loaded, out, out_step) : status;           \
   }
 
 typedef uint8_t u8;
@@ -153,14 +170,17 @@ ELEMENTS(u64)
   static int name(const DATA *data, int64_t n, int64_t **indices, int64_t **spare) {               \
     enum { RUN = 16 };                                                                             \
     int64_t *a = *indices, *b = *spare;                                                            \
-    for (int64_t first = 0; first < n; first += RUN) {                                             \
-      int64_t end = n - first < RUN ? n : first + RUN;                                             \
-      for (int64_t i = first + 1; i < end; i++) {                                                  \
-        int64_t x = a[i], j = i;                                                                   \
-        for (; j > first && LESS(data, x, a[j - 1]); j--) a[j] = a[j - 1];                         \
-        a[j] = x;                                                                                  \
+    pvt_pieces runs = {.n = n, .size = 128 * RUN};                                                 \
+    while (pvt_piece(&runs))                                                                       \
+      for (int64_t first = runs.first; first < runs.end; first += RUN) {                           \
+        int64_t end = n - first < RUN ? n : first + RUN;                                           \
+        for (int64_t i = first + 1; i < end; i++) {                                                \
+          int64_t x = a[i], j = i;                                                                 \
+          for (; j > first && LESS(data, x, a[j - 1]); j--) a[j] = a[j - 1];                       \
+          a[j] = x;                                                                                \
+        }                                                                                          \
       }                                                                                            \
-    }                                                                                              \
+    if (runs.status != PVT_OK) return runs.status;                                                 \
     int64_t work = 0;                                                                              \
     for (int64_t run = RUN; run < n; run *= 2) {                                                   \
       for (int64_t first = 0; first < n; first += 2 * run) {                                       \
@@ -171,13 +191,16 @@ ELEMENTS(u64)
           bool right = LESS(data, a[j], a[i]);                                                     \
           b[k++] = right ? a[j] : a[i];                                                            \
           j += right, i += !right;                                                                 \
-          if (++work < 16384) continue;                                                            \
+          if (++work < 4096) continue;                                                             \
           work = 0;                                                                                \
           int status = pvt_poll();                                                                 \
           if (status != PVT_OK) return status;                                                     \
         }                                                                                          \
-        memcpy(b + k, a + i, (size_t)(middle - i) * sizeof *b);                                    \
-        memcpy(b + k + (middle - i), a + j, (size_t)(end - j) * sizeof *b);                        \
+        int status = pvt_copy_bytes(b + k, a + i, (size_t)(middle - i) * sizeof *b);               \
+        if (status == PVT_OK)                                                                      \
+          status = pvt_copy_bytes(b + k + (middle - i), a + j, (size_t)(end - j) * sizeof *b);     \
+        if (status != PVT_OK) return status;                                                       \
+        work += (end - first) / 16;                                                                \
       }                                                                                            \
       int64_t *other = a;                                                                          \
       a = b;                                                                                       \
@@ -222,10 +245,13 @@ MERGE(merge_descending_double, double, DESCENDS_double)
 static int order_complex(sorter *s, const char *x, int64_t step, int64_t **indices) {
   int64_t *spare = (int64_t *)s->room[2];
   *indices = (int64_t *)s->room[1];
-  for (int64_t i = 0; i < s->n; i++) {
-    memcpy(s->room[0] + i * s->size, x + i * step, (size_t)s->size);
-    (*indices)[i] = i;
-  }
+  pvt_pieces t = {.n = s->n};
+  while (pvt_piece(&t))
+    for (int64_t i = t.first; i < t.end; i++) {
+      memcpy(s->room[0] + i * s->size, x + i * step, (size_t)s->size);
+      (*indices)[i] = i;
+    }
+  if (t.status != PVT_OK) return t.status;
   const float *f = (const float *)s->room[0];
   const double *d = (const double *)s->room[0];
   if (s->size == 8)
@@ -239,38 +265,49 @@ static int sort_line_complex(sorter *s, const char *x, int64_t x_step, char *out
                              int64_t out_step) {
   int64_t *indices;
   int status = order_complex(s, x, x_step, &indices);
-  for (int64_t i = 0; i < s->n && status == PVT_OK; i++)
-    memcpy(out + i * out_step, s->room[0] + indices[i] * s->size, (size_t)s->size);
-  return status;
+  if (status != PVT_OK) return status;
+  pvt_pieces t = {.n = s->n, .size = PVT_TILE / 4}; /* indices are anywhere */
+  while (pvt_piece(&t))
+    for (int64_t i = t.first; i < t.end; i++)
+      memcpy(out + i * out_step, s->room[0] + indices[i] * s->size, (size_t)s->size);
+  return t.status;
 }
 
 /* ---- Indices ------------------------------------------------------------ */
 
-static void store_indices(const uint64_t *packed, int64_t n, char *out, int64_t step) {
-  for (int64_t i = 0; i < n; i++) *(int64_t *)(out + i * step) = (int64_t)(packed[i] & UINT32_MAX);
+static int store_indices(const uint64_t *indices, int64_t n, uint64_t mask, char *out,
+                         int64_t step) {
+  pvt_pieces t = {.n = n};
+  while (pvt_piece(&t))
+    for (int64_t i = t.first; i < t.end; i++)
+      *(int64_t *)(out + i * step) = (int64_t)(indices[i] & mask);
+  return t.status;
 }
 
 /* Elements of up to 32 bits: key and index make one number. -0 gets 0's key. NaNs' indices follow
-** in their order; they wait at the end, the last first. */
+** in their order; they wait at the end, the last first. Returns as load does. */
 #define PACK(K)                                                                                    \
   static int64_t pack_##K(const sorter *s, const char *x, int64_t step, uint64_t *packed) {        \
     int64_t n = s->n, nans = 0;                                                                    \
+    pvt_pieces t = {.n = n};                                                                       \
     K turn = s->descending ? (K) ~(K)0 : 0, infinity = (K)s->infinity;                             \
     if (s->order != PVT_ORDER_FLOAT) {                                                             \
       K flip = (K)(turn ^ (s->order == PVT_ORDER_SIGNED ? TOP(K) : 0));                            \
-      for (int64_t i = 0; i < n; i++, x += step)                                                   \
-        packed[i] = (uint64_t)(K)(*(const K *)x ^ flip) << 32 | (uint64_t)i;                       \
-      return n;                                                                                    \
+      while (pvt_piece(&t))                                                                        \
+        for (int64_t i = t.first; i < t.end; i++, x += step)                                       \
+          packed[i] = (uint64_t)(K)(*(const K *)x ^ flip) << 32 | (uint64_t)i;                     \
+      return t.status == PVT_OK ? n : t.status;                                                    \
     }                                                                                              \
-    for (int64_t i = 0; i < n; i++, x += step) {                                                   \
-      K bits = *(const K *)x;                                                                      \
-      bits = (K)(bits << 1) == 0 ? 0 : bits;                                                       \
-      bool nan = (K)(bits & (K)~TOP(K)) > infinity;                                                \
-      K key = KEY(K, bits, PVT_ORDER_FLOAT) ^ turn;                                                \
-      packed[nan ? n - 1 - nans : i - nans] = (uint64_t)key << 32 | (uint64_t)i;                   \
-      nans += nan;                                                                                 \
-    }                                                                                              \
-    return n - nans;                                                                               \
+    while (pvt_piece(&t))                                                                          \
+      for (int64_t i = t.first; i < t.end; i++, x += step) {                                       \
+        K bits = *(const K *)x;                                                                    \
+        bits = (K)(bits << 1) == 0 ? 0 : bits;                                                     \
+        bool nan = (K)(bits & (K)~TOP(K)) > infinity;                                              \
+        K key = KEY(K, bits, PVT_ORDER_FLOAT) ^ turn;                                              \
+        packed[nan ? n - 1 - nans : i - nans] = (uint64_t)key << 32 | (uint64_t)i;                 \
+        nans += nan;                                                                               \
+      }                                                                                            \
+    return t.status == PVT_OK ? n - nans : t.status;                                               \
   }
 
 PACK(u8)
@@ -283,48 +320,65 @@ static int argsort_line_packed(sorter *s, const char *x, int64_t x_step, char *o
   int64_t count = s->size == 1   ? pack_u8(s, x, x_step, packed)
                   : s->size == 2 ? pack_u16(s, x, x_step, packed)
                                  : pack_u32(s, x, x_step, packed);
+  if (count < 0) return (int)count;
   int status = pvt_sort_u64(count, &packed, &spare, s->counts, 32, 32 + 8 * s->size);
+  if (status == PVT_OK) status = store_indices(packed, count, UINT32_MAX, out, out_step);
   if (status != PVT_OK) return status;
-  store_indices(packed, count, out, out_step);
-  for (int64_t i = s->n - 1, k = count; i >= count; i--, k++)
-    *(int64_t *)(out + k * out_step) = (int64_t)(loaded[i] & UINT32_MAX);
-  return PVT_OK;
+  pvt_pieces t = {.n = s->n - count};
+  while (pvt_piece(&t))
+    for (int64_t i = t.first; i < t.end; i++)
+      *(int64_t *)(out + (count + i) * out_step) = (int64_t)(loaded[s->n - 1 - i] & UINT32_MAX);
+  return t.status;
 }
 
 /* Keys of 64 bits, or more elements than 32 bits count. keys[i] is element i's key; NaNs come
 ** behind all others, as the largest number. */
-static void keys_of_line(const sorter *s, const char *x, int64_t step, uint64_t *keys) {
-  for (int64_t i = 0; i < s->n; i++, x += step) {
-    uint64_t bits = 0;
-    memcpy(&bits, x, (size_t)s->size);
-    if (s->order == PVT_ORDER_SIGNED) {
-      bits ^= (uint64_t)1 << (8 * s->size - 1);
-    } else if (s->order == PVT_ORDER_FLOAT) {
-      uint64_t top = (uint64_t)1 << (8 * s->size - 1);
-      bool nan = (bits & (top - 1)) > s->infinity;
-      if ((bits & (top - 1)) == 0) bits = 0;
-      bits = bits & top ? ~bits & (2 * top - 1) : bits | top;
-      if (s->descending) bits = ~bits & (2 * top - 1);
-      keys[i] = nan ? UINT64_MAX : bits;
-      continue;
+static int keys_of_line(const sorter *s, const char *x, int64_t step, uint64_t *keys) {
+  pvt_pieces t = {.n = s->n};
+  while (pvt_piece(&t))
+    for (int64_t i = t.first; i < t.end; i++, x += step) {
+      uint64_t bits = 0;
+      memcpy(&bits, x, (size_t)s->size);
+      if (s->order == PVT_ORDER_SIGNED) {
+        bits ^= (uint64_t)1 << (8 * s->size - 1);
+      } else if (s->order == PVT_ORDER_FLOAT) {
+        uint64_t top = (uint64_t)1 << (8 * s->size - 1);
+        bool nan = (bits & (top - 1)) > s->infinity;
+        if ((bits & (top - 1)) == 0) bits = 0;
+        bits = bits & top ? ~bits & (2 * top - 1) : bits | top;
+        if (s->descending) bits = ~bits & (2 * top - 1);
+        keys[i] = nan ? UINT64_MAX : bits;
+        continue;
+      }
+      keys[i] = s->descending ? ~bits : bits;
     }
-    keys[i] = s->descending ? ~bits : bits;
-  }
+  return t.status;
 }
 
 /* packed's runs of one leading part are put in order by the whole keys. */
 static int settle_runs(const uint64_t *keys, uint64_t *packed, int64_t n, int64_t *spare) {
-  for (int64_t first = 0; first < n;) {
-    int64_t end = first + 1;
-    while (end < n && packed[end] >> 32 == packed[first] >> 32) end++;
-    if (end - first > 1) {
+  for (int64_t first = 0, end = 0, seen = 0; first < n; first = end) {
+    uint64_t leading = packed[first] >> 32;
+    pvt_pieces t = {.n = n - first};
+    bool same = true;
+    while (same && pvt_piece(&t))
+      for (end = first + t.first; end < first + t.end && same; end += same)
+        same = packed[end] >> 32 == leading;
+    int status = t.status;
+    if (status == PVT_OK && end - first > 1) {
       int64_t *run = (int64_t *)packed + first, *room = spare;
-      for (int64_t i = first; i < end; i++) packed[i] &= UINT32_MAX;
-      int status = merge_keys(keys, end - first, &run, &room);
-      if (status != PVT_OK) return status;
-      if (run == spare) memcpy(packed + first, spare, (size_t)(end - first) * sizeof *spare);
+      pvt_pieces u = {.n = end - first};
+      while (pvt_piece(&u))
+        for (int64_t i = first + u.first; i < first + u.end; i++) packed[i] &= UINT32_MAX;
+      status = u.status == PVT_OK ? merge_keys(keys, end - first, &run, &room) : u.status;
+      if (status == PVT_OK && run == spare)
+        status = pvt_copy_bytes(packed + first, spare, (size_t)(end - first) * sizeof *spare);
     }
-    first = end;
+    if (status == PVT_OK && end - seen >= PVT_TILE / 8) {
+      seen = end;
+      status = pvt_poll();
+    }
+    if (status != PVT_OK) return status;
   }
   return PVT_OK;
 }
@@ -334,35 +388,40 @@ static int argsort_line_wide(sorter *s, const char *x, int64_t x_step, char *out
   uint64_t *keys = (uint64_t *)s->room[0], *packed = (uint64_t *)s->room[1];
   uint64_t *spare = (uint64_t *)s->room[2], low = UINT64_MAX, high = 0;
   int64_t n = s->n;
-  keys_of_line(s, x, x_step, keys);
-  for (int64_t i = 0; i < n; i++) {
-    low = keys[i] < low ? keys[i] : low;
-    high = keys[i] > high ? keys[i] : high;
-  }
-  int bits = high > low ? 64 - __builtin_clzll(high - low) : 0, rest = bits > 32 ? bits - 32 : 0;
-  int status;
+  int status = keys_of_line(s, x, x_step, keys);
+  if (status != PVT_OK) return status;
+  pvt_pieces t = {.n = n};
+  while (pvt_piece(&t))
+    for (int64_t i = t.first; i < t.end; i++) {
+      low = keys[i] < low ? keys[i] : low;
+      high = keys[i] > high ? keys[i] : high;
+    }
+  if (t.status != PVT_OK) return t.status;
+  t = (pvt_pieces){.n = n};
   if (n > (int64_t)UINT32_MAX) {
     int64_t *indices = (int64_t *)packed, *room = (int64_t *)spare;
-    for (int64_t i = 0; i < n; i++) indices[i] = i;
-    status = merge_keys(keys, n, &indices, &room);
-    for (int64_t i = 0; i < n && status == PVT_OK; i++)
-      *(int64_t *)(out + i * out_step) = indices[i];
-    return status;
+    while (pvt_piece(&t))
+      for (int64_t i = t.first; i < t.end; i++) indices[i] = i;
+    status = t.status == PVT_OK ? merge_keys(keys, n, &indices, &room) : t.status;
+    if (status != PVT_OK) return status;
+    return store_indices((const uint64_t *)indices, n, UINT64_MAX, out, out_step);
   }
-  for (int64_t i = 0; i < n; i++) packed[i] = (keys[i] - low) >> rest << 32 | (uint64_t)i;
+  int bits = high > low ? 64 - __builtin_clzll(high - low) : 0, rest = bits > 32 ? bits - 32 : 0;
+  while (pvt_piece(&t))
+    for (int64_t i = t.first; i < t.end; i++)
+      packed[i] = (keys[i] - low) >> rest << 32 | (uint64_t)i;
+  if (t.status != PVT_OK) return t.status;
   status = pvt_sort_u64(n, &packed, &spare, s->counts, 32, 32 + (bits - rest));
   if (status == PVT_OK && rest > 0) status = settle_runs(keys, packed, n, (int64_t *)spare);
-  if (status == PVT_OK) store_indices(packed, n, out, out_step);
-  return status;
+  return status == PVT_OK ? store_indices(packed, n, UINT32_MAX, out, out_step) : status;
 }
 
 static int argsort_line_complex(sorter *s, const char *x, int64_t x_step, char *out,
                                 int64_t out_step) {
   int64_t *indices;
   int status = order_complex(s, x, x_step, &indices);
-  for (int64_t i = 0; i < s->n && status == PVT_OK; i++)
-    *(int64_t *)(out + i * out_step) = indices[i];
-  return status;
+  if (status != PVT_OK) return status;
+  return store_indices((const uint64_t *)indices, s->n, UINT64_MAX, out, out_step);
 }
 
 /* ---- Selection ---------------------------------------------------------- */
@@ -372,9 +431,9 @@ static int argsort_line_complex(sorter *s, const char *x, int64_t x_step, char *
                              int64_t out_step) {                                                   \
     K *keys = (K *)s->room[0];                                                                     \
     int64_t count = load_##K(s, x, x_step, keys);                                                  \
+    if (count < 0) return (int)count;                                                              \
     int status = at < count ? pvt_select_##K(count, keys, (K *)s->room[1], at) : PVT_OK;           \
-    if (status == PVT_OK) store_##K(s, keys, count, keys, out, out_step);                          \
-    return status;                                                                                 \
+    return status == PVT_OK ? store_##K(s, keys, count, keys, out, out_step) : status;             \
   }
 
 SELECT_LINE(u32)
@@ -385,18 +444,23 @@ static int argselect_line(sorter *s, const char *x, int64_t x_step, int64_t at, 
                           int64_t out_step) {
   uint64_t *keys = (uint64_t *)s->room[0], *copy = (uint64_t *)s->room[1];
   int64_t n = s->n, less = 0, equal = 0;
-  keys_of_line(s, x, x_step, keys);
-  memcpy(copy, keys, (size_t)n * sizeof *keys);
-  int status = pvt_select_u64(n, copy, (uint64_t *)s->room[2], at);
+  int status = keys_of_line(s, x, x_step, keys);
+  if (status == PVT_OK) status = pvt_copy_bytes(copy, keys, (size_t)n * sizeof *keys);
+  if (status == PVT_OK) status = pvt_select_u64(n, copy, (uint64_t *)s->room[2], at);
   if (status != PVT_OK) return status;
   uint64_t pivot = copy[at];
-  for (int64_t i = 0; i < n; i++) less += keys[i] < pivot, equal += keys[i] == pivot;
+  pvt_pieces t = {.n = n};
+  while (pvt_piece(&t))
+    for (int64_t i = t.first; i < t.end; i++) less += keys[i] < pivot, equal += keys[i] == pivot;
+  if (t.status != PVT_OK) return t.status;
   int64_t place[3] = {0, less, less + equal};
-  for (int64_t i = 0; i < n; i++) {
-    int class = keys[i] < pivot ? 0 : keys[i] == pivot ? 1 : 2;
-    *(int64_t *)(out + place[class]++ * out_step) = i;
-  }
-  return PVT_OK;
+  t = (pvt_pieces){.n = n};
+  while (pvt_piece(&t))
+    for (int64_t i = t.first; i < t.end; i++) {
+      int class = keys[i] < pivot ? 0 : keys[i] == pivot ? 1 : 2;
+      *(int64_t *)(out + place[class]++ * out_step) = i;
+    }
+  return t.status;
 }
 
 /* ---- Arrays ------------------------------------------------------------- */
@@ -453,7 +517,7 @@ static int run_lines(const request *r, const pvt_array *x, int axis, pvt_array *
     else if (s.size == 4)
       status = select_line_u32(&s, lines.x, lines.x_step, at, lines.out, lines.out_step);
     else status = select_line_u64(&s, lines.x, lines.x_step, at, lines.out, lines.out_step);
-    since += n;
+    since += n + 64; /* a line takes some time, however short */
     if (since < PVT_TILE / 4 || status != PVT_OK) continue;
     since = 0;
     status = pvt_poll();

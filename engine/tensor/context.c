@@ -52,6 +52,21 @@ int pvt_poll(void) {
   return PVT_OK;
 }
 
+#define BYTES_AT_ONCE ((int64_t)1 << 18)
+
+int pvt_copy_bytes(void *to, const void *from, size_t bytes) {
+  pvt_pieces t = {.n = (int64_t)bytes, .size = BYTES_AT_ONCE};
+  while (pvt_piece(&t))
+    memcpy((char *)to + t.first, (const char *)from + t.first, (size_t)(t.end - t.first));
+  return t.status;
+}
+
+int pvt_clear_bytes(void *to, size_t bytes) {
+  pvt_pieces t = {.n = (int64_t)bytes, .size = BYTES_AT_ONCE};
+  while (pvt_piece(&t)) memset((char *)to + t.first, 0, (size_t)(t.end - t.first));
+  return t.status;
+}
+
 void pvt_context_helps(void) {
   helps = true;
 }

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from tests.engine import direct
-from tests.engine.direct import BFloat16, EngineError, as_bfloat16, call, lib, of_bfloat16
+from tests.engine.direct import (
+    BFloat16,
+    EngineError,
+    as_bfloat16,
+    call,
+    ffi,
+    lib,
+    of_bfloat16,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -220,3 +228,41 @@ def test_what_does_not_fit_is_refused() -> None:
         with pytest.raises(EngineError, match=words) as caught:
             call(*arguments)
         assert caught.value.status == getattr(lib, f"PVT_E_{kind}"), arguments
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint16", "float32", "float64", "int64", "complex64"])
+@pytest.mark.parametrize("name", ["sort", "argsort", "partition", "argpartition"])
+def test_looks_and_cancelling(name: str, dtype: str, rand: Seeded) -> None:
+    """A look for every few elements of each pass; ended at any, a call has given back all."""
+    n = 400_000
+    rng = np.random.default_rng(rand.getrandbits(64))
+    x = rng.integers(0, 120, n).astype(dtype) if dtype[-1] == "8" else rng.random(n) * 1e9
+    x = x.astype(dtype)
+    out = np.empty(n, "i8" if name.startswith("arg") else dtype)
+    last = n // 2 if name.endswith("partition") else False
+    account = lib.pvt_account_new(ffi.NULL, ffi.NULL)
+    attention = ffi.new("uint32_t *", 1)
+    asked = stop_at = 0
+
+    @ffi.callback("int(void *)")
+    def attend(_: object) -> int:
+        nonlocal asked
+        asked += 1
+        return int(asked == stop_at)
+
+    context = ffi.new("pvt_context *")
+    context.account, context.attention, context.attend = account, attention, attend
+    before = lib.pvt_context_set(context)
+    try:
+        call(name, x, 0, last, out)
+        looks = asked
+        assert looks >= 3 * (n // 16384)  # elements are read, put in order and written
+        for stop_at in {1, 2, looks // 3, looks // 2, looks - 1, looks}:  # noqa: B007 - see attend
+            asked = 0
+            with pytest.raises(EngineError) as caught:
+                call(name, x, 0, last, out)
+            assert caught.value.status == lib.PVT_E_CANCELLED
+            assert lib.pvt_account_bytes(account) == 0
+    finally:
+        lib.pvt_context_set(before)
+        lib.pvt_account_close(account)

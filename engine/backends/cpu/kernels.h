@@ -141,10 +141,10 @@ typedef struct pvt_factors {
 ** where w and r are exp(-2 pi i / length) and exp(-2 pi i / radix). passes.c has the radices. */
 typedef struct pvt_pass {
   int radix;
-  int64_t m, stride;
-  const void *twiddles; /* [p][k - 1] pairs, for strides of 8 and more */
-  const void *spread;   /* [k - 1][real, imaginary][q + stride p], for smaller ones */
-  const void *roots;    /* cosines of 2 pi j / radix, then sines */
+  int64_t m, stride, width; /* q < width only, which may be less for strides of 8 and more */
+  const void *twiddles;     /* [p][k - 1] pairs, for strides of 8 and more */
+  const void *spread;       /* [k - 1][real, imaginary][q + stride p], for smaller ones */
+  const void *roots;        /* cosines of 2 pi j / radix, then sines */
 } pvt_pass;
 #define PVT_MAX_RADIX 47
 typedef void pvt_pass_kernel(const pvt_pass *pass, int64_t first, int64_t end,

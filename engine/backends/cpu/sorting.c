@@ -9,6 +9,11 @@
 #include <immintrin.h>
 #include <string.h>
 
+typedef struct progress {
+  uint64_t random;
+  int64_t since; /* keys split since the last look at the cancel word */
+} progress;
+
 #define T uint32_t
 #define SUFFIX u32
 #define LANES 16
