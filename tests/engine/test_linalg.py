@@ -400,3 +400,44 @@ def test_what_is_there_without_openblas() -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert "2 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("name", ["solve", "qr"])
+@pytest.mark.parametrize("shape", [(30_000, 8), (700, 700)])
+def test_looks_while_factoring(name: str, shape: tuple[int, int]) -> None:
+    """Long panels, exchanged rows and Q are looked into; ended at any look, nothing is left."""
+    account = lib.pvt_account_new(ffi.NULL, ffi.NULL)
+    attention = ffi.new("uint32_t *", 1)
+    asked = stop_at = 0
+
+    @ffi.callback("int(void *)")
+    def attend(_: object) -> int:
+        nonlocal asked
+        asked += 1
+        return int(asked == stop_at)
+
+    context = ffi.new("pvt_context *")
+    context.account, context.attention, context.attend = account, attention, attend
+    m, n = shape
+    if name == "qr":
+        a = np.ones(shape) + np.eye(m, n)
+        arguments: tuple[np.ndarray, ...] = (a, np.empty((m, n)), np.empty((n, n)))
+        least = 3 * n * (m // 512) // 2  # three passes over each column's rows, fewer and fewer
+    else:  # every row is exchanged: the largest elements are in the last rows
+        a = (np.ones((n, n)) + n * np.eye(n))[::-1].copy()
+        arguments = (a, np.ones((n, m)), np.empty((n, m)))
+        least = n * m // 16384
+    before = lib.pvt_context_set(context)
+    try:
+        call(name, *arguments)
+        looks = asked
+        assert looks >= least
+        for stop_at in {1, 2, looks // 3, looks // 2, looks}:  # noqa: B007 - attend reads it
+            asked = 0
+            with pytest.raises(EngineError) as caught:
+                call(name, *arguments)
+            assert caught.value.status == lib.PVT_E_CANCELLED
+            assert lib.pvt_account_bytes(account) == 0
+    finally:
+        lib.pvt_context_set(before)
+        lib.pvt_account_close(account)
