@@ -116,7 +116,7 @@ static void look_at(const pvt_array *a, int64_t chunk, rows_of_a *rows) {
   }
   if (stride % 4 != 0) rows->regular = false;
   rows->row = stride / 4;
-  rows->awkward = chunk >= 8 && stride % 1024 == 0;
+  rows->awkward = chunk >= 8 && stride % 4096 == 0;
 }
 
 /* Elements [from, from + deep) of `count` rows from `row` on, `to_row` floats apart. */
