@@ -182,16 +182,21 @@ def python_flags(sdk: Path) -> list[str]:
     ]
 
 
+def sources_of(program: Program) -> list[Path]:
+    """The files of vm/src and engine/ that a program is linked from, its own aside."""
+    sources = [SOURCES / f"{name}.c" for name in program.sources]
+    if program.needs_python:
+        sources = sorted(SOURCES.glob("*.c"))
+    parts = ENGINE_PARTS if program.needs_python else program.engine
+    return sources + [file for part in parts for file in sorted((ENGINE / part).glob("*.c"))]
+
+
 def build(program: Program, sanitizer: str, sdk: Path | None, out: Path, jobs: int) -> Path:
     """Compile and link one program under one sanitizer; returns the executable."""
     out.mkdir(parents=True, exist_ok=True)
     flags = [*COMMON, *SANITIZERS[sanitizer], f"-I{SOURCES}", f"-I{ROOT / 'vm' / 'include'}"]
     flags += [f"-I{ENGINE / 'include'}"]
-    sources = [SOURCES / f"{name}.c" for name in program.sources]
-    if program.needs_python:
-        sources = sorted(SOURCES.glob("*.c"))
-    parts = ENGINE_PARTS if program.needs_python else program.engine
-    sources += [source for part in parts for source in sorted((ENGINE / part).glob("*.c"))]
+    sources = sources_of(program)
     rest: list[str] = []
     if program is FUZZ and sdk is not None:
         flags += python_flags(sdk)

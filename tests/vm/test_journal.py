@@ -39,11 +39,12 @@ BLOCKS_AT = 4096 + 512 * 384
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("journal") / "journal_test"
-    (sources,) = (p.sources for p in sanitize.PROGRAM_LIST if p.name == "journal_test")
-    files = [str(sanitize.SOURCES / f"{name}.c") for name in sources]
+    (listed,) = (p for p in sanitize.PROGRAM_LIST if p.name == "journal_test")
+    files = [str(source) for source in sanitize.sources_of(listed)]
     files.append(str(sanitize.PROGRAMS / "journal_test.c"))
     flags = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-rdynamic", "-UNDEBUG"]
     include = [f"-I{sanitize.SOURCES}", f"-I{sanitize.ROOT / 'vm' / 'include'}"]
+    include.append(f"-I{sanitize.ENGINE / 'include'}")
     sanitize.run(["gcc", *flags, *include, *files, "-o", str(out), "-lpthread"])
     return out
 

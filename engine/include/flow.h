@@ -1,0 +1,86 @@
+/* flow.h - flows: operators over streams of events, run as events come, one after the other.
+**
+** A flow takes the events of a stream, or of two that are joined, through a chain of operators, and
+** puts what comes out into a table of features, another stream, or a task. Limits first:
+**
+** - State is in memory and ends with the process, unless the flow is told to catch up: then it reads the
+**   kept events of its streams again when it starts.
+** - State is bounded: max_bytes over all flows, ttl_ns for a key that rests. What goes over a bound is
+**   dropped, the least recently used key first, and counted.
+** - Any thread may append, add and remove at any time. Events of different keys run side by side.
+**
+** Time. A flow has a watermark: the latest event time it has seen, less its lateness. A window gives its
+** result when the watermark has passed its end; a row that comes for a window that has given its result
+** is late: it is counted, and handed to `late`. The watermark also goes on when no events come, by
+** flow_tick, so that the last window of a stream does not wait for ever.
+*/
+#ifndef FLOW_H
+#define FLOW_H
+
+#include "feature.h"
+#include "stream.h"
+
+#define FLOW_NAME_MAX 64
+#define FLOW_STEPS_MAX 32
+
+/* An event as flows see it. */
+typedef struct flow_event {
+  stream_text stream;
+  stream_text key;   /* may be empty */
+  stream_text whole; /* its map */
+  int64_t time_ns;
+} flow_event;
+
+/* What leaves a flow, but for features. Valid during the call. */
+typedef struct flow_output {
+  void *user;       /* of the flow */
+  stream_text into; /* the stream, or the task */
+  int task;         /* 1: `into` is a task, 0: a stream */
+  stream_text key;
+  int64_t time_ns;
+  stream_text row; /* a MessagePack map */
+} flow_output;
+
+typedef struct flow_config {
+  feature_store *features; /* where tables are; NULL: flows with tables are refused */
+  uint32_t shards;         /* 64: parts of the keys that are locked one by one; 1 to 1024 */
+  uint64_t max_bytes;      /* 256 MiB: of state, all flows together */
+  uint64_t idle_ns;        /* a second: a stream that rests so long has its watermark moved on by
+                              flow_tick, as if an event came now */
+  /* Called for a row that leaves, in the thread that appends or ticks, with no lock held. */
+  void (*emit)(void *context, const flow_output *output);
+  /* A row that came too late. NULL: it is only counted. */
+  void (*late)(void *context, void *user, const flow_event *event);
+  void (*forget)(void *user); /* the flow with this `user` is gone. NULL: nothing is to be done */
+} flow_config;
+
+typedef struct flow_stats {
+  uint64_t events; /* that came in */
+  uint64_t rows;   /* that left */
+  uint64_t late;
+  uint64_t dropped;     /* keys given up for a bound */
+  uint64_t keys;        /* with state, now */
+  uint64_t bytes;       /* of state, now */
+  int64_t watermark_ns; /* INT64_MIN: no event yet */
+} flow_stats;
+
+typedef struct flow_set flow_set;
+typedef struct flow flow;
+
+void flow_config_init(flow_config *config);
+flow_set *flow_set_new(const flow_config *config, char *err);
+void flow_set_free(flow_set *set);
+
+/* Add a flow: a MessagePack map, described in flow/declaration.h. `replaces`, if not NULL, is a flow of
+** this set that is removed; if it says the same, its state goes on in the new one. */
+int flow_add(flow_set *set, const void *declaration, size_t len, void *user, flow *replaces,
+             flow **out, char *err);
+void flow_remove(flow_set *set, flow *flow);
+void flow_stats_get(flow *flow, flow_stats *stats);
+
+/* One event through all flows that take its stream. STREAM_OK or a status. */
+int flow_append(flow_set *set, const flow_event *event, void *context);
+/* Move on what only time moves. wall_ns: since the epoch. */
+int flow_tick(flow_set *set, int64_t wall_ns, void *context);
+
+#endif
