@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 import polyvm
 from polyvm.host.errors import BundleError, ManifestError
-from polyvm.vm import Memory
+
+if TYPE_CHECKING:
+    from polyvm.vm import Memory
 
 PRECISIONS = ("exact", "fast", "small")
 MAX_MODELS = 64

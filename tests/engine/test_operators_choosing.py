@@ -201,7 +201,7 @@ def test_scatter_elements(how: str, rand: Seeded) -> None:
                 place = list(index)
                 place[axis] = int(at[index])
                 spot = tuple(place)
-                with np.errstate(over="ignore"):
+                with np.errstate(over="ignore", invalid="ignore"):
                     wanted[spot] = COMBINING[how](wanted[spot], updates[index])
             got = one("ScatterElements", x, at, updates, axis=axis, reduction=how, ways=ways(rand))
             agree(got, wanted)
@@ -228,7 +228,7 @@ def test_scatter_nd(how: str, rand: Seeded) -> None:
             wanted = x.copy()
             for index in np.ndindex(*at.shape[:-1]):
                 spot = tuple(int(k) for k in at[index])
-                with np.errstate(over="ignore"):
+                with np.errstate(over="ignore", invalid="ignore"):
                     wanted[spot] = COMBINING[how](wanted[spot], updates[index])
             got = one("ScatterND", x, at, updates, reduction=how, ways=ways(rand))
             agree(got, wanted, 4e-2 if dtype is bfloat16 else None)
