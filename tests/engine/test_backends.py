@@ -40,6 +40,19 @@ CONVOLUTIONS = [
     Convolution(n=2, in_channels=18, out=40, size=(33,), kernel=(5,), stride=(2,), before=(2,)),
     Convolution(in_channels=8, out=16, size=(5, 6, 7), kernel=(3, 3, 3), before=(1, 1, 1)),
     Convolution(in_channels=1, out=1, size=(4, 4), kernel=(2, 2)),
+    # high and one wide: rows; and not quite, as the only column is of padding
+    Convolution(n=2, in_channels=34, out=48, size=(29, 1), kernel=(5, 1), before=(2, 0)),
+    Convolution(in_channels=16, out=32, size=(40, 1, 1), kernel=(3, 1, 1), stride=(2, 1, 1)),
+    Convolution(in_channels=16, out=32, size=(40, 1), kernel=(3, 1), groups=2),
+    Convolution(
+        in_channels=8,
+        out=16,
+        size=(9, 1),
+        kernel=(3, 1),
+        stride=(1, 2),
+        before=(0, 1),
+        after=(0, 0),
+    ),
     Convolution(n=2, in_channels=128, out=208, size=(28, 28), kernel=(3, 3), before=(1, 1)),
 ]
 TRANSPOSED = [
@@ -56,6 +69,7 @@ TRANSPOSED = [
     ),
     TransposedConvolution(in_channels=32, out=16, size=(6, 6), kernel=(3, 3), groups=2),
     TransposedConvolution(in_channels=9, out=10, size=(11,), kernel=(3,), dilation=(2,)),
+    TransposedConvolution(in_channels=9, out=20, size=(11, 1), kernel=(3, 1), stride=(2, 1)),
 ]
 PRODUCTS = [
     Product(m=1, n=40, k=33),

@@ -428,6 +428,7 @@ int pvb_onednn_conv_prepare(const pvb_work *work, const pvb_recipe *recipe, doub
   if (status != PVT_OK) return status;
   conv_kernel *kernel = (conv_kernel *)packed;
   packed->kernel.release = release;
+  packed->work.conv = pvb_conv_narrowed(&work->conv); /* its kernels go along rows */
   kernel->recipe = *recipe;
   kernel->threads = work->threads < 1 ? 1 : work->threads > 64 ? 64 : work->threads;
   int64_t channels = cut(kernel, seconds), rest = work->conv.out % channels;

@@ -189,7 +189,16 @@ static bool whole_and_once(const pvb_conv *conv) {
   return true;
 }
 
-void pvb_geometry_of(const pvb_conv *conv, pvb_geometry *g) {
+pvb_conv pvb_conv_narrowed(const pvb_conv *conv) {
+  pvb_conv narrowed = *conv;
+  for (int d; (d = narrowed.spatial - 1) > 0; narrowed.spatial--)
+    if (conv->size[d] != 1 || conv->kernel[d] != 1 || conv->out_size[d] != 1 || conv->before[d] != 0)
+      break;
+  return narrowed;
+}
+
+void pvb_geometry_of(const pvb_conv *given, pvb_geometry *g) {
+  const pvb_conv narrowed = pvb_conv_narrowed(given), *conv = &narrowed;
   *g = (pvb_geometry){.n = conv->n,
                       .groups = conv->groups,
                       .in = conv->in / conv->groups,

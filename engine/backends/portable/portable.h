@@ -89,6 +89,10 @@ int pvb_tile_blocks(int64_t rows, int64_t blocks);
 /* Is 0 what the activation makes of 0? */
 bool pvb_keeps_zero(const pvb_epilogue *epilogue);
 
+/* The same convolution without the last sizes, down to one that is left, where these are 1 and windows
+** have one element: what was high and one wide is a row. Elements lie as before. */
+pvb_conv pvb_conv_narrowed(const pvb_conv *conv);
+
 /* Sizes of a convolution's image and result, without channels. */
 int64_t pvb_pixels(const pvb_conv *conv);
 int64_t pvb_out_pixels(const pvb_conv *conv);
