@@ -83,6 +83,17 @@ def feed(rows: Iterable[dict[str, str]]) -> Iterator[dict[str, Any]]:
             yield {"event": "window_end", "window": count // STRIDE, "sessions": list(ended)}
 
 
+def lines() -> list[dict[str, Any]]:
+    """Return the lines of the feed; of the sample, with a word to stderr, if there is no more."""
+    try:
+        return list(feed(download()))
+    except (UnobtainableError, OSError) as error:
+        print(
+            f"{Path(sys.argv[0]).stem}: {error}; the sample {SAMPLE.name} is used", file=sys.stderr
+        )
+        return [json.loads(line) for line in gzip.decompress(SAMPLE.read_bytes()).splitlines()]
+
+
 def write(lines: Iterable[dict[str, Any]], output: Path) -> int:
     """Write JSON lines, gzipped if the name says so; the same lines give the same bytes."""
     text = [json.dumps(line, separators=(",", ":")) + "\n" for line in lines]
@@ -99,16 +110,11 @@ def main() -> int:
     parser.add_argument("--sample", action="store_true", help="make the small sample anew")
     options = parser.parse_args()
     try:
-        rows = download()
+        prepared = list(feed(sample_rows(download()))) if options.sample else lines()
     except (UnobtainableError, OSError) as error:
-        if options.sample:
-            print(f"prepare_data: {error}", file=sys.stderr)
-            return 1
-        print(f"prepare_data: {error}; the sample {SAMPLE.name} is used", file=sys.stderr)
-        lines = [json.loads(line) for line in gzip.decompress(SAMPLE.read_bytes()).splitlines()]
-    else:
-        lines = list(feed(sample_rows(rows) if options.sample else rows))
-    print(f"{options.output}: {write(lines, options.output):,} lines")
+        print(f"prepare_data: {error}", file=sys.stderr)
+        return 1
+    print(f"{options.output}: {write(prepared, options.output):,} lines")
     return 0
 
 
