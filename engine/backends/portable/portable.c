@@ -192,7 +192,8 @@ static bool whole_and_once(const pvb_conv *conv) {
 pvb_conv pvb_conv_narrowed(const pvb_conv *conv) {
   pvb_conv narrowed = *conv;
   for (int d; (d = narrowed.spatial - 1) > 0; narrowed.spatial--)
-    if (conv->size[d] != 1 || conv->kernel[d] != 1 || conv->out_size[d] != 1 || conv->before[d] != 0)
+    if (conv->size[d] != 1 || conv->kernel[d] != 1 || conv->out_size[d] != 1 ||
+        conv->before[d] != 0)
       break;
   return narrowed;
 }
