@@ -1,7 +1,7 @@
 /* stream.h - the stream store: what to do when events come in, in C without Python.
 **
-** So far it holds triggers: conditions on sequences of events, matched as events are appended.
-** Limits first:
+** It holds triggers: conditions on sequences of events, matched as events are appended, and counters,
+** which fire when so much has come into a stream. Limits first:
 **
 ** - Everything is in memory and ends with the process: partial matches are not kept.
 ** - An event is one MessagePack map. A condition has 1 to STREAM_STEPS_MAX steps.
@@ -19,6 +19,11 @@
 ** Time. A match must end `within` its condition's span after its first event. The clock of a
 ** key does not go back: an event that comes late counts at the latest time of its key. A condition
 ** sees nothing of what came before it was added, or switched on again.
+**
+** Counters. Each counts for the whole stream or for each key on its own, from the first event after it
+** fired last. Events count in the order of their sequence numbers, so that `first` and `last` of what
+** fires have all its events between them, and no event is in two. A counter has at most max_keys keys
+** and max_bytes of their text: beyond that the oldest count is fired before it is enough.
 */
 #ifndef STREAM_H
 #define STREAM_H
@@ -60,6 +65,18 @@ typedef struct stream_match {
   const stream_text *events; /* the map of each event that matched, in order */
 } stream_match;
 
+/* What a counter has counted, when it is enough. Valid during the call of `enough` only. */
+typedef struct stream_amount {
+  void *user; /* of the counter */
+  int mode;   /* of the counter, at that moment */
+  stream_text stream;
+  int keyed; /* it counts for each key */
+  stream_text key;
+  uint64_t first, last; /* sequence numbers in the store; 0: events are not kept */
+  uint64_t events;
+  uint64_t bytes; /* of the events' maps */
+} stream_amount;
+
 /* Field names are lists with commas between; the first field that an event has counts. Types,
 ** pages, ids and keys are text or integers, which count as their decimal digits. */
 typedef struct stream_config {
@@ -78,12 +95,14 @@ typedef struct stream_config {
   /* Called once for an event that completes conditions, with all of them, in the thread that
   ** appends, with no lock held. `context` is what was given to stream_append. */
   void (*fire)(void *context, const stream_match *matches, size_t count);
+  /* Called in the same way for a counter that has enough. NULL: nothing is to be done. */
+  void (*enough)(void *context, const stream_amount *amount);
   /* Events are kept there before they are matched: whole, under their key, in the stream that they
   ** name, in STREAM_UNNAMED if they name none, in STREAM_MISNAMED if that is no name of a stream. It
   ** outlives the triggers. NULL: they are not kept. */
   store *store;
-  /* The condition that had this `user` is gone, and no `fire` that has it goes on. NULL: nothing
-  ** is to be done. */
+  /* The condition or counter that had this `user` is gone, and no `fire` or `enough` that has it goes
+  ** on. NULL: nothing is to be done. */
   void (*forget)(void *user);
   /* An event that partial matches keep a copy of: what is returned, unless NULL, is given to let_go
   ** once the copy goes, from any thread. NULL: nothing is to be done. */
@@ -94,7 +113,7 @@ typedef struct stream_config {
 typedef struct stream_stats {
   uint64_t events;     /* appended */
   uint64_t matched;    /* of these, those that began, continued or completed a match */
-  uint64_t fired;      /* matches that were handed to `fire` */
+  uint64_t fired;      /* matches that were handed to `fire`, and amounts to `enough` */
   uint64_t dropped;    /* partial matches given up, as a bound was reached or their key rested */
   uint64_t evicted;    /* keys given up for the same reasons */
   uint64_t pending;    /* partial matches held now, some past their span or used up */
@@ -102,16 +121,18 @@ typedef struct stream_stats {
   uint64_t bytes;      /* of the events that they hold, now */
   uint64_t conditions; /* now */
   uint64_t nodes;      /* of the trie, now */
+  uint64_t counters;   /* now */
 } stream_stats;
 
 typedef struct stream_triggers stream_triggers;
 typedef struct stream_condition stream_condition;
+typedef struct stream_counter stream_counter;
 
 /* The values named above; fire and forget are NULL. */
 void stream_config_init(stream_config *config);
 /* NULL with a sentence in `err`. Names are copied. fire must not be NULL. */
 stream_triggers *stream_triggers_new(const stream_config *config, char *err);
-/* When nobody uses it any more. Forgets all conditions. */
+/* When nobody uses it any more. Forgets all conditions and counters. */
 void stream_triggers_free(stream_triggers *triggers);
 
 /* Add a condition, a MessagePack map:
@@ -137,6 +158,28 @@ int stream_triggers_add(stream_triggers *triggers, const void *condition, size_t
 void stream_triggers_remove(stream_triggers *triggers, stream_condition *condition);
 /* From 0 to another mode it begins anew. */
 void stream_triggers_set(stream_triggers *triggers, stream_condition *condition, int mode);
+
+/* Add a counter, a MessagePack map:
+**
+**   "stream"   text: the stream whose events count
+**   "events"   integer; "bytes" integer: it fires when either is reached; 0 or absent: it is no reason
+**   "wait_ns"  integer: what has begun is fired after so long by stream_counters_tick; 0 or absent: it
+**              waits for ever
+**   "key"      text: the field whose values are counted each on their own; empty or absent: the whole
+**              stream is
+**
+** mode and user as with conditions. replaces: a counter of this set; if it has the same stream and key,
+** the new one goes on from its counts. The caller removes it. */
+int stream_counter_add(stream_triggers *triggers, const void *counter, size_t len, int mode,
+                       void *user, const stream_counter *replaces, stream_counter **out, char *err);
+void stream_counter_remove(stream_triggers *triggers, stream_counter *counter);
+/* From 0 to another mode it begins anew. */
+void stream_counter_set(stream_triggers *triggers, stream_counter *counter, int mode);
+/* Is this map a counter's rather than a condition's? */
+int stream_is_counter(const void *map, size_t len);
+/* Fire what has waited for long enough at `now_ns`, of the clock of stream_append; with `all`, all that
+** has been counted. */
+int stream_counters_tick(stream_triggers *triggers, uint64_t now_ns, int all, void *context);
 
 /* Append one event. wall_ns: since the epoch, for events without a time; now_ns: of a monotonic
 ** clock. Returns 1 if any condition began, went on or completed, 0 if not, also for a value that

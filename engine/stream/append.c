@@ -279,17 +279,21 @@ static void let_go(stream_triggers *triggers, gathering *g) {
   free(g->advances);
 }
 
-/* Put the event into its stream. */
-static int put_away(store *store, const stream_event *event, uint64_t wall_ns) {
-  char name[STORE_NAME_MAX + 1] = STREAM_UNNAMED, err[STORE_ERR_MAX];
+/* The name of the stream that an event belongs to. */
+static stream_text stream_of(const stream_event *event) {
   stream_text wanted = event->stream;
-  if (wanted.data != NULL) {
-    int usable = wanted.len != 0 && wanted.len <= STORE_NAME_MAX &&
-                 memchr(wanted.data, 0, wanted.len) == NULL;
-    if (!usable) wanted = (stream_text){STREAM_MISNAMED, sizeof STREAM_MISNAMED - 1};
-    memcpy(name, wanted.data, wanted.len);
-    name[wanted.len] = 0;
-  }
+  if (wanted.data == NULL) return (stream_text){STREAM_UNNAMED, sizeof STREAM_UNNAMED - 1};
+  int usable =
+      wanted.len != 0 && wanted.len <= STORE_NAME_MAX && memchr(wanted.data, 0, wanted.len) == NULL;
+  return usable ? wanted : (stream_text){STREAM_MISNAMED, sizeof STREAM_MISNAMED - 1};
+}
+
+/* Put the event into its stream. */
+static int put_away(store *store, const stream_event *event, stream_text wanted, uint64_t wall_ns,
+                    uint64_t *sequence) {
+  char name[STORE_NAME_MAX + 1], err[STORE_ERR_MAX];
+  memcpy(name, wanted.data, wanted.len);
+  name[wanted.len] = 0;
   store_stream *stream;
   int status = store_stream_open(store, name, &stream, err);
   if (status != STORE_OK) return status;
@@ -297,7 +301,27 @@ static int put_away(store *store, const stream_event *event, uint64_t wall_ns) {
                       .arrival_ns = (int64_t)wall_ns,
                       .key = {event->keys[0].data, event->keys[0].len},
                       .value = {event->whole.data, event->whole.len}};
-  return store_append(stream, &kept, 1, NULL);
+  status = store_append(stream, &kept, 1, NULL);
+  *sequence = kept.sequence;
+  return status;
+}
+
+/* Keep the event and count it, which is one step for counters. A status of the store; what counters
+** have enough of is in *due. */
+static int keep_and_count(stream_triggers *triggers, const stream_event *event, uint64_t wall_ns,
+                          uint64_t now_ns, stream_tally **due, int *uncounted) {
+  stream_text stream = stream_of(event);
+  struct stream_counter_slot *slot = stream_counters_lock(&triggers->counters, stream);
+  int status = STORE_OK;
+  uint64_t sequence = 0;
+  if (triggers->config.store != NULL)
+    status = put_away(triggers->config.store, event, stream, wall_ns, &sequence);
+  if (slot == NULL) return status;
+  if (status == STORE_OK)
+    *uncounted =
+        stream_counters_count(&triggers->counters, slot, stream, event, sequence, now_ns, due) != 0;
+  pthread_mutex_unlock(&slot->lock);
+  return status;
 }
 
 int stream_append(stream_triggers *triggers, const void *data, size_t len, uint64_t wall_ns,
@@ -305,13 +329,18 @@ int stream_append(stream_triggers *triggers, const void *data, size_t len, uint6
   stream_event event;
   int status = stream_event_read(&triggers->mapping, data, len, wall_ns, &event);
   if (status < 0) return status;
-  if (status != STREAM_EVENT_NONE && triggers->config.store != NULL) {
-    *store_status = put_away(triggers->config.store, &event, wall_ns);
-    if (*store_status != STORE_OK) return STREAM_E_STORE;
-  }
   gathering g;
   g.event = &event;
   g.out_of_memory = 0;
+  stream_tally *due = NULL;
+  int uncounted = 0;
+  if (status != STREAM_EVENT_NONE) {
+    int kept = keep_and_count(triggers, &event, wall_ns, now_ns, &due, &uncounted);
+    if (kept != STORE_OK) {
+      *store_status = kept;
+      return STREAM_E_STORE;
+    }
+  }
   g.advances = NULL;
   g.advance_count = g.advance_capacity = 0;
   g.fired = g.fired_inline;
@@ -335,6 +364,7 @@ int stream_append(stream_triggers *triggers, const void *data, size_t len, uint6
   }
   if (counted == NULL) atomic_fetch_add_explicit(&triggers->unheard, 1, memory_order_relaxed);
   if (g.fired_count != 0) fire(triggers, &g, context);
+  if (due != NULL) stream_counters_fire(&triggers->counters, due, &triggers->config, context);
   let_go(triggers, &g);
-  return g.out_of_memory ? STREAM_E_NOMEM : matched;
+  return g.out_of_memory || uncounted ? STREAM_E_NOMEM : matched;
 }

@@ -79,6 +79,7 @@ stream_triggers *stream_triggers_new(const stream_config *config, char *err) {
     made++;
   if (made < config->shards && status == STREAM_OK) status = STREAM_E_NOMEM;
   triggers->config.shards = made;
+  stream_counters_init(&triggers->counters, config, triggers->seed);
   if (status == STREAM_OK) return triggers;
   if (err != NULL)
     snprintf(err, STREAM_ERR_MAX, "%s",
@@ -106,6 +107,7 @@ void stream_triggers_free(stream_triggers *triggers) {
     }
   }
   stream_trie_free(&triggers->trie);
+  stream_counters_free(&triggers->counters);
   stream_mapping *mapping = &triggers->mapping;
   stream_names *names[] = {&mapping->type, &mapping->page, &mapping->id, &mapping->time,
                            &mapping->stream};
@@ -151,6 +153,14 @@ static int find_space(stream_triggers *triggers, stream_text key, uint32_t *spac
   mapping->keys[count].name[0] = (stream_text){copy, key.len};
   atomic_store_explicit(&mapping->key_count, count + 1, memory_order_release);
   return STREAM_OK;
+}
+
+int stream_triggers_space(stream_triggers *triggers, stream_text key, uint32_t *space, char *err) {
+  lock_all(triggers);
+  int status = find_space(triggers, key, space, err);
+  unlock_all(triggers);
+  if (status == STREAM_E_NOMEM && err != NULL) snprintf(err, STREAM_ERR_MAX, "out of memory");
+  return status;
 }
 
 static uint32_t space_of(const stream_trie *trie, uint32_t node) {
@@ -236,5 +246,7 @@ void stream_triggers_stats(stream_triggers *triggers, stream_stats *stats) {
     stats->nodes = triggers->trie.nodes_live;
     pthread_mutex_unlock(&shard->lock);
   }
+  stats->fired += atomic_load(&triggers->counters.fired);
+  stats->counters = atomic_load(&triggers->counters.count);
   stats->bytes = atomic_load(&triggers->bytes);
 }

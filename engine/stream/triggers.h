@@ -7,6 +7,7 @@
 #ifndef STREAM_TRIGGERS_H
 #define STREAM_TRIGGERS_H
 
+#include "counter.h"
 #include "event.h"
 #include "pending.h"
 #include "trie.h"
@@ -24,9 +25,13 @@ struct stream_triggers {
   _Atomic uint64_t unheard; /* events that came while there were no conditions */
   uint32_t max_keys;        /* of a shard */
   stream_shard *shards;
+  stream_counters counters;
 };
 
 /* One reference less; the last one forgets the condition. */
 void stream_condition_release(stream_condition *condition);
+/* The place among the mapping's keys for a key field; 0 for an empty one. STREAM_OK, _NOMEM, or
+** _INVALID with a sentence in `err`: there are too many. */
+int stream_triggers_space(stream_triggers *triggers, stream_text key, uint32_t *space, char *err);
 
 #endif

@@ -147,6 +147,7 @@ PROGRAM_LIST = (
         ("stream", "store"),
     ),
     Program("stream_test", (), ("100000",), ("stream", "store")),
+    Program("counters_test", (), ("100000",), ("stream", "store")),
     Program("store_test", (), ("400000",), ("stream", "store")),
     Program("store_crash_test", (), ("500",), ("stream", "store")),
     Program("runtime_test", (), ()),

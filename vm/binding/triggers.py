@@ -115,7 +115,8 @@ class Triggers:
     ) -> int:
         """Add a trigger, and return its id.
 
-        condition: the MessagePack of engine/include/stream.h; task 0 only with HAND_OUT or OFF.
+        condition: the MessagePack of a condition or a counter of engine/include/stream.h; task 0
+        only with HAND_OUT or OFF.
         replaces: a trigger whose partial matches it goes on with, if steps and key are the same.
         """
         err = ffi.new("char[]", ERR_MAX)
@@ -152,6 +153,15 @@ class Triggers:
                 )
             )
             return _batch(taken, batch)
+        finally:
+            lib.pvm_fired_free(batch)
+
+    def tick(self, *, all: bool = False) -> EventBatch:
+        """Fire the counters that have waited long enough; all: whatever they have counted."""
+        batch = ffi.new("pvm_fired_batch *")
+        try:
+            check(lib.pvm_triggers_tick(self._handle(), all, batch))
+            return _batch(0, batch)
         finally:
             lib.pvm_fired_free(batch)
 

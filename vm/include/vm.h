@@ -648,13 +648,18 @@ PVM_API void pvm_executor_note_position(pvm_executor *executor, uint64_t positio
 
 /* ---- Triggers ----------------------------------------------------------- */
 
-/* A trigger submits an invocation of its task when a sequence of events has come: pvm_event and
-** pvm_events match in C and submit as pvm_submit does. engine/include/stream.h says what a
+/* A trigger submits an invocation of its task when a sequence of events has come, or so many into a
+** stream: pvm_event and pvm_events match in C and submit as pvm_submit does. engine/include/stream.h says what a
 ** condition is, how events match, and what is kept: partial matches end with the process, and are
 ** bounded. The invocation's payload is a map
 **
 **   {"trigger": its name, "key": text, "event": the event that completed it, "events": [all that
 **    matched, in order]}
+**
+** or, of one that counts what comes into a stream,
+**
+**   {"trigger": its name, "stream": text, "key": text, or nil if it counts the whole stream,
+**    "first":, "last": sequence numbers, or nil if events are not kept, "events":, "bytes": how many}
 **
 ** Any thread may call any of these at any time. */
 typedef enum pvm_trigger_mode {
@@ -688,7 +693,7 @@ PVM_API void pvm_trigger_config_init(pvm_trigger_config *config);
 PVM_API int pvm_triggers_configure(pvm_executor *executor, const pvm_trigger_config *config,
                                    char *err);
 /* Add a trigger for a task; returns its id (> 0) or a negative status. condition: the MessagePack
-** map of stream.h; PVM_E_INVALID with a sentence if it is not one. task: 0 is for what others run;
+** map of a condition or a counter of stream.h; PVM_E_INVALID with a sentence if it is not one. task: 0 is for what others run;
 ** its mode is OFF or HAND_OUT. replaces: 0, or a trigger with whose partial matches this one goes on
 ** if steps and key are the same; the caller removes that one. */
 PVM_API int64_t pvm_trigger_add(pvm_executor *executor, int64_t task, const char *name,
@@ -758,6 +763,9 @@ PVM_API int pvm_event(pvm_executor *executor, uint64_t tag, const void *event, s
 PVM_API int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *events,
                            const size_t *ends, size_t count, pvm_fired_batch *batch);
 PVM_API void pvm_fired_free(pvm_fired_batch *batch);
+/* Fire the counters that have waited for as long as they are to, or with `all` whatever they have
+** counted; tags are 0. batch as above. */
+PVM_API int pvm_triggers_tick(pvm_executor *executor, int all, pvm_fired_batch *batch);
 
 /* ---- Crashes ------------------------------------------------------------ */
 

@@ -15,7 +15,8 @@
 typedef struct pvm_trigger {
   int64_t id;
   int64_t task;
-  stream_condition *condition;
+  stream_condition *condition; /* one of these two */
+  stream_counter *counter;
   _Atomic uint64_t fired;
   _Atomic uint64_t accepted;
   _Atomic uint64_t handed_out;
@@ -74,18 +75,22 @@ static size_t put_raw(unsigned char *out, stream_text value) {
   return value.len;
 }
 
+static int reserve_payload(firing *f, size_t most) {
+  if (most <= f->payload_capacity) return 1;
+  unsigned char *more = realloc(f->payload, most);
+  if (more == NULL) return 0;
+  f->payload = more;
+  f->payload_capacity = most;
+  return 1;
+}
+
 /* {"trigger": name, "key": text, "event": the last, "events": [all]}. Its length; 0 without
 ** memory, or if the events are too much for one payload. */
 static size_t write_payload(firing *f, const char *name, const stream_match *match) {
   size_t most = 64 + strlen(name) + match->key.len + match->events[match->count - 1].len;
   for (uint32_t i = 0; i < match->count; i++) most += match->events[i].len;
   if (match->key.len > UINT32_MAX) return 0;
-  if (most > f->payload_capacity) {
-    unsigned char *more = realloc(f->payload, most);
-    if (more == NULL) return 0;
-    f->payload = more;
-    f->payload_capacity = most;
-  }
+  if (!reserve_payload(f, most)) return 0;
   unsigned char *at = f->payload;
   at += put_head(at, 0x84, 0, 0);
   at += put_text(at, "trigger", 7);
@@ -97,6 +102,31 @@ static size_t write_payload(firing *f, const char *name, const stream_match *mat
   at += put_text(at, "events", 6);
   at += put_head(at, 0xdc, match->count, 2);
   for (uint32_t i = 0; i < match->count; i++) at += put_raw(at, match->events[i]);
+  return (size_t)(at - f->payload);
+}
+
+/* {"trigger": name, "stream": text, "key": text or nil, "first":, "last": numbers or nil, "events":,
+** "bytes": how many}. As above. */
+static size_t write_amount(firing *f, const char *name, const stream_amount *amount) {
+  if (amount->key.len > UINT32_MAX) return 0;
+  size_t most = 128 + strlen(name) + amount->stream.len + amount->key.len;
+  if (!reserve_payload(f, most)) return 0;
+  unsigned char *at = f->payload;
+  at += put_head(at, 0x87, 0, 0);
+  at += put_text(at, "trigger", 7);
+  at += put_text(at, name, strlen(name));
+  at += put_text(at, "stream", 6);
+  at += put_text(at, amount->stream.data, amount->stream.len);
+  at += put_text(at, "key", 3);
+  at += amount->keyed ? put_text(at, amount->key.data, amount->key.len) : put_head(at, 0xc0, 0, 0);
+  at += put_text(at, "first", 5);
+  at += amount->first != 0 ? put_head(at, 0xcf, amount->first, 8) : put_head(at, 0xc0, 0, 0);
+  at += put_text(at, "last", 4);
+  at += amount->last != 0 ? put_head(at, 0xcf, amount->last, 8) : put_head(at, 0xc0, 0, 0);
+  at += put_text(at, "events", 6);
+  at += put_head(at, 0xcf, amount->events, 8);
+  at += put_text(at, "bytes", 5);
+  at += put_head(at, 0xcf, amount->bytes, 8);
   return (size_t)(at - f->payload);
 }
 
@@ -152,21 +182,31 @@ static void tell(firing *f, const pvm_trigger *trigger, int status, uint64_t id,
                                       .status = status};
 }
 
+/* Start its task with the payload that was written; len 0: there was no memory for it. */
+static void start_task(firing *f, pvm_trigger *trigger, int mode, size_t len) {
+  atomic_fetch_add_explicit(&trigger->fired, 1, memory_order_relaxed);
+  int64_t id = PVM_E_NOMEM;
+  if (len != 0)
+    id = mode == PVM_TRIGGER_HAND_OUT
+             ? 0
+             : pvm_submit(f->executor, trigger->task, f->tag, f->payload, len, NULL);
+  int status = id < 0 ? (int)id : id > 0 ? PVM_OK : PVM_TRIGGER_HANDED_OUT;
+  count_end(trigger, status);
+  tell(f, trigger, status, id > 0 ? (uint64_t)id : 0, len);
+}
+
 static void fire(void *context, const stream_match *matches, size_t count) {
   firing *f = context;
   for (size_t i = 0; i < count; i++) {
     pvm_trigger *trigger = matches[i].user;
-    atomic_fetch_add_explicit(&trigger->fired, 1, memory_order_relaxed);
-    size_t len = write_payload(f, trigger->name, &matches[i]);
-    int64_t id = PVM_E_NOMEM;
-    if (len != 0)
-      id = matches[i].mode == PVM_TRIGGER_HAND_OUT
-               ? 0
-               : pvm_submit(f->executor, trigger->task, f->tag, f->payload, len, NULL);
-    int status = id < 0 ? (int)id : id > 0 ? PVM_OK : PVM_TRIGGER_HANDED_OUT;
-    count_end(trigger, status);
-    tell(f, trigger, status, id > 0 ? (uint64_t)id : 0, len);
+    start_task(f, trigger, matches[i].mode, write_payload(f, trigger->name, &matches[i]));
   }
+}
+
+static void enough(void *context, const stream_amount *amount) {
+  firing *f = context;
+  pvm_trigger *trigger = amount->user;
+  start_task(f, trigger, amount->mode, write_amount(f, trigger->name, amount));
 }
 
 /* ---- What events need while partial matches hold them ---- */
@@ -216,6 +256,7 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
   stream.max_keys = config->max_keys;
   stream.max_pending = config->max_pending;
   stream.fire = fire;
+  stream.enough = enough;
   set->store = config->store;
   set->synced = config->synced;
   stream.hold = hold_event;
@@ -305,12 +346,18 @@ static int status_of(int stream_status) {
 static int64_t add(struct pvm_trigger_set *set, pvm_trigger *trigger, const void *condition,
                    size_t len, int mode, int64_t replaces, char *err) {
   slot *former = replaces != 0 ? find(set, replaces) : NULL;
-  const stream_condition *before = former != NULL ? former->trigger->condition : NULL;
   slot *place = take_slot(set);
   if (place == NULL) return PVM_E_NOMEM;
   trigger->id = (int64_t)place->generation << 32 | (place - set->slots + 1);
-  int status = stream_triggers_add(set->stream, condition, len, mode, trigger, before,
-                                   &trigger->condition, err);
+  int status;
+  if (stream_is_counter(condition, len))
+    status = stream_counter_add(set->stream, condition, len, mode, trigger,
+                                former != NULL ? former->trigger->counter : NULL, &trigger->counter,
+                                err);
+  else
+    status = stream_triggers_add(set->stream, condition, len, mode, trigger,
+                                 former != NULL ? former->trigger->condition : NULL,
+                                 &trigger->condition, err);
   if (status == STREAM_OK) {
     place->trigger = trigger;
     return trigger->id;
@@ -348,11 +395,13 @@ int pvm_trigger_remove(pvm_executor *executor, int64_t id) {
   slot *found = find(set, id);
   if (found != NULL) {
     stream_condition *condition = found->trigger->condition;
+    stream_counter *counter = found->trigger->counter;
     found->trigger = NULL;
     found->generation = (found->generation + 1) & INT32_MAX;
     found->next = set->free;
     set->free = (uint32_t)(found - set->slots) + 1;
-    stream_triggers_remove(set->stream, condition);
+    if (counter != NULL) stream_counter_remove(set->stream, counter);
+    else stream_triggers_remove(set->stream, condition);
   }
   pthread_mutex_unlock(&set->lock);
   return found != NULL ? PVM_OK : PVM_E_UNKNOWN;
@@ -367,6 +416,8 @@ int pvm_trigger_set_mode(pvm_executor *executor, int64_t id, pvm_trigger_mode mo
   slot *found = find(set, id);
   if (found == NULL) status = PVM_E_UNKNOWN;
   else if (found->trigger->task == 0 && mode == PVM_TRIGGER_SUBMIT) status = PVM_E_INVALID;
+  else if (found->trigger->counter != NULL)
+    stream_counter_set(set->stream, found->trigger->counter, mode);
   else stream_triggers_set(set->stream, found->trigger->condition, mode);
   pthread_mutex_unlock(&set->lock);
   return status;
@@ -410,7 +461,7 @@ int pvm_triggers_stats_get(pvm_executor *executor, pvm_triggers_stats *stats) {
                                 .pending = seen.pending,
                                 .keys = seen.keys,
                                 .bytes = seen.bytes,
-                                .triggers = seen.conditions,
+                                .triggers = seen.conditions + seen.counters,
                                 .nodes = seen.nodes};
   return PVM_OK;
 }
@@ -472,6 +523,19 @@ int pvm_event(pvm_executor *executor, uint64_t tag, const void *event, size_t le
               pvm_fired_batch *batch) {
   int64_t taken = pvm_events(executor, tag, event, &len, 1, batch);
   return taken < 0 ? (int)taken : PVM_OK;
+}
+
+int pvm_triggers_tick(pvm_executor *executor, int all, pvm_fired_batch *batch) {
+  int status = pvm_runtime_check();
+  if (batch != NULL) memset(batch, 0, sizeof *batch);
+  if (status != PVM_OK) return status;
+  if (executor == NULL) return PVM_E_INVALID;
+  struct pvm_trigger_set *set = atomic_load_explicit(&executor->triggers, memory_order_acquire);
+  if (set == NULL) return PVM_OK;
+  firing f = {.executor = executor, .batch = batch};
+  stream_counters_tick(set->stream, pvm_now(), all, &f);
+  free(f.payload);
+  return PVM_OK;
 }
 
 void pvm_fired_free(pvm_fired_batch *batch) {
