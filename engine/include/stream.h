@@ -42,6 +42,8 @@
 #define STREAM_MISNAMED "misnamed"
 #define STREAM_ERR_MAX 512   /* bytes that an `err` text needs, with the final 0 */
 
+typedef struct stream_intake stream_intake; /* intake.h */
+
 typedef enum stream_status {
   STREAM_OK = 0,
   STREAM_E_NOMEM = -1,
@@ -101,6 +103,9 @@ typedef struct stream_config {
   ** name, in STREAM_UNNAMED if they name none, in STREAM_MISNAMED if that is no name of a stream. It
   ** outlives the triggers. NULL: they are not kept. */
   store *store;
+  /* What events must be like: those that it refuses or passes over are not kept as what they are,
+  ** and not matched. It outlives the triggers. NULL: all are taken. */
+  stream_intake *intake;
   /* The condition or counter that had this `user` is gone, and no `fire` or `enough` that has it goes
   ** on. NULL: nothing is to be done. */
   void (*forget)(void *user);
@@ -183,10 +188,19 @@ int stream_counters_tick(stream_triggers *triggers, uint64_t now_ns, int all, vo
 
 /* Append one event. wall_ns: since the epoch, for events without a time; now_ns: of a monotonic
 ** clock. Returns 1 if any condition began, went on or completed, 0 if not, also for a value that
-** is no map, or a status. With STREAM_E_NOMEM the event may have been seen in part; with
-** STREAM_E_STORE it was not seen. */
+** is no map; STREAM_PASSED_OVER or STREAM_REFUSED (intake.h); or a status. With STREAM_E_NOMEM the
+** event may have been seen in part; with STREAM_E_STORE it was not seen. */
 int stream_append(stream_triggers *triggers, const void *event, size_t len, uint64_t wall_ns,
                   uint64_t now_ns, void *context, int *store_status);
+
+/* Where events come from. */
+typedef struct stream_origin {
+  stream_text source; /* for dead letters: who handed them in */
+  stream_text stream; /* of events that name none; empty: STREAM_UNNAMED */
+} stream_origin;
+int stream_append_from(stream_triggers *triggers, const stream_origin *origin, const void *event,
+                       size_t len, uint64_t wall_ns, uint64_t now_ns, void *context,
+                       int *store_status);
 
 void stream_triggers_stats(stream_triggers *triggers, stream_stats *stats);
 

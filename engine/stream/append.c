@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "intake.h"
 #include "triggers.h"
 
 #define FIRED_INLINE 16 /* matches of one event without an allocation */
@@ -324,23 +325,53 @@ static int keep_and_count(stream_triggers *triggers, const stream_event *event, 
   return status;
 }
 
+/* Keep the event and count it, if it may be kept. STREAM_OK: on it goes; else what stream_append
+** returns. */
+static int take_in(stream_triggers *triggers, const stream_origin *origin, int read,
+                   const stream_event *event, stream_text data, uint64_t wall_ns, uint64_t now_ns,
+                   stream_tally **due, int *uncounted, int *store_status) {
+  stream_intake *intake = triggers->config.intake;
+  stream_ticket ticket = {0};
+  if (intake != NULL) {
+    int verdict = stream_intake_enter(intake, read, event, data, origin->source, wall_ns, &ticket,
+                                      store_status);
+    if (verdict == STREAM_REFUSED && *store_status != STORE_OK) return STREAM_E_STORE;
+    if (verdict != STREAM_OK) return verdict;
+  }
+  if (read <= STREAM_EVENT_NONE) return read;
+  int kept = keep_and_count(triggers, event, wall_ns, now_ns, due, uncounted);
+  stream_intake_leave(&ticket, kept == STORE_OK);
+  if (kept == STORE_OK) return STREAM_OK;
+  if (kept == STORE_E_SIZE && intake != NULL) {
+    static const char why[] = "the event is larger than a segment of the store";
+    kept = stream_intake_bury(intake, stream_of(event), data, why, origin->source, wall_ns);
+    if (kept == STORE_OK) return STREAM_REFUSED;
+  }
+  *store_status = kept;
+  return STREAM_E_STORE;
+}
+
 int stream_append(stream_triggers *triggers, const void *data, size_t len, uint64_t wall_ns,
                   uint64_t now_ns, void *context, int *store_status) {
+  static const stream_origin nobody = {{"", 0}, {NULL, 0}};
+  return stream_append_from(triggers, &nobody, data, len, wall_ns, now_ns, context, store_status);
+}
+
+int stream_append_from(stream_triggers *triggers, const stream_origin *origin, const void *data,
+                       size_t len, uint64_t wall_ns, uint64_t now_ns, void *context,
+                       int *store_status) {
   stream_event event;
   int status = stream_event_read(&triggers->mapping, data, len, wall_ns, &event);
-  if (status < 0) return status;
+  if (status > STREAM_EVENT_NONE && event.stream.data == NULL && origin->stream.len != 0)
+    event.stream = origin->stream;
+  stream_tally *due = NULL;
+  int uncounted = 0;
+  int taken = take_in(triggers, origin, status, &event, (stream_text){data, len}, wall_ns, now_ns,
+                      &due, &uncounted, store_status);
+  if (taken != STREAM_OK) return taken;
   gathering g;
   g.event = &event;
   g.out_of_memory = 0;
-  stream_tally *due = NULL;
-  int uncounted = 0;
-  if (status != STREAM_EVENT_NONE) {
-    int kept = keep_and_count(triggers, &event, wall_ns, now_ns, &due, &uncounted);
-    if (kept != STORE_OK) {
-      *store_status = kept;
-      return STREAM_E_STORE;
-    }
-  }
   g.advances = NULL;
   g.advance_count = g.advance_capacity = 0;
   g.fired = g.fired_inline;

@@ -33,8 +33,7 @@ static uint32_t rank_in(const stream_names *names, stream_text name) {
   return i;
 }
 
-/* Text, or an integer's digits; nothing for other values. */
-static stream_text as_text(const stream_value *value, char *digits) {
+stream_text stream_event_text(const stream_value *value, char digits[STREAM_DIGITS]) {
   if (value->kind == STREAM_STRING) return value->text;
   if (value->kind != STREAM_INTEGER) return (stream_text){NULL, 0};
   char *at = digits + STREAM_DIGITS;
@@ -45,7 +44,7 @@ static stream_text as_text(const stream_value *value, char *digits) {
   return (stream_text){at, (size_t)(digits + STREAM_DIGITS - at)};
 }
 
-static int as_time(const stream_value *value, uint64_t unit_ns, uint64_t *time_ns) {
+int stream_event_time(const stream_value *value, uint64_t unit_ns, uint64_t *time_ns) {
   if (value->kind == STREAM_INTEGER && !value->negative)
     return !__builtin_mul_overflow(value->integer, unit_ns, time_ns);
   if (value->kind != STREAM_FLOAT) return 0;
@@ -64,7 +63,7 @@ static void note(const stream_names *names, stream_text name, const stream_value
                  uint32_t *best, stream_text *text, char *digits) {
   uint32_t rank = rank_in(names, name);
   if (rank >= *best) return;
-  stream_text given = as_text(value, digits);
+  stream_text given = stream_event_text(value, digits);
   if (given.data == NULL) return;
   *best = rank;
   *text = given;
@@ -80,9 +79,13 @@ static void note_field(const stream_mapping *mapping, stream_text name, const st
     note(&mapping->keys[i], name, value, &best->keys[i], &event->keys[i], event->digits[4 + i]);
   uint32_t rank = rank_in(&mapping->time, name);
   uint64_t time;
-  if (rank < best->time && as_time(value, mapping->time_unit_ns, &time)) {
+  if (rank >= best->time) return;
+  if (stream_event_time(value, mapping->time_unit_ns, &time)) {
     best->time = rank;
     event->time_ns = time;
+    event->bad_time = 0;
+  } else if (best->time == mapping->time.count) {
+    event->bad_time |= value->kind == STREAM_INTEGER || value->kind == STREAM_FLOAT;
   }
 }
 
@@ -99,6 +102,7 @@ int stream_event_read(const stream_mapping *mapping, const void *data, size_t le
   event->whole = (stream_text){data, len};
   event->type = event->page = event->id = event->stream = (stream_text){NULL, 0};
   event->time_ns = wall_ns;
+  event->bad_time = 0;
   event->key_count = atomic_load_explicit(&mapping->key_count, memory_order_acquire);
   found best;
   memset(&best, 0xff, sizeof best); /* ranks: nothing yet */

@@ -27,6 +27,7 @@ typedef struct stream_event {
   stream_text whole;
   stream_text type, page, id, stream; /* data NULL: the event has none */
   uint64_t time_ns;
+  int bad_time; /* its time is a number that is no time: NaN, below 0, too large */
   uint32_t key_count;
   stream_text keys[STREAM_SPACES_MAX]; /* empty: the event has none */
   char digits[4 + STREAM_SPACES_MAX][STREAM_DIGITS];
@@ -36,6 +37,11 @@ typedef struct stream_event {
 ** long. The texts lie in one block that begins at name[0]. */
 int stream_names_init(stream_names *names, const char *list);
 void stream_names_free(stream_names *names);
+
+/* The nanoseconds of a number of time units. 0: it is no number, NaN, below 0 or too large. */
+int stream_event_time(const stream_value *value, uint64_t unit_ns, uint64_t *time_ns);
+/* Text, or an integer's digits, put into `digits`; data NULL for other values. */
+stream_text stream_event_text(const stream_value *value, char digits[STREAM_DIGITS]);
 
 /* STREAM_EVENT_NONE for a value that is no map, or STREAM_E_DECODE; otherwise the event is filled in. The event's texts point into
 ** data and into itself. wall_ns stands for a time that is missing or out of range. */

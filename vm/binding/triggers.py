@@ -42,10 +42,13 @@ class Fired:
 class EventBatch:
     """What became of some events."""
 
-    taken: int  # events, up to the first that is no MessagePack
+    taken: int  # events, up to the first that is no MessagePack, or was not kept
     matched: int  # of these, those that began, continued or completed a match
     fired: list[Fired]
     lost: int  # matches that could not be told, for want of memory
+    duplicates: int = 0  # of these events, those that were passed over: their id was seen
+    dead: int = 0  # of these, those that were refused, and kept as dead letters
+    error: VmError | None = None  # why the next one was not taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,24 @@ class TriggersStats:
     bytes: int
     triggers: int
     nodes: int
+    duplicates: int
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeStats:
+    """What became of the events of a declared stream that were not taken; its ids."""
+
+    duplicates: int
+    dead: int
+    ids: int
+    forgotten: int
+    bytes: int
 
 
 _STATS = tuple(TriggerStats.__dataclass_fields__)
 _ALL_STATS = tuple(TriggersStats.__dataclass_fields__)
+_INTAKE_STATS = tuple(IntakeStats.__dataclass_fields__)
 
 
 class Triggers:
@@ -90,7 +107,8 @@ class Triggers:
     def configure(self, **fields: Any) -> None:
         """Set fields of pvm_trigger_config, before the first trigger and event.
 
-        store: the `handle` of an EventStore, which outlives the executor.
+        store: the `handle` of an EventStore, which outlives the executor. streams: declarations,
+        the MessagePack of engine/include/intake.h.
         """
         config = ffi.new("pvm_trigger_config *")
         lib.pvm_trigger_config_init(config)
@@ -99,6 +117,10 @@ class Triggers:
             if isinstance(value, str):
                 kept.append(ffi.new("char[]", value.encode()))
                 setattr(config, name, kept[-1])
+            elif isinstance(value, bytes):
+                kept.append(ffi.from_buffer(value))
+                setattr(config, name, kept[-1])
+                setattr(config, f"{name}_len", len(value))
             else:
                 setattr(config, name, value)
         err = ffi.new("char[]", ERR_MAX)
@@ -165,6 +187,44 @@ class Triggers:
         finally:
             lib.pvm_fired_free(batch)
 
+    def ingest(
+        self,
+        data: bytes | bytearray | memoryview,
+        *,
+        lines: bool = False,
+        stream: str = "",
+        source: str = "",
+        first_tag: int = 0,
+    ) -> EventBatch:
+        """Hand in MessagePack values one behind the other, or JSON lines, in one call.
+
+        An array stands for what is in it. stream: of events that name none. source: what dead letters
+        tell. Tags count up, by lines or by values. Raises VmError if nothing was taken, and why.
+        """
+        batch = ffi.new("pvm_fired_batch *")
+        given = ffi.new("pvm_ingestion *")
+        held = ffi.from_buffer(data)
+        names = [ffi.new("char[]", stream.encode()), ffi.new("char[]", source.encode())]
+        given.data, given.len, given.lines = held, len(held), lines
+        given.stream, given.source = names
+        given.first_tag = first_tag
+        try:
+            return _batch(check(lib.pvm_ingest(self._handle(), given, batch)), batch)
+        finally:
+            lib.pvm_fired_free(batch)
+
+    def bury(self, event: bytes, reason: str, source: str = "") -> None:
+        """Keep a dead letter that the caller found."""
+        why, whom = reason.encode(), source.encode()
+        check(lib.pvm_dead_letter(self._handle(), event, len(event), why, whom))
+
+    def intake_stats(self, stream: str | None = None) -> IntakeStats:
+        """Count what a declared stream did not take; all, with None. UnknownTask: not declared."""
+        raw = ffi.new("pvm_intake_stats *")
+        name = stream.encode() if stream is not None else ffi.NULL
+        check(lib.pvm_intake_stats_get(self._handle(), name, raw))
+        return IntakeStats(*(getattr(raw, name) for name in _INTAKE_STATS))
+
     def stats(self, trigger: int) -> TriggerStats:
         """Count what one trigger has done."""
         raw = ffi.new("pvm_trigger_stats *")
@@ -188,4 +248,7 @@ def _batch(taken: int, batch: Any) -> EventBatch:
         start = one.end
         error = refusal(one.status) if one.status < 0 else None
         fired.append(Fired(one.trigger, one.task, one.tag, one.id, payload, error))
-    return EventBatch(taken, batch.matched, fired, batch.lost)
+    stopped = refusal(batch.status) if batch.status < 0 else None
+    return EventBatch(
+        taken, batch.matched, fired, batch.lost, batch.duplicates, batch.dead, stopped
+    )

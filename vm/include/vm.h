@@ -680,6 +680,9 @@ typedef struct pvm_trigger_config {
   const char *stream;    /* "stream": which of the store's streams keeps it; "events" without any */
   pvm_store *store;      /* where events are kept before they are matched; NULL: nowhere. It outlives
                          ** the executor */
+  const void *streams;   /* declarations of streams, as engine/include/intake.h has them; NULL: none.
+                         ** They need a store */
+  size_t streams_len;
   int synced;            /* pvm_events returns when what it kept outlives the machine too */
   uint64_t time_unit_ns; /* of these times, which count from the epoch; 1 to 1000000000 (seconds) */
   uint64_t max_bytes;    /* of events that partial matches hold */
@@ -729,9 +732,23 @@ typedef struct pvm_triggers_stats {
   uint64_t bytes;    /* of events held now */
   uint64_t triggers; /* now */
   uint64_t nodes;    /* of the trie, now */
+  uint64_t duplicates; /* events that were passed over: their id was seen. Not among `events` */
+  uint64_t dead;       /* events that were refused, and kept as dead letters. Not among them either */
 } pvm_triggers_stats;
 
 PVM_API int pvm_triggers_stats_get(pvm_executor *executor, pvm_triggers_stats *stats);
+
+/* Of one declared stream; of all for NULL. PVM_E_UNKNOWN: it is not declared. */
+typedef struct pvm_intake_stats {
+  uint64_t duplicates;
+  uint64_t dead;
+  uint64_t ids;       /* that are known now, about */
+  uint64_t forgotten; /* ids given up before their time, as there were too many */
+  uint64_t bytes;     /* of memory for ids */
+} pvm_intake_stats;
+
+PVM_API int pvm_intake_stats_get(pvm_executor *executor, const char *stream,
+                                 pvm_intake_stats *stats);
 
 /* What a trigger's match came to. */
 typedef struct pvm_fired {
@@ -748,6 +765,9 @@ typedef struct pvm_fired_batch {
   uint32_t count;
   uint32_t lost;    /* matches that are counted but not told, for want of memory */
   uint64_t matched; /* events that began, continued or completed a match */
+  uint64_t duplicates; /* passed over */
+  uint64_t dead;    /* refused, and kept as dead letters */
+  int32_t status;   /* PVM_OK, or why the next event was not taken in */
   pvm_fired *fired;
   unsigned char *data;
 } pvm_fired_batch;
@@ -759,13 +779,36 @@ PVM_API int pvm_event(pvm_executor *executor, uint64_t tag, const void *event, s
                       pvm_fired_batch *batch);
 /* The same for `count` events back to back, ends[i] the offset after event i, tags first_tag + i.
 ** Returns how many were taken in, up to the first that is no MessagePack or could not be kept; a
-** negative status if none. */
+** negative status if none. Where events are kept, what is no event becomes a dead letter, and counts as
+** taken in. */
 PVM_API int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *events,
                            const size_t *ends, size_t count, pvm_fired_batch *batch);
 PVM_API void pvm_fired_free(pvm_fired_batch *batch);
 /* Fire the counters that have waited for as long as they are to, or with `all` whatever they have
 ** counted; tags are 0. batch as above. */
 PVM_API int pvm_triggers_tick(pvm_executor *executor, int all, pvm_fired_batch *batch);
+
+/* Events in other forms, and where they come from. */
+typedef struct pvm_ingestion {
+  const void *data;
+  size_t len;
+  const size_t *ends; /* as above, with count; NULL: MessagePack values one behind the other, of which
+                      ** an array stands for what is in it */
+  size_t count;
+  int lines;          /* 1: JSON lines instead; a blank one is none, one that is no JSON a dead letter,
+                      ** or PVM_E_DECODE where no events are kept */
+  const char *stream; /* of events that name none; NULL: "events" */
+  const char *source; /* what dead letters tell of whoever hands them in; NULL: nothing */
+  uint64_t first_tag; /* of the first event, or line */
+} pvm_ingestion;
+
+/* As pvm_events. */
+PVM_API int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in,
+                           pvm_fired_batch *batch);
+/* Keep a dead letter that the caller found, such as a line that is no JSON. PVM_E_STATE: events are
+** not kept. PVM_E_STORE. */
+PVM_API int pvm_dead_letter(pvm_executor *executor, const void *event, size_t len,
+                            const char *reason, const char *source);
 
 /* ---- Crashes ------------------------------------------------------------ */
 
