@@ -85,7 +85,9 @@ class Feed:
         targets = self._registry.targets(_event(value))
         for name in targets:
             self._submit(name, payload)
-        matched = self._to_triggers(payload) if self._registry.has_triggers else 0
+        # What is no map is no event, but may be a task's input.
+        is_event = self._registry.has_triggers and (isinstance(value, dict) or not targets)
+        matched = self._to_triggers(payload) if is_event else 0
         if not targets and not matched:
             self.unrouted += 1
 

@@ -9,8 +9,8 @@
 #include "symbol.h"
 
 #define STRIPES 16
-#define TAGS 16u  /* an entry has its pane's number modulo this in its lowest bits */
-#define SLACK 4u  /* panes that a stripe may go on before what is outdated is swept out */
+#define TAGS 16u /* an entry has its pane's number modulo this in its lowest bits */
+#define SLACK 4u /* panes that a stripe may go on before what is outdated is swept out */
 #define SMALLEST 64u
 
 /* Entries of panes between newest - PANES - SLACK and newest are told apart by their tags. */
@@ -74,8 +74,7 @@ static uint64_t place_of(uint64_t entry, uint64_t capacity) {
 /* A table without what is outdated, with room for more. 0, or -1 without memory. */
 static int sweep(stream_stripe *stripe, uint64_t newest) {
   uint64_t oldest = oldest_of(stripe, newest), live = 0;
-  for (uint64_t pane = oldest; pane <= stripe->newest; pane++)
-    live += stripe->in_pane[pane % TAGS];
+  for (uint64_t pane = oldest; pane <= stripe->newest; pane++) live += stripe->in_pane[pane % TAGS];
   uint64_t capacity = SMALLEST;
   while (capacity < 2 * (live + 1)) capacity *= 2;
   uint64_t *entries = calloc(capacity, sizeof *entries), count = 0;
@@ -161,9 +160,10 @@ void stream_duplicates_settle(stream_duplicates *duplicates, const stream_claim 
   stream_stripe *stripe = claim->stripe;
   if (kept) {
     uint64_t newest = atomic_load_explicit(&duplicates->newest, memory_order_relaxed);
-    while (claim->pane > newest && !atomic_compare_exchange_weak_explicit(
-                                       &duplicates->newest, &newest, claim->pane,
-                                       memory_order_acq_rel, memory_order_relaxed)) continue;
+    while (claim->pane > newest &&
+           !atomic_compare_exchange_weak_explicit(&duplicates->newest, &newest, claim->pane,
+                                                  memory_order_acq_rel, memory_order_relaxed))
+      continue;
     if (claim->pane > newest) newest = claim->pane;
     if (newest < stripe->newest) newest = stripe->newest;
     uint64_t oldest = oldest_of(stripe, newest);

@@ -13,7 +13,7 @@
 #define IDS_MOST (UINT64_C(1) << 22)
 
 struct stream_declared {
-  stream_text name; /* in the intake's copy of the declarations */
+  stream_text name;      /* in the intake's copy of the declarations */
   stream_schema *schema; /* NULL: any */
   stream_text id;        /* data NULL: none */
   stream_duplicates *duplicates;
@@ -23,7 +23,7 @@ struct stream_declared {
 };
 
 struct stream_intake {
-  store *store; /* NULL */
+  store *store;        /* NULL */
   stream_names stream; /* fields that name an event's stream; always allowed */
   uint64_t time_unit_ns;
   uint32_t count;
@@ -82,7 +82,8 @@ static int read_declared(stream_reader *reader, stream_declared *made, stream_te
     if (wrong) return refuse(err, made->name, "its declaration is not as intake.h has it");
   }
   if ((made->id.data != NULL) != (made->span_ns != 0))
-    return refuse(err, made->name, "an id and the span in which its duplicates are found go together");
+    return refuse(err, made->name,
+                  "an id and the span in which its duplicates are found go together");
   return STREAM_OK;
 }
 
@@ -97,8 +98,8 @@ static int declare(stream_intake *intake, stream_reader *reader, uint64_t seed, 
   stream_text fields;
   int open, status = read_declared(reader, made, &fields, &open, err);
   if (status == STREAM_OK && fields.data != NULL)
-    status = stream_schema_new(fields, open, &intake->stream, intake->time_unit_ns, &made->schema,
-                               err);
+    status =
+        stream_schema_new(fields, open, &intake->stream, intake->time_unit_ns, &made->schema, err);
   if (status == STREAM_OK && made->id.data != NULL) {
     made->duplicates = stream_duplicates_new(made->span_ns, made->most, seed);
     if (made->duplicates == NULL) status = STREAM_E_NOMEM;
@@ -286,9 +287,9 @@ static int check(const stream_declared *declared, const stream_event *event, uin
   return -1;
 }
 
-int stream_intake_enter(stream_intake *intake, int read, const stream_event *event, stream_text data,
-                        stream_text source, uint64_t wall_ns, stream_ticket *ticket,
-                        int *store_status) {
+int stream_intake_enter(stream_intake *intake, int read, const stream_event *event,
+                        stream_text data, stream_text source, uint64_t wall_ns,
+                        stream_ticket *ticket, int *store_status) {
   char reason[STREAM_REASON_MAX], digits[STREAM_DIGITS];
   stream_text id, stream = {STREAM_UNNAMED, strlen(STREAM_UNNAMED)};
   *ticket = (stream_ticket){0};
@@ -317,8 +318,7 @@ int stream_intake_enter(stream_intake *intake, int read, const stream_event *eve
 }
 
 void stream_intake_leave(const stream_ticket *ticket, int kept) {
-  if (ticket->claimed)
-    stream_duplicates_settle(ticket->declared->duplicates, &ticket->claim, kept);
+  if (ticket->claimed) stream_duplicates_settle(ticket->declared->duplicates, &ticket->claim, kept);
 }
 
 int stream_intake_bury(stream_intake *intake, stream_text stream, stream_text event,

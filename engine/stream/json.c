@@ -149,7 +149,8 @@ static int pack_text(packer *p) {
         continue;
       }
       p->at = unescape(p->at + 1, end, &out);
-      if (p->at == NULL) return refuse(p, "it is no JSON: a backslash is followed by nothing known");
+      if (p->at == NULL)
+        return refuse(p, "it is no JSON: a backslash is followed by nothing known");
     }
     p->at = end + 1;
   }
@@ -374,7 +375,7 @@ int stream_json_pack(const char *text, size_t len, stream_packing *packing, cons
   }
   p.start = p.out = packing->data;
   int status = pack(&p);
-  skip_space(&p);
+  if (status == 0) skip_space(&p);
   if (status == 0 && p.at != p.end) status = refuse(&p, "it is no JSON: there is more behind it");
   packing->len = (size_t)(p.out - p.start);
   *why = p.why;

@@ -12,11 +12,11 @@ typedef enum type { STR, INT, FLOAT, BOOL, TIME, LIST, MAP, ANY } type;
 
 static const char *const TYPES[] = {"str", "int", "float", "bool", "time", "list", "map", "any"};
 static const char *const WANTED[] = {
-    "text", "an integer", "a number", "true or false", "a time since the epoch", "an array", "a map",
-    "any value"};
-static const char *const KINDS[] = {"null",       "true or false", "an integer",
-                                    "a number",   "text",          "binary data",
-                                    "an array",   "a map",         "an array of numbers"};
+    "text",     "an integer", "a number", "true or false", "a time since the epoch",
+    "an array", "a map",      "any value"};
+static const char *const KINDS[] = {"null",     "true or false", "an integer",
+                                    "a number", "text",          "binary data",
+                                    "an array", "a map",         "an array of numbers"};
 
 typedef struct field {
   stream_text name;
@@ -87,8 +87,7 @@ static int add_fields(stream_schema *schema, stream_reader *reader, uint32_t cou
     at += name.text.len;
     uint32_t place = place_of(made->name);
     while (schema->places[place] != 0) place = (place + 1) % (2 * STREAM_FIELDS_MAX);
-    if (!made->optional)
-      schema->needed[schema->count / 64] |= UINT64_C(1) << schema->count % 64;
+    if (!made->optional) schema->needed[schema->count / 64] |= UINT64_C(1) << schema->count % 64;
     schema->places[place] = (uint16_t)++schema->count;
   }
   return STREAM_OK;
@@ -153,7 +152,8 @@ static int check_field(const stream_schema *schema, uint32_t number, const strea
   if (fits(schema, field->type, value)) return 0;
   char what[96];
   snprintf(what, sizeof what, "is to be %s and is ", WANTED[field->type]);
-  int is_time = field->type == TIME && (value->kind == STREAM_INTEGER || value->kind == STREAM_FLOAT);
+  int is_time =
+      field->type == TIME && (value->kind == STREAM_INTEGER || value->kind == STREAM_FLOAT);
   return tell(reason, field->name, what, is_time ? "out of range" : KINDS[value->kind]);
 }
 

@@ -14,8 +14,8 @@
 #include "event.h"
 
 #define STREAM_FIELDS_MAX 256
-#define STREAM_FIELD_MAX 256   /* bytes of a field's name */
-#define STREAM_REASON_MAX 512  /* bytes of a reason, with the final 0 */
+#define STREAM_FIELD_MAX 256  /* bytes of a field's name */
+#define STREAM_REASON_MAX 512 /* bytes of a reason, with the final 0 */
 
 typedef struct stream_schema stream_schema;
 

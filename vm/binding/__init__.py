@@ -39,7 +39,15 @@ from .memory import Memory, protect_process, wipe
 from .messages import Message, expanded, holding
 from .program import Module, Program
 from .traces import Stage, Trace
-from .triggers import EventBatch, Fired, TriggerMode, Triggers, TriggersStats, TriggerStats
+from .triggers import (
+    EventBatch,
+    Fired,
+    IntakeStats,
+    TriggerMode,
+    Triggers,
+    TriggersStats,
+    TriggerStats,
+)
 
 __all__ = [
     "AddOptions",
@@ -59,6 +67,7 @@ __all__ = [
     "Fired",
     "ForkedError",
     "Info",
+    "IntakeStats",
     "Lane",
     "Limits",
     "LogRecord",

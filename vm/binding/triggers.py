@@ -198,8 +198,8 @@ class Triggers:
     ) -> EventBatch:
         """Hand in MessagePack values one behind the other, or JSON lines, in one call.
 
-        An array stands for what is in it. stream: of events that name none. source: what dead letters
-        tell. Tags count up, by lines or by values. Raises VmError if nothing was taken, and why.
+        An array stands for what is in it. stream: of events that name none. source: what dead
+        letters tell. Tags count up, by lines or by values. Raises VmError if nothing was taken.
         """
         batch = ffi.new("pvm_fired_batch *")
         given = ffi.new("pvm_ingestion *")

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "../../engine/stream/json.h"
 #include "event_store.h"
 #include "executor.h"
 #include "intake.h"
-#include "../../engine/stream/json.h"
 #include "runtime.h"
 #include "stream.h"
 
@@ -38,7 +38,7 @@ typedef struct slot {
 
 struct pvm_trigger_set {
   stream_triggers *stream;
-  pvm_store *store; /* NULL */
+  pvm_store *store;      /* NULL */
   stream_intake *intake; /* NULL without a store */
   int synced;
   pthread_mutex_t lock; /* of the table: adding, removing, setting, figures; never of an event */
