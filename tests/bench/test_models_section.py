@@ -24,7 +24,7 @@ def data(**exact: Any) -> dict[str, Any]:
         "models": {"net": {"exact": exact, "fast": fast}},
         "missing": {"other": "it is gone"},
         "different": [],
-        "vms": {"1": [10.0, 10.0], "2": [19.0, 20.0]},
+        "vms": {"resnet18": {"1": [10.0, 10.0], "2": [19.0, 20.0]}},
     }
 
 
@@ -42,7 +42,7 @@ def test_the_best_peer_is_the_fastest_whose_results_are_right() -> None:
     assert mean.ratio == pytest.approx(1.2)
     assert fast.ratio == 1.5
     exact, lower, in_vms = models.tables(found)
-    assert in_vms.lines == [["1", "10"], ["2", "20"]]
+    assert in_vms.lines == [["resnet18", "10", "20", "1.95"]]
     assert exact.columns == [
         "model",
         "PolyVM",
