@@ -62,7 +62,7 @@ def test_without_ours_there_is_nothing_to_promise() -> None:
     found = data(onnxruntime=told(20), polyvm={"cannot": "no such operator"})
     assert [row.what for row in models.rows(found)] == [
         "1 models, bfloat16 arithmetic, geometric mean",
-        "tasks that call one model (squeezenet1_1), 2 VMs on 2 cores",
+        "tasks that call resnet18, 2 VMs on 2 cores",
     ]
 
 
