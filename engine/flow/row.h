@@ -19,7 +19,7 @@ typedef struct flow_columns {
   stream_text name[FLOW_COLUMNS_MAX]; /* of memory that outlives this */
 } flow_columns;
 
-/* The column's place; -1: there is none, or no room for one more. */
+/* The column's place; -1: there is none, or no room for one more. Open columns keep `name` as it is. */
 int flow_columns_find(flow_columns *columns, stream_text name);
 
 /* Memory that is given back all at once, and then used again. Not for several threads. */
@@ -31,14 +31,17 @@ void *flow_arena_take(flow_arena *arena, size_t bytes);
 void flow_arena_reset(flow_arena *arena);
 
 /* Take the columns of an event out of its map in one pass; what it does not have is nil. An array or a
-** map is a value whose text is its MessagePack. 0, or -1 for what is no map. */
+** map is a value whose text is its MessagePack. Of equal names the first counts. What comes behind the
+** last column's value is not looked at. 0, or -1 for what is no map, or is cut short before that. */
 int flow_row_read(const flow_columns *columns, stream_text event, stream_value *row);
 
-/* MessagePack of a value; what is needed at most is flow_value_bytes. Returns behind the last byte. */
+/* MessagePack of a value, integers as short as can be; at most flow_value_bytes are needed. Returns
+** behind the last byte. */
 size_t flow_value_bytes(const stream_value *value);
 unsigned char *flow_value_write(unsigned char *at, const stream_value *value);
 
-/* Of values that are equal under "==" where their kinds are the same, 1 and 1.0 included. */
+/* The same for values that are equal under "==", 1 and 1.0 included, and for containers and binaries of
+** equal bytes. All of its 64 bits may be used. With the same seed it is the same in every process. */
 uint64_t flow_value_hash(const stream_value *value, uint64_t seed);
 
 static inline stream_value flow_nil(void) {

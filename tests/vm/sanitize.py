@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "vm" / "src"
 PROGRAMS = Path(__file__).parent / "c"
 ENGINE = ROOT / "engine"
-ENGINE_PARTS = ("stream", "store")  # the folders that vm/build.py compiles into libpolyvm
+ENGINE_PARTS = ("stream", "store", "flow")  # the folders that vm/build.py compiles into libpolyvm
 BUILD = ROOT / "build" / "sanitize"
 FROZEN = ROOT / "build" / "vm" / "isolated"  # frozen.o and the tables, from vm/build.py
 
@@ -149,6 +149,7 @@ PROGRAM_LIST = (
     Program("stream_test", (), ("100000",), ("stream", "store")),
     Program("counters_test", (), ("100000",), ("stream", "store")),
     Program("store_test", (), ("400000",), ("stream", "store")),
+    Program("flow_values_test", (), ("400000",), ENGINE_PARTS),
     Program("store_crash_test", (), ("500",), ("stream", "store")),
     Program("runtime_test", (), ()),
     Program("chains_test", (), ()),
@@ -223,7 +224,7 @@ def build(program: Program, sanitizer: str, sdk: Path | None, out: Path, jobs: i
         list(pool.map(compile_one, [*sources, PROGRAMS / f"{program.name}.c"]))
     executable = out / program.name
     link = ["gcc", *SANITIZERS[sanitizer], "-Wl,--gc-sections", "-o", str(executable)]
-    run([*link, *objects, *rest, "-lpthread"])
+    run([*link, *objects, *rest, "-lpthread", "-lm"])
     return executable
 
 

@@ -1,0 +1,86 @@
+/* flow_direct.c - parts of flows, called with MessagePack and answering with it; see flow_direct.py. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../../engine/flow/expression.h"
+
+typedef struct bytes {
+  unsigned char *at, *end;
+} bytes;
+
+static unsigned char *put_count(unsigned char *at, uint32_t count) {
+  *at++ = 0xdd;
+  for (int shift = 24; shift >= 0; shift -= 8) *at++ = (unsigned char)(count >> shift);
+  return at;
+}
+
+static int put(bytes *out, const stream_value *value) {
+  if ((size_t)(out->end - out->at) < flow_value_bytes(value)) return -1;
+  out->at = flow_value_write(out->at, value);
+  return 0;
+}
+
+static stream_text whole(stream_reader *reader) {
+  const unsigned char *start = reader->at;
+  if (stream_skip(reader) != 0) abort();
+  return (stream_text){(const char *)start, (size_t)(reader->at - start)};
+}
+
+static uint32_t begin_array(stream_reader *reader) {
+  stream_value array;
+  if (stream_read(reader, &array) != 0 || array.kind != STREAM_ARRAY) abort();
+  return array.count;
+}
+
+static stream_reader reader_of(const void *data, size_t len) {
+  return (stream_reader){data, (const unsigned char *)data + len};
+}
+
+/* The array of an expression's values for an array of events. How many bytes, or a status; -100: they
+** do not fit. */
+long direct_expression(const char *packed, size_t packed_len, const char *events, size_t events_len,
+                       unsigned char *out, size_t size, char *err) {
+  flow_columns columns = {.open = 1};
+  flow_expression *expression;
+  int status =
+      flow_expression_compile((stream_text){packed, packed_len}, &columns, &expression, err);
+  if (status != STREAM_OK) return status;
+  flow_arena *arena = flow_arena_new();
+  stream_reader reader = reader_of(events, events_len);
+  uint32_t left = begin_array(&reader);
+  bytes to = {put_count(out, left), out + size};
+  stream_value row[FLOW_COLUMNS_MAX];
+  for (; left != 0 && status == 0; left--) {
+    if (flow_row_read(&columns, whole(&reader), row) != 0) abort();
+    stream_value value = flow_expression_value(expression, row, arena);
+    if (put(&to, &value) != 0) status = -100;
+    flow_arena_reset(arena);
+  }
+  flow_arena_free(arena);
+  flow_expression_free(expression);
+  return status == 0 ? (long)(to.at - out) : status;
+}
+
+/* As flow_expression_compile against closed columns, an array of names. */
+int direct_compile(const char *packed, size_t packed_len, const char *names, size_t names_len,
+                   char *err) {
+  flow_columns columns = {0};
+  stream_reader reader = reader_of(names, names_len);
+  stream_value name;
+  for (uint32_t left = begin_array(&reader); left != 0; left--) {
+    if (stream_read(&reader, &name) != 0) abort();
+    columns.name[columns.count++] = name.text;
+  }
+  flow_expression *expression;
+  int status =
+      flow_expression_compile((stream_text){packed, packed_len}, &columns, &expression, err);
+  if (status == STREAM_OK) flow_expression_free(expression);
+  return status;
+}
+
+uint64_t direct_hash(const char *value, size_t len, uint64_t seed) {
+  stream_reader reader = reader_of(value, len);
+  stream_value read;
+  if (stream_read(&reader, &read) != 0) abort();
+  return flow_value_hash(&read, seed);
+}
