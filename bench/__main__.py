@@ -114,6 +114,7 @@ def _contenders(setup: Setup) -> dict[str, str]:
         "host": told(setup.host, "the host's Python"),
         "Ray": told(setup.ray, "Ray"),
         "models": told(setup.models, "the models' peers"),
+        "streams": told(setup.streams, "Bytewax and Pathway"),
         MODERN: told(setup.modern, f"stock CPython {MODERN}"),
     }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.contender import Contender
-from bench.peers import debian, models, ray, sdk
+from bench.peers import debian, models, ray, sdk, streams
 from bench.peers.python import PeerError, Python, probe
 
 MODERN = "3.14"
@@ -28,6 +28,7 @@ class Setup:
     host: Python | None = None
     ray: Python | None = None
     models: Python | None = None
+    streams: Python | None = None
     missing: dict[str, str] = field(default_factory=dict)
     progress: Callable[[str], None] = lambda _: None
 
@@ -96,6 +97,7 @@ def prepare(
     )
     setup.ray = found("Ray", lambda: ray.named(Path(ray_python)) if ray_python else ray.obtain())
     setup.models = found("the models' peers", models.obtain)
+    setup.streams = found("Bytewax and Pathway", streams.obtain)
     return setup
 
 

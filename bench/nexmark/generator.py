@@ -65,6 +65,11 @@ class Settings:
         return -(-self.disorder * 1_000 // self.rate)
 
 
+def longest_auction_ms(settings: Settings) -> int:
+    """Auctions last so long that IN_FLIGHT of them are open at a time, on average: half of this."""
+    return max(2, 2 * IN_FLIGHT * GROUP * 1_000 // (AUCTIONS * settings.rate))
+
+
 def events(settings: Settings) -> Iterator[Event]:
     """Events in the order of their coming; `stream` is persons, auctions or bids."""
     chance = random.Random(settings.seed)
@@ -113,8 +118,6 @@ def _auction(
     chance: random.Random, settings: Settings, number: int, last_person: int, time: int
 ) -> Event:
     initial = _price(chance)
-    # Auctions last so long that IN_FLIGHT of them are open at a time, on average.
-    mean_ms = max(1, IN_FLIGHT * GROUP * 1_000 // (AUCTIONS * settings.rate))
     return _filled(
         chance,
         {
@@ -125,7 +128,7 @@ def _auction(
             "description": _word(chance, 100),
             "initial_bid": initial,
             "reserve": initial + _price(chance),
-            "expires": time + 1 + chance.randrange(2 * mean_ms),
+            "expires": time + 1 + chance.randrange(longest_auction_ms(settings)),
             "seller": _somebody(chance, last_person, hot=0),
             "category": FIRST_CATEGORY + chance.randrange(CATEGORIES),
         },

@@ -118,7 +118,10 @@ def q8(events: Sequence[Event]) -> list[Row]:
 
 
 def q11(events: Sequence[Event]) -> list[Row]:
-    """Bids of a person without a pause: (bidder, bids, first one's time, last one's time + gap)."""
+    """Sessions of bids of a person, ended by a pause: (bidder, bids, start, end).
+
+    A session ends a gap after its last bid; a bid at that time or later begins another.
+    """
     times: dict[int, list[int]] = defaultdict(list)
     for bid in of_stream(events, "bids"):
         times[bid["bidder"]].append(bid["time"])
@@ -127,7 +130,7 @@ def q11(events: Sequence[Event]) -> list[Row]:
         found.sort()
         first = 0
         for at in range(1, len(found) + 1):
-            if at == len(found) or found[at] - found[at - 1] > GAP_MS:
+            if at == len(found) or found[at] - found[at - 1] >= GAP_MS:
                 rows.append((bidder, at - first, found[first], found[at - 1] + GAP_MS))
                 first = at
     return rows
