@@ -112,7 +112,7 @@ class Chains:
         manifest = self._manifests[name]
         if not manifest.after:
             return
-        if manifest.triggers:
+        if manifest.starts_by_triggers:
             raise ChainError(
                 f"{name} gets its input from the tasks that it comes after, and starts by no "
                 "trigger; take its triggers out, or after"

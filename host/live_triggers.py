@@ -1,34 +1,56 @@
-"""The triggers of live tasks in an executor, switched as operators say. The registry locks."""
+"""The triggers of live tasks in an executor, switched as operators say. The registry locks.
+
+Conditions and counters are the executor's; timers are here, and fire for whoever calls `tick`.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import threading
+import time
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from polyvm.host.schedules import SECOND, Moment
+from polyvm.host.timers import Timers
 from polyvm.host.triggers import named
 from polyvm.vm import TriggerMode, VmError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from polyvm.host.manifest import Manifest
     from polyvm.host.switches import Switches
+    from polyvm.host.timer_keeper import TimerKeeper
+    from polyvm.host.timers import Plan, Tick
+    from polyvm.host.triggers import Kind
     from polyvm.vm import EventBatch, Triggers, TriggersStats
 
 SEPARATOR = "."  # between task and trigger, where operators name one; task names have none
 
 
+def moment() -> Moment:
+    """Return what time it is."""
+    return Moment(time.monotonic_ns(), time.time_ns())
+
+
 @dataclass(frozen=True, slots=True)
 class LiveTrigger:
-    """One that is in the executor."""
+    """One of a live task."""
 
-    id: int
+    id: int  # in the executor; 0: a timer
     task: str
     name: str
     lane: str
-    condition: bytes
+    kind: Kind
+    condition: bytes | None  # None: a timer
+    plan: Plan | None
+    wait_ns: int | None  # that what has come into a stream waits at most
     elsewhere: bool  # its task runs in processes, which the executor does not submit to
+    preload: bool  # it does not start its task, but makes it ready
 
     @property
     def full_name(self) -> str:
@@ -42,21 +64,42 @@ class TriggerFigures:
 
     name: str
     task: str
+    kind: Kind
     enabled: bool
     fired: int
+    missed: int = 0  # times of a timer
+    next_ns: int | None = None  # of a timer that is not switched off, on the wall
 
 
 class LiveTriggers:
     """All the triggers of an executor. One thread at a time."""
 
-    def __init__(self, triggers: Triggers, switches: Switches, *, kept: bool = False) -> None:
-        """Wrap them; ``kept``: every event is to come here, as the executor keeps them."""
+    def __init__(
+        self,
+        triggers: Triggers,
+        switches: Switches,
+        *,
+        kept: bool = False,
+        keeper: TimerKeeper | None = None,
+        clock: Callable[[], Moment] = moment,
+    ) -> None:
+        """Wrap them.
+
+        kept: every event is to come here, as the executor keeps them. keeper: knows what timers
+        did in an earlier process.
+        """
         self._triggers = triggers
         self._kept = kept
+        self._keeper = keeper
+        self._clock = clock
         self._switches = switches
         self._live: dict[str, dict[str, LiveTrigger]] = {}  # by task and name
         self._by_id: dict[int, LiveTrigger] = {}
-        self._fired: Counter[str] = Counter()  # by full name, of triggers that are gone
+        self._timed: dict[str, LiveTrigger] = {}  # timers by full name
+        self._timers = Timers()  # those that are not switched off
+        self._fired: Counter[str] = Counter()  # by full name, of timers and of those that are gone
+        self._missed: Counter[str] = Counter()  # likewise
+        self.changed = threading.Event()  # `tick` may have to be called sooner
 
     def __bool__(self) -> bool:
         """Whether events are wanted."""
@@ -70,45 +113,124 @@ class LiveTriggers:
         """
         former = self._live.get(manifest.name, {})
         # A trigger that has another name in this version is still the same condition.
-        same = {each.condition: each.id for each in former.values()}
+        same = {each.condition: each.id for each in former.values() if each.condition is not None}
         added: dict[str, LiveTrigger] = {}
         try:
             for name, trigger in named(manifest.triggers).items():
-                condition = trigger.condition
                 made = LiveTrigger(
-                    0, manifest.name, name, manifest.lane, condition, manifest.isolation != "vm"
+                    id=0,
+                    task=manifest.name,
+                    name=name,
+                    lane=manifest.lane,
+                    kind=trigger.kind,
+                    condition=trigger.condition,
+                    plan=trigger.plan,
+                    wait_ns=trigger.wait_ns,
+                    elsewhere=manifest.isolation != "vm",
+                    preload=trigger.action == "preload",
                 )
-                number = self._triggers.add(
-                    task_id, name, condition, mode=self._mode(made), replaces=same.get(condition, 0)
-                )
-                added[name] = LiveTrigger(
-                    number, made.task, name, made.lane, condition, made.elsewhere
-                )
+                added[name] = self._added(task_id, made, same, former)
         except VmError:
             for each in added.values():
-                self._triggers.remove(each.id)
+                if each.id:
+                    self._triggers.remove(each.id)
             raise
         self._remove(former)
         if added:
             self._live[manifest.name] = added
-            self._by_id.update({each.id: each for each in added.values()})
+            self._by_id.update({each.id: each for each in added.values() if each.id})
+            self._timed.update({each.full_name: each for each in added.values() if each.plan})
         else:
             self._live.pop(manifest.name, None)
+        self._set_timers()
+
+    def _added(
+        self,
+        task_id: int,
+        made: LiveTrigger,
+        same: Mapping[bytes, int],
+        former: Mapping[str, LiveTrigger],
+    ) -> LiveTrigger:
+        if made.condition is None:
+            return made
+        before = former.get(made.name)
+        # A counter goes on from another one of its name, whatever is enough for it now.
+        replaces = same.get(made.condition, 0)
+        if not replaces and made.kind == "stream" and before is not None:
+            replaces = before.id
+        number = self._triggers.add(
+            task_id, made.name, made.condition, mode=self._mode(made), replaces=replaces
+        )
+        return dataclasses.replace(made, id=number)
 
     def withdraw(self, task: str) -> None:
         """Take out the triggers of a task."""
         self._remove(self._live.pop(task, {}))
+        self._set_timers()
 
     def _remove(self, former: Mapping[str, LiveTrigger]) -> None:
         for each in former.values():
-            self._fired[each.full_name] += self._triggers.stats(each.id).fired
-            self._triggers.remove(each.id)
-            del self._by_id[each.id]
+            if each.id:
+                self._fired[each.full_name] += self._triggers.stats(each.id).fired
+                self._triggers.remove(each.id)
+                del self._by_id[each.id]
+            else:
+                del self._timed[each.full_name]
 
     def switch(self) -> None:
         """Do as the switches say now."""
         for each in self._by_id.values():
             self._triggers.set_mode(each.id, self._mode(each))
+        self._set_timers()
+
+    def _set_timers(self) -> None:
+        """Have those timers that are not switched off; what was held may go on."""
+        now = self._clock()
+        wanted = {
+            name: each
+            for name, each in self._timed.items()
+            if self._mode(each) is not TriggerMode.OFF
+        }
+        for name in self._timers.names() - wanted.keys():
+            self._missed[name] += self._timers.missed(name)
+            self._timers.remove(name)
+        for name, each in wanted.items():
+            assert each.plan is not None, "it is a timer"
+            last = self._keeper.last_ns(name, each.plan) if self._keeper is not None else None
+            self._timers.add(name, each.plan, now, last)
+        self._timers.release(now)
+        self.changed.set()
+
+    def tick(self, fire: Callable[[LiveTrigger, bytes], bool]) -> float | None:
+        """Call ``fire`` for each timer that is due, with a payload; False: it is held.
+
+        Returns the seconds until this is to be called again; None: when `changed` is set.
+        """
+        now = self._clock()
+
+        def start(tick: Tick) -> bool:
+            trigger = self._timed[tick.name]
+            fired = fire(trigger, _payload(trigger, tick, now))
+            self._fired[tick.name] += fired
+            return fired
+
+        self._timers.run(now, start)
+        if self._keeper is not None:
+            self._keeper.note(self._timers.last_ns())
+        return self._timers.wait_ns(self._clock()) / SECOND if self._timers.names() else None
+
+    def tick_counters(self, *, all_of_them: bool = False) -> tuple[EventBatch | None, float | None]:
+        """Fire the counters that have waited long enough, and tell when the next will have.
+
+        That is the seconds until this is to be called again; None: when `changed` is set.
+        """
+        waits = [each.wait_ns for each in self._by_id.values() if each.wait_ns is not None]
+        if not waits and not all_of_them:
+            return None, None
+        batch, wait_ns = self._triggers.tick(all=all_of_them)
+        # What begins to count after this has waited no sooner.
+        waits += [wait_ns] if wait_ns is not None else []
+        return batch, min(waits) / SECOND if waits else None
 
     def _mode(self, trigger: LiveTrigger) -> TriggerMode:
         switches = self._switches
@@ -121,7 +243,8 @@ class LiveTriggers:
             or switches.setting("lane", trigger.lane).paused
         )
         # What fires meanwhile is handed out: whoever has the event waits, or is told.
-        return TriggerMode.HAND_OUT if paused or trigger.elsewhere else TriggerMode.SUBMIT
+        handed_out = paused or trigger.elsewhere or trigger.preload
+        return TriggerMode.HAND_OUT if handed_out else TriggerMode.SUBMIT
 
     def events(self, events: list[bytes], first_tag: int) -> EventBatch:
         """Hand in events."""
@@ -138,19 +261,34 @@ class LiveTriggers:
 
     def figures(self) -> list[TriggerFigures]:
         """Return what the live ones did, by name."""
-        return sorted(
-            (
-                TriggerFigures(
-                    each.full_name,
-                    each.task,
-                    self._switches.setting("trigger", each.full_name).enabled,
-                    self._fired[each.full_name] + self._triggers.stats(each.id).fired,
-                )
-                for each in self._by_id.values()
-            ),
-            key=lambda each: each.name,
+        now = self._clock()
+        live = [*self._by_id.values(), *self._timed.values()]
+        return sorted((self._figures(each, now) for each in live), key=lambda each: each.name)
+
+    def _figures(self, trigger: LiveTrigger, now: Moment) -> TriggerFigures:
+        name = trigger.full_name
+        runs = name in self._timers.names() and trigger.plan is not None
+        return TriggerFigures(
+            name=name,
+            task=trigger.task,
+            kind=trigger.kind,
+            enabled=self._switches.setting("trigger", name).enabled,
+            fired=self._fired[name] + (self._triggers.stats(trigger.id).fired if trigger.id else 0),
+            missed=self._missed[name] + (self._timers.missed(name) if runs else 0),
+            next_ns=self._timers.next_ns(name, now) if runs else None,
         )
 
     def stats(self) -> TriggersStats:
         """Return the figures of all together."""
         return self._triggers.all_stats()
+
+
+def _payload(trigger: LiveTrigger, tick: Tick, now: Moment) -> bytes:
+    return msgspec.msgpack.encode(
+        {
+            "trigger": trigger.name,
+            "time": now.wall_ns / SECOND,
+            "scheduled": tick.scheduled_ns / SECOND,
+            "missed": tick.missed,
+        }
+    )

@@ -105,6 +105,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.entry.partition(":")[2]
 
     @property
+    def starts_by_triggers(self) -> bool:
+        """Whether any of its triggers starts it, rather than making it ready."""
+        return any(each.action == "start" for each in self.triggers)
+
+    @property
     def bundle_name(self) -> str:
         """The file name of the task's bundle."""
         return f"{self.name}-{self.version}.bundle"
@@ -213,7 +218,7 @@ def _check_after(manifest: Manifest, where: str) -> None:
             f"{where}: a task with after gets its input from those tasks, and takes no lines; take "
             "events out, or after"
         )
-    if manifest.triggers:
+    if manifest.starts_by_triggers:
         raise ManifestError(
             f"{where}: a task with after starts when those tasks are done, and has no triggers; "
             "give the triggers to the first of them, or take after out"

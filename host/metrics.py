@@ -170,11 +170,19 @@ def _trigger_metrics(registry: Registry) -> Iterable[Metric]:
         "polyvm_trigger_memory_bytes", "Memory of the events that they hold.", value=stats.bytes
     )
     fired = CounterMetricFamily(
-        "polyvm_trigger_fired", "Sequences that were complete.", labels=["trigger"]
+        "polyvm_trigger_fired", "How often a trigger has fired.", labels=["trigger"]
+    )
+    missed = CounterMetricFamily(
+        "polyvm_trigger_missed",
+        "Times at which a timer did not fire, as the host was down or its task paused.",
+        labels=["trigger"],
     )
     for trigger in triggers:
         fired.add_metric([trigger.name], trigger.fired)
+        if trigger.kind in ("every", "cron"):
+            missed.add_metric([trigger.name], trigger.missed)
     yield fired
+    yield missed
     refused = CounterMetricFamily(
         "polyvm_trigger_refused",
         "Invocations that triggers asked for and that were not accepted.",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from polyvm.host.breakers import Hold, Snapshot
     from polyvm.host.bundle import Bundle
-    from polyvm.host.live_triggers import LiveTriggers, TriggerFigures
+    from polyvm.host.live_triggers import LiveTrigger, LiveTriggers, TriggerFigures
     from polyvm.host.manifest import Manifest
     from polyvm.host.runners import Runners
     from polyvm.vm import Array, Completion, Fired, SubmitOptions, TaskStats, TriggersStats
@@ -72,11 +72,11 @@ class Deployment:
         if self.manifest.after:
             return False
         if self.manifest.events is None:
-            return not self.manifest.triggers
+            return not self.manifest.starts_by_triggers
         return event in self.manifest.events
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Start:
     """A trigger that fired; ``payload`` is what its task was, or would have been, started with.
 
@@ -293,6 +293,44 @@ class Registry:
             batch = self._triggers.events(events, first_tag)
             return EventReport(batch.matched, [self._started(fired) for fired in batch.fired])
 
+    @property
+    def triggers_changed(self) -> threading.Event:
+        """Set when `tick` may have to be called sooner than it said."""
+        return self._triggers.changed if self._triggers is not None else threading.Event()
+
+    def tick(self) -> tuple[list[Start], list[Start], float | None]:
+        """Fire the timers that are due, and the counters that have waited long enough.
+
+        Returns what timers started, what counters did, and the seconds until the next call; None:
+        when `triggers_changed` is set. Refusals are as `events` tells them.
+        """
+        started: list[Start] = []
+        with self._lock:
+            if self._triggers is None:
+                return [], [], None
+
+            def fire(trigger: LiveTrigger, payload: bytes) -> bool:
+                error = self._submit_handed_out(trigger, payload, 0)
+                if isinstance(error, Paused):
+                    return False
+                told = payload if error is not None else None
+                started.append(Start(trigger.task, trigger.full_name, 0, told, error))
+                return True
+
+            wait = self._triggers.tick(fire)
+            batch, other = self._triggers.tick_counters()
+            counted = [self._started(fired) for fired in batch.fired] if batch is not None else []
+            waits = [each for each in (wait, other) if each is not None]
+            return started, counted, min(waits) if waits else None
+
+    def flush_counters(self) -> list[Start]:
+        """Fire all counters that have counted anything, enough or not."""
+        with self._lock:
+            if self._triggers is None:
+                return []
+            batch, _ = self._triggers.tick_counters(all_of_them=True)
+            return [self._started(fired) for fired in batch.fired] if batch is not None else []
+
     def _started(self, fired: Fired) -> Start:
         assert self._triggers is not None, "something has fired"
         trigger = self._triggers.get(fired.trigger)
@@ -300,7 +338,7 @@ class Registry:
         if fired.payload is None:
             self._count(self._by_id[fired.task], fired.id)
         elif error is None:  # handed out: the executor does not submit it
-            error = self._submit_handed_out(trigger.task, fired)
+            error = self._submit_handed_out(trigger, fired.payload, fired.tag)
         return Start(
             trigger.task,
             trigger.full_name,
@@ -309,10 +347,11 @@ class Registry:
             error,
         )
 
-    def _submit_handed_out(self, task: str, fired: Fired) -> Exception | None:
-        assert fired.payload is not None, "what is handed out has one"
+    def _submit_handed_out(
+        self, trigger: LiveTrigger, payload: bytes, tag: int
+    ) -> Exception | None:
         try:
-            self._submit(task, fired.payload, fired.tag)
+            self._submit(trigger.task, payload, tag)
         except (VmError, Disabled, Paused) as error:
             return error
         return None

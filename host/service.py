@@ -37,6 +37,8 @@ from polyvm.host.runners import Runners
 from polyvm.host.sealing.history import default_folder
 from polyvm.host.switches import Switches, SwitchFile
 from polyvm.host.table import Display, LiveTable, Progress, ProgressLines, render
+from polyvm.host.ticker import Ticker
+from polyvm.host.timer_keeper import TimerKeeper
 from polyvm.host.traces import TraceFile
 from polyvm.host.watcher import Watcher
 from polyvm.vm import Executor, collect_logs, info
@@ -116,6 +118,7 @@ class Service:
         self._processes = ProcessRunner(self._executor, options.python)
         folder = _state_folder(options)
         self._breakers = BreakerKeeper(folder, self._executor) if folder is not None else None
+        self._timers = TimerKeeper(folder) if folder is not None else None
         self._registry = Registry(
             Runners(self._executor, self._processes),
             self.switches,
@@ -123,6 +126,7 @@ class Service:
             self._make_triggers(),
         )
         self._deployer = Deployer(watcher, self._registry)
+        self._ticker = Ticker(self._registry, self._lifetime.stopping, self._lifetime.cancelled)
         self.invocations = Invocations(self._registry, self._lifetime.stopping.is_set)
         self.events = Events(self._registry, self._lifetime.stopping.is_set)
         self._collector = Collector(
@@ -150,7 +154,10 @@ class Service:
             configuration["synced"] = self._options.keeping.synced
         self._executor.triggers.configure(**configuration)
         return LiveTriggers(
-            self._executor.triggers, self.switches, kept=self.event_store is not None
+            self._executor.triggers,
+            self.switches,
+            kept=self.event_store is not None,
+            keeper=self._timers,
         )
 
     def _trace(self, options: Options) -> TraceFile | None:
@@ -209,6 +216,7 @@ class Service:
             self._recovery.replay(self._registry, self._collector.ended_before, self._save_breakers)
         self._save_breakers()
         self.scanned.set()
+        ticking = self._lifetime.thread(self._ticker.run)
         helpers = [self._lifetime.thread(self._watch)]
         if self._feed is not None:
             helpers.append(self._lifetime.thread(self._run_feed, self._feed))
@@ -223,6 +231,9 @@ class Service:
                     pending=self._registry.pending,
                 )
             self._lifetime.stopping.set()
+            self._ticker.wake()
+            ticking.join()
+            self._ticker.finish()
             self._until(display, "draining", self._drained)
             for helper in helpers:
                 helper.join()
@@ -267,6 +278,8 @@ class Service:
             self._look_at_threads()
             self._collector.rejections.look()
             self._save_breakers()
+            if self._timers is not None:
+                self._timers.save()
 
     def _look_at_threads(self) -> None:
         """Threads that were given up cost memory, and maybe a core: a new process has none."""
@@ -336,6 +349,8 @@ class Service:
     def _shut_down(self, serving: threading.Thread | None) -> None:
         self._lifetime.stopping.set()
         self._lifetime.guard(self._save_breakers)
+        if self._timers is not None:
+            self._lifetime.guard(self._timers.save, at_once=True)
         self._registry.snapshot()  # the last look at the VMs' memory, before they retire
         stopper = self._lifetime.thread(self._stop_runners)
         while stopper.is_alive() and not self.stuck:

@@ -1,18 +1,25 @@
 """Triggers as they are written: `[[triggers]]` of a manifest, and the file triggers.json.
 
-A trigger starts its task when a sequence of events has come for one key. How events match is said
-in engine/include/stream.h; here is what authors write, checked, and handed down as a condition.
+A trigger starts its task when a sequence of events has come for one key, at times, or when so much
+has come into a stream. How events match and count is said in engine/include/stream.h; here is what
+authors write, checked, and handed down as a condition, a counter, or the plan of a timer.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from polyvm.host import durations
+from polyvm.host import durations, schedules, sizes
 from polyvm.host.errors import ManifestError
+from polyvm.host.timers import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
 
 FILE_NAME = "triggers.json"
 MAX_FILE_BYTES = 2**20
@@ -23,10 +30,26 @@ MAX_STEPS = 16
 MAX_IDS = 256
 MAX_WHERE = 16
 MAX_TEXT_BYTES = 256
+MAX_STREAM_BYTES = 64
 OPS = ("==", "!=", "<", "<=", ">", ">=", "in", "exists")
+
+ACTIONS = ("start", "preload")
+MISSED = ("once", "skip")
 
 _PAGE_VIEW = "pv"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+# What decides which kind a trigger is, and what else one of that kind may have.
+_ALWAYS = {"name", "action"}
+_OF_TIMER = {"at_start", "jitter", "missed"} | _ALWAYS
+_KINDS: dict[str, set[str]] = {
+    "sequence": {"sequence", "within", "key"} | _ALWAYS,
+    "cron": {"cron", "timezone"} | _OF_TIMER,
+    "stream": {"stream", "events", "bytes", "every", "key"} | _ALWAYS,
+    "every": {"every"} | _OF_TIMER,
+}
+
+Kind = Literal["sequence", "cron", "stream", "every"]
+Packed = bytes  # MessagePack; within Trigger that name is a field's
 
 
 class Predicate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,16 +70,51 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A sequence of events that starts the task."""
+    """What starts the task: a sequence of events, times, or how much has come into a stream."""
 
-    sequence: tuple[Step, ...]
+    sequence: tuple[Step, ...] | None = None
     name: str | None = None  # None: its number among the task's, from 1
     within: str | None = None  # from the first event to the last, such as "30s"
-    key: str = ""  # the field whose value the events share; "": as the host says
+    # The field whose value the events share; "": as the host says, or the stream as a whole.
+    key: str = ""
+    every: str | None = None  # such as "10s"; of a stream, what has come waits no longer
+    cron: str | None = None  # such as "*/5 * * * *"
+    timezone: str = "UTC"  # of cron
+    at_start: bool = False  # it also fires when it is deployed and when the host starts
+    jitter: str | None = None  # it fires later by chance, up to so much
+    missed: str = "once"  # or "skip": what comes of times while nobody was there
+    stream: str | None = None
+    events: Annotated[int, msgspec.Meta(ge=1, le=2**62)] | None = None  # are enough of a stream
+    bytes: str | None = None  # likewise
+    action: str = "start"  # or "preload": the task is only made ready
 
     @property
-    def condition(self) -> bytes:
-        """The MessagePack that the stream store takes."""
+    def kind(self) -> Kind:
+        """What it fires by; `check` has seen that it is one."""
+        if self.sequence is not None:
+            return "sequence"
+        if self.stream is not None:
+            return "stream"
+        return "cron" if self.cron is not None else "every"
+
+    @property
+    def condition(self) -> Packed | None:
+        """The MessagePack that the stream store takes; None for a timer."""
+        if self.sequence is not None:
+            return self._sequence(self.sequence)
+        if self.stream is None:
+            return None
+        return msgspec.msgpack.encode(
+            {
+                "stream": self.stream,
+                "events": self.events or 0,
+                "bytes": sizes.parse(self.bytes) if self.bytes is not None else 0,
+                "wait_ns": durations.parse(self.every) if self.every is not None else 0,
+                "key": self.key,
+            }
+        )
+
+    def _sequence(self, sequence: tuple[Step, ...]) -> Packed:
         steps = [
             {
                 "type": step.type,
@@ -64,10 +122,28 @@ class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "ids": step.ids,
                 "where": [(each.field, each.op, each.value) for each in step.where],
             }
-            for step in self.sequence
+            for step in sequence
         ]
         within = durations.parse(self.within) if self.within is not None else 0
         return msgspec.msgpack.encode({"steps": steps, "within_ns": within, "key": self.key})
+
+    @property
+    def wait_ns(self) -> int | None:
+        """How long what has come into a stream waits; None: for ever, or it is no counter."""
+        waits = self.stream is not None and self.every is not None
+        return durations.parse(self.every or "") if waits else None
+
+    @property
+    def plan(self) -> Plan | None:
+        """When a timer fires; None for the others."""
+        if self.cron is not None:
+            schedule: schedules.Schedule = schedules.Cron(self.cron, self.timezone)
+        elif self.every is not None and self.stream is None:
+            schedule = schedules.Every(durations.parse(self.every))
+        else:
+            return None
+        jitter_ns = durations.parse(self.jitter) if self.jitter is not None else 0
+        return Plan(schedule, jitter_ns, self.at_start, self.missed == "skip")
 
 
 def named(triggers: tuple[Trigger, ...]) -> dict[str, Trigger]:
@@ -88,19 +164,97 @@ def check(triggers: tuple[Trigger, ...], where: str) -> None:
                 f"{where}: name {trigger.name[:80]!r} of trigger {number} must be lower-case "
                 "letters, digits and hyphens, up to 64"
             )
+        _check_kind(trigger, place)
+        _check_word(trigger.action, ACTIONS, f"{place}: action")
+        _check_word(trigger.missed, MISSED, f"{place}: missed")
         _check_text(trigger.key, f"{place}: key", empty=True)
-        _check_within(trigger.within, place)
-        if not 1 <= len(trigger.sequence) <= MAX_STEPS:
-            raise ManifestError(
-                f"{place}: its sequence has {len(trigger.sequence)} events; it has 1 to {MAX_STEPS}"
-            )
-        for index, step in enumerate(trigger.sequence, 1):
-            _check_step(step, f"{place}, event {index}")
+        if trigger.sequence is not None:
+            _check_sequence(trigger, trigger.sequence, place)
+        elif trigger.stream is not None:
+            _check_counter(trigger, trigger.stream, place)
+        else:
+            _check_timer(trigger, place)
     if len(named(triggers)) != len(triggers):
         raise ManifestError(
             f"{where}: two triggers have the same name; a trigger without one has "
             "its number for a name, from 1"
         )
+
+
+def _check_kind(trigger: Trigger, place: str) -> None:
+    given = {
+        name
+        for name, default in zip(
+            Trigger.__struct_fields__, Trigger.__struct_defaults__, strict=True
+        )
+        if getattr(trigger, name) != default
+    }
+    kind = next((kind for kind in _KINDS if kind in given), None)
+    if kind is None:
+        raise ManifestError(
+            f"{place}: it does not say when it fires; give it a sequence, every, cron, or a stream "
+            "with events or bytes"
+        )
+    for name in sorted(given - _KINDS[kind]):
+        known = ", ".join(sorted(_KINDS[kind] - {kind}))
+        raise ManifestError(
+            f"{place}: a trigger with {kind} has no {name}, which is for another kind; make two of "
+            f"it, or take one of them out. Beside {kind} it may have: {known}"
+        )
+
+
+def _check_word(word: str, known: tuple[str, ...], place: str) -> None:
+    if word not in known:
+        raise ManifestError(f"{place} {word[:40]!r} must be one of {', '.join(known)}")
+
+
+def _check_sequence(trigger: Trigger, sequence: tuple[Step, ...], place: str) -> None:
+    _check_within(trigger.within, place)
+    if not 1 <= len(sequence) <= MAX_STEPS:
+        raise ManifestError(
+            f"{place}: its sequence has {len(sequence)} events; it has 1 to {MAX_STEPS}"
+        )
+    for index, step in enumerate(sequence, 1):
+        _check_step(step, f"{place}, event {index}")
+
+
+def _check_counter(trigger: Trigger, stream: str, place: str) -> None:
+    if not 1 <= len(stream.encode("utf-8", "replace")) <= MAX_STREAM_BYTES or "\0" in stream:
+        raise ManifestError(
+            f"{place}: stream {stream[:40]!r} must have 1 to {MAX_STREAM_BYTES} bytes"
+        )
+    if trigger.events is None and trigger.bytes is None:
+        raise ManifestError(f"{place}: events or bytes must say how much of {stream!r} is enough")
+    try:
+        if trigger.bytes is not None and sizes.parse(trigger.bytes) == 0:
+            raise ManifestError(f"{place}: bytes {trigger.bytes!r} is nothing; leave it out")
+    except ValueError as error:
+        raise ManifestError(f"{place}: bytes {error}") from None
+    if trigger.every is not None:
+        _read(schedules.every, "every", trigger.every, place)
+
+
+def _check_timer(trigger: Trigger, place: str) -> None:
+    most = schedules.MAX_JITTER_NS
+    if trigger.cron is not None:
+        _read(schedules.check_timezone, "timezone", trigger.timezone, place)
+        _read(lambda line: schedules.cron(line, trigger.timezone), "cron", trigger.cron, place)
+    elif trigger.every is not None:
+        most = _read(schedules.every, "every", trigger.every, place).every_ns // 2
+    if trigger.jitter is None:
+        return
+    if _read(durations.parse, "jitter", trigger.jitter, place) > most:
+        limit = "24h" if trigger.cron is not None else "half of every"
+        raise ManifestError(
+            f"{place}: jitter {trigger.jitter!r} is too much; it is at most {limit}"
+        )
+
+
+def _read(read: Callable[[str], _T], field: str, text: str, place: str) -> _T:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise ManifestError(f"{place}: {field} {error}") from None
 
 
 def _check_within(text: str | None, place: str) -> None:

@@ -183,8 +183,9 @@ void stream_counter_set(stream_triggers *triggers, stream_counter *counter, int 
 /* Is this map a counter's rather than a condition's? */
 int stream_is_counter(const void *map, size_t len);
 /* Fire what has waited for long enough at `now_ns`, of the clock of stream_append; with `all`, all that
-** has been counted. */
-int stream_counters_tick(stream_triggers *triggers, uint64_t now_ns, int all, void *context);
+** has been counted. Returns how long from then until something has waited for long enough that has
+** begun by now; UINT64_MAX: nothing has. */
+uint64_t stream_counters_tick(stream_triggers *triggers, uint64_t now_ns, int all, void *context);
 
 /* Append one event. wall_ns: since the epoch, for events without a time; now_ns: of a monotonic
 ** clock. Returns 1 if any condition began, went on or completed, 0 if not, also for a value that

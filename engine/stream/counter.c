@@ -223,21 +223,34 @@ void stream_counters_fire(stream_counters *counters, stream_tally *due, const st
   }
 }
 
-int stream_counters_tick(stream_triggers *triggers, uint64_t now_ns, int all, void *context) {
+/* Hand out what has waited for long enough; how long the next one still waits. */
+static uint64_t hand_out_waiting(stream_counter *counter, uint64_t now_ns, int all,
+                                 stream_tally **due) {
+  while (counter->oldest != NULL) {
+    uint64_t began = counter->oldest->began_ns, waited = now_ns > began ? now_ns - began : 0;
+    if (!all && (counter->wait_ns == 0 || waited < counter->wait_ns))
+      return counter->wait_ns != 0 ? counter->wait_ns - waited : UINT64_MAX;
+    hand_out(counter, counter->oldest, due);
+  }
+  return UINT64_MAX;
+}
+
+uint64_t stream_counters_tick(stream_triggers *triggers, uint64_t now_ns, int all, void *context) {
   stream_counters *counters = &triggers->counters;
-  if (atomic_load_explicit(&counters->count, memory_order_acquire) == 0) return STREAM_OK;
+  uint64_t next = UINT64_MAX;
+  if (atomic_load_explicit(&counters->count, memory_order_acquire) == 0) return next;
   stream_tally *due = NULL;
   for (int i = 0; i < STREAM_COUNTER_SLOTS; i++) {
     struct stream_counter_slot *slot = &counters->slots[i];
     pthread_mutex_lock(&slot->lock);
-    for (stream_counter *at = slot->first; at != NULL; at = at->next)
-      while (at->oldest != NULL && (all || (at->wait_ns != 0 && now_ns > at->oldest->began_ns &&
-                                            now_ns - at->oldest->began_ns >= at->wait_ns)))
-        hand_out(at, at->oldest, &due);
+    for (stream_counter *at = slot->first; at != NULL; at = at->next) {
+      uint64_t wait = hand_out_waiting(at, now_ns, all, &due);
+      if (wait < next) next = wait;
+    }
     pthread_mutex_unlock(&slot->lock);
   }
   stream_counters_fire(counters, due, &triggers->config, context);
-  return STREAM_OK;
+  return next;
 }
 
 /* ---- The set ------------------------------------------------------------ */

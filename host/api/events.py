@@ -100,8 +100,11 @@ class EventApi:
                     {
                         "name": one.name,
                         "task": one.task,
+                        "kind": one.kind,
                         "enabled": one.enabled,
                         "fired": one.fired,
+                        "missed": one.missed,
+                        "next": one.next_ns / 10**9 if one.next_ns is not None else None,
                     }
                     for one in each
                 ]

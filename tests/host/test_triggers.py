@@ -12,6 +12,8 @@ import pytest
 
 from polyvm.host import bundle, event_fields, manifest, packer, triggers
 from polyvm.host.errors import ManifestError, UsageError
+from polyvm.host.schedules import Cron, Every
+from polyvm.host.timers import Plan
 from polyvm.host.triggers import Step, Trigger
 from polyvm.vm import Executor, TriggerMode, VmError, info
 
@@ -65,7 +67,25 @@ def step(text: str) -> str:
     [
         ("[[triggers]]\n", "sequence"),
         ("[[triggers]]\nsequence = []\n", "0 events; it has 1 to 16"),
-        ("[[triggers]]\nevery = '5s'\nsequence = [{type = 'a'}]\n", "every"),
+        ("[[triggers]]\nevery = '5s'\nsequence = [{type = 'a'}]\n", "with sequence has no every"),
+        ("[[triggers]]\nevery = '5s'\ncron = '* * * * *'\n", "with cron has no every"),
+        ("[[triggers]]\nevery = '5s'\nstream = 's'\n", "how much of 's' is enough"),
+        ("[[triggers]]\nevents = 5\n", "it does not say when it fires"),
+        ("[[triggers]]\nstream = 's'\nevents = 0\n", ">= 1"),
+        ("[[triggers]]\nstream = 's'\nbytes = '0B'\n", "is nothing"),
+        ("[[triggers]]\nstream = 's'\nbytes = 'big'\n", "bytes 'big' must be"),
+        ("[[triggers]]\nstream = ''\nevents = 1\n", "1 to 64 bytes"),
+        ("[[triggers]]\nstream = 's'\nevents = 1\nat_start = true\n", "has no at_start"),
+        ("[[triggers]]\nevery = 'often'\n", "every 'often' must be"),
+        ("[[triggers]]\nevery = '9ms'\n", "at least 10ms"),
+        ("[[triggers]]\nevery = '1s'\njitter = '501ms'\n", "half of every"),
+        ("[[triggers]]\nevery = '1s'\ntimezone = 'Asia/Tokyo'\n", "has no timezone"),
+        ("[[triggers]]\ncron = '* * * *'\n", "five fields"),
+        ("[[triggers]]\ncron = '61 * * * *'\n", "bad minute"),
+        ("[[triggers]]\ncron = '* * * * *'\ntimezone = 'Mars/Base'\n", "no time zone"),
+        ("[[triggers]]\ncron = '* * * * *'\ntimezone = '../etc/passwd'\n", "no time zone"),
+        ("[[triggers]]\ncron = '* * * * *'\nmissed = 'twice'\n", "one of once, skip"),
+        ("[[triggers]]\nevery = '1s'\naction = 'stop'\n", "one of start, preload"),
         (step('page = "p"'), "type"),
         (step('type = ""'), "must have 1 to 256 bytes"),
         (step('type = "a", colour = "red"'), "colour"),
@@ -88,6 +108,40 @@ def test_mistakes_in_toml(text: str, reason: str) -> None:
     assert str(caught.value).startswith("task.toml: ")
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_other_kinds() -> None:
+    text = """
+[[triggers]]
+every = "1.5s"
+jitter = "200ms"
+at_start = true
+missed = "skip"
+
+[[triggers]]
+name = "morning"
+cron = "30 6 * * mon-fri"
+timezone = "Europe/Berlin"
+
+[[triggers]]
+stream = "clicks"
+events = 1000
+bytes = "1MB"
+every = "1m"
+key = "user_id"
+"""
+    timer, morning, counter = parse(text).triggers
+    assert (timer.kind, morning.kind, counter.kind) == ("every", "cron", "stream")
+    assert timer.plan == Plan(Every(1_500_000_000), 200_000_000, at_start=True, skip=True)
+    assert morning.plan == Plan(Cron("30 6 * * mon-fri", "Europe/Berlin"))
+    assert (timer.condition, counter.plan) == (None, None)
+    assert msgspec.msgpack.decode(counter.condition or b"") == {
+        "stream": "clicks",
+        "events": 1000,
+        "bytes": 1_000_000,
+        "wait_ns": 60 * 10**9,
+        "key": "user_id",
+    }
 
 
 def read(*entries: Any) -> tuple[Trigger, ...]:

@@ -87,11 +87,11 @@ def test_counts_are_those_of_a_plain_count() -> None:
                 for each in handed_out(executor, packed)
             ]
             assert sorted(found, key=str) == sorted(expected, key=str)
-        rest = [unpack(fired.payload or b"") for fired in executor.triggers.tick(all=True).fired]
+        rest = [unpack(fired.payload or b"") for fired in executor.triggers.tick(all=True)[0].fired]
         assert {
             (int(each["trigger"]), each["key"]): [each["events"], each["bytes"]] for each in rest
         } == plain
-        assert executor.triggers.tick(all=True).fired == []
+        assert executor.triggers.tick(all=True)[0].fired == []
 
 
 @pytest.mark.parametrize("key", ["", "user"])
@@ -114,7 +114,9 @@ def test_threads_count_every_event_once(tmp_path: Path, key: str) -> None:
             each.start()
         for each in threads:
             each.join()
-        found += [unpack(fired.payload or b"") for fired in executor.triggers.tick(all=True).fired]
+        found += [
+            unpack(fired.payload or b"") for fired in executor.triggers.tick(all=True)[0].fired
+        ]
     kept = msgspec.msgpack.decode(store.read("clicks"))
     store.close()
     assert len(kept) == 2000
@@ -167,16 +169,16 @@ def test_the_longest_wait() -> None:
         executor.triggers.add(
             0, "late", counter(events=100, wait_ns=2**62), mode=TriggerMode.HAND_OUT
         )
-        assert executor.triggers.tick().fired == []
+        assert executor.triggers.tick()[0].fired == []
         handed_out(executor, event(user="a"), event(user="b"), event(user="a"))
         due: list[Any] = []
-        until(lambda: due.extend(executor.triggers.tick().fired) or len(due) >= 2)
+        until(lambda: due.extend(executor.triggers.tick()[0].fired) or len(due) >= 2)
         found = [unpack(fired.payload) for fired in due]
         assert [(each["trigger"], each["key"], each["events"]) for each in found] == [
             ("soon", "a", 2),
             ("soon", "b", 1),
         ]
-        assert executor.triggers.tick().fired == []
+        assert executor.triggers.tick()[0].fired == []
 
 
 def test_keys_beyond_the_bound_fire_before_it_is_enough() -> None:

@@ -178,12 +178,16 @@ class Triggers:
         finally:
             lib.pvm_fired_free(batch)
 
-    def tick(self, *, all: bool = False) -> EventBatch:
-        """Fire the counters that have waited long enough; all: whatever they have counted."""
+    def tick(self, *, all: bool = False) -> tuple[EventBatch, int | None]:
+        """Fire the counters that have waited long enough; all: whatever they have counted.
+
+        Also returns the nanoseconds until one that has begun to count has waited; None: none has.
+        """
         batch = ffi.new("pvm_fired_batch *")
+        wait = ffi.new("uint64_t *")
         try:
-            check(lib.pvm_triggers_tick(self._handle(), all, batch))
-            return _batch(0, batch)
+            check(lib.pvm_triggers_tick(self._handle(), all, wait, batch))
+            return _batch(0, batch), None if wait[0] == 2**64 - 1 else int(wait[0])
         finally:
             lib.pvm_fired_free(batch)
 

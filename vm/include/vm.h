@@ -785,8 +785,10 @@ PVM_API int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const voi
                            const size_t *ends, size_t count, pvm_fired_batch *batch);
 PVM_API void pvm_fired_free(pvm_fired_batch *batch);
 /* Fire the counters that have waited for as long as they are to, or with `all` whatever they have
-** counted; tags are 0. batch as above. */
-PVM_API int pvm_triggers_tick(pvm_executor *executor, int all, pvm_fired_batch *batch);
+** counted; tags are 0. batch as above. *next_ns: how long until one that has begun to count has
+** waited for as long as it is to; UINT64_MAX: none has. */
+PVM_API int pvm_triggers_tick(pvm_executor *executor, int all, uint64_t *next_ns,
+                              pvm_fired_batch *batch);
 
 /* Events in other forms, and where they come from. */
 typedef struct pvm_ingestion {

@@ -664,15 +664,16 @@ int pvm_event(pvm_executor *executor, uint64_t tag, const void *event, size_t le
   return taken < 0 ? (int)taken : PVM_OK;
 }
 
-int pvm_triggers_tick(pvm_executor *executor, int all, pvm_fired_batch *batch) {
+int pvm_triggers_tick(pvm_executor *executor, int all, uint64_t *next_ns, pvm_fired_batch *batch) {
   int status = pvm_runtime_check();
   if (batch != NULL) memset(batch, 0, sizeof *batch);
   if (status != PVM_OK) return status;
-  if (executor == NULL) return PVM_E_INVALID;
+  if (executor == NULL || next_ns == NULL) return PVM_E_INVALID;
+  *next_ns = UINT64_MAX;
   struct pvm_trigger_set *set = atomic_load_explicit(&executor->triggers, memory_order_acquire);
   if (set == NULL) return PVM_OK;
   firing f = {.executor = executor, .batch = batch};
-  stream_counters_tick(set->stream, pvm_now(), all, &f);
+  *next_ns = stream_counters_tick(set->stream, pvm_now(), all, &f);
   free(f.payload);
   return PVM_OK;
 }
