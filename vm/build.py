@@ -27,7 +27,7 @@ BINDING = VM / "binding"
 ENGINE = ROOT / "engine"
 # The folders of engine/ that go into the libraries, headers of their own beside the sources.
 # They are compiled with engine/include in sight and nothing of vm/ or CPython.
-ENGINE_PARTS = ("stream", "store", "flow")
+ENGINE_PARTS = ("stream", "store", "flow", "feature")
 # The tensor engine is a library of its own (engine/build.py); its extension module is one of the
 # VMs' built-in modules, under this name.
 ENGINE_LIBRARY = ENGINE / "bindings" / "lib" / "libpolyvm-engine.so"

@@ -62,6 +62,7 @@ typedef struct store_retention {
   uint64_t bytes; /* of segments */
   uint64_t events;
   uint64_t age_ns; /* by the time of arrival */
+  uint64_t below;  /* events with lower sequence numbers are of no use to anybody */
 } store_retention;
 
 typedef struct store_config {

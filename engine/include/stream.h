@@ -40,6 +40,7 @@
 #define STREAM_SPACES_MAX 16 /* different key fields that conditions may name, over time */
 #define STREAM_UNNAMED "events"
 #define STREAM_MISNAMED "misnamed"
+#define STREAM_ROWS "features." /* streams that begin so hold rows of feature tables, and no events */
 #define STREAM_ERR_MAX 512   /* bytes that an `err` text needs, with the final 0 */
 
 typedef struct stream_intake stream_intake; /* intake.h */
@@ -100,7 +101,7 @@ typedef struct stream_config {
   /* Called in the same way for a counter that has enough. NULL: nothing is to be done. */
   void (*enough)(void *context, const stream_amount *amount);
   /* Events are kept there before they are matched: whole, under their key, in the stream that they
-  ** name, in STREAM_UNNAMED if they name none, in STREAM_MISNAMED if that is no name of a stream. It
+  ** name, in STREAM_UNNAMED if they name none, in STREAM_MISNAMED if that is no name of a stream of events. It
   ** outlives the triggers. NULL: they are not kept. */
   store *store;
   /* What events must be like: those that it refuses or passes over are not kept as what they are,

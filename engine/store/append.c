@@ -37,6 +37,7 @@ static uint32_t outdated(const store_stream *stream, int64_t now_ns) {
     too_many |= retention->events != 0 && left >= retention->events;
     too_many |= retention->age_ns != 0 && oldest->newest_ns < now_ns &&
                 (uint64_t)now_ns - (uint64_t)oldest->newest_ns > retention->age_ns;
+    too_many |= list->segment[gone + 1]->sequence <= retention->below;
     if (!too_many) break;
     bytes -= oldest->bytes;
   }

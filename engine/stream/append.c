@@ -284,8 +284,10 @@ static void let_go(stream_triggers *triggers, gathering *g) {
 static stream_text stream_of(const stream_event *event) {
   stream_text wanted = event->stream;
   if (wanted.data == NULL) return (stream_text){STREAM_UNNAMED, sizeof STREAM_UNNAMED - 1};
+  static const char rows[] = STREAM_ROWS;
   int usable =
       wanted.len != 0 && wanted.len <= STORE_NAME_MAX && memchr(wanted.data, 0, wanted.len) == NULL;
+  if (wanted.len >= sizeof rows - 1 && memcmp(wanted.data, rows, sizeof rows - 1) == 0) usable = 0;
   return usable ? wanted : (stream_text){STREAM_MISNAMED, sizeof STREAM_MISNAMED - 1};
 }
 

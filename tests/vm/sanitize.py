@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "vm" / "src"
 PROGRAMS = Path(__file__).parent / "c"
 ENGINE = ROOT / "engine"
-ENGINE_PARTS = ("stream", "store", "flow")  # the folders that vm/build.py compiles into libpolyvm
+# the folders that vm/build.py compiles into libpolyvm
+ENGINE_PARTS = ("stream", "store", "flow", "feature")
 BUILD = ROOT / "build" / "sanitize"
 FROZEN = ROOT / "build" / "vm" / "isolated"  # frozen.o and the tables, from vm/build.py
 
@@ -150,6 +151,7 @@ PROGRAM_LIST = (
     Program("counters_test", (), ("100000",), ("stream", "store")),
     Program("store_test", (), ("400000",), ("stream", "store")),
     Program("flow_values_test", (), ("400000",), ENGINE_PARTS),
+    Program("features_test", (), ("400000",), ("stream", "store", "feature")),
     Program("store_crash_test", (), ("500",), ("stream", "store")),
     Program("runtime_test", (), ()),
     Program("chains_test", (), ()),
