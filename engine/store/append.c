@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "stream.h"
 
 /* Publish another list: without the first `gone`, with one more. The stream's lock is held. */
@@ -75,6 +76,17 @@ static int begin_segment(store_stream *stream, int64_t now_ns) {
   return status;
 }
 
+typedef struct beginning {
+  store_stream *stream;
+  int64_t now_ns;
+  int status;
+} beginning;
+
+static void begin_there(void *arg) {
+  beginning *b = arg;
+  b->status = begin_segment(b->stream, b->now_ns);
+}
+
 static int append_one(store_stream *stream, store_event *event) {
   if (event->key.len > UINT32_MAX || event->value.len > UINT32_MAX ||
       (uint64_t)event->key.len + event->value.len >
@@ -93,8 +105,9 @@ static int append_one(store_stream *stream, store_event *event) {
     if (!last->cut) place = store_segment_put(last, event, entry->place);
   }
   if (place == 0) {
-    int status = begin_segment(stream, event->arrival_ns);
-    if (status != STORE_OK) return status;
+    beginning b = {stream, event->arrival_ns, STORE_OK};
+    store_files_do(stream->files, begin_there, &b);
+    if (b.status != STORE_OK) return b.status;
     store_segment *last = stream->segments->segment[stream->segments->count - 1];
     place = store_segment_put(last, event, entry->place);
   }
@@ -128,12 +141,16 @@ void store_stream_retain(store_stream *stream, const store_retention *retention)
 
 /* ---- Syncing ------------------------------------------------------------ */
 
-static int sync_folder(const char *folder) {
-  int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0) return STORE_E_IO;
-  int status = fsync(file) == 0 ? STORE_OK : STORE_E_IO;
-  close(file);
-  return status;
+typedef struct folder_sync {
+  const char *folder;
+  int status;
+} folder_sync;
+
+static void sync_folder(void *arg) {
+  folder_sync *f = arg;
+  int file = open(f->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  f->status = file >= 0 && fsync(file) == 0 ? STORE_OK : STORE_E_IO;
+  if (file >= 0) close(file);
 }
 
 /* With sync_lock: everything that was there when it began. What the system could not write once it may
@@ -153,7 +170,9 @@ static int sync_all(store_stream *stream) {
   }
   uint64_t newest = list->count != 0 ? list->segment[list->count - 1]->number : 0;
   if (status == STORE_OK && newest > stream->folder_synced) {
-    status = sync_folder(stream->folder);
+    folder_sync f = {.folder = stream->folder};
+    store_files_do(stream->files, sync_folder, &f);
+    status = f.status;
     if (status == STORE_OK) stream->folder_synced = newest;
   }
   store_segments_release(list);

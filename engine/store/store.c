@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "checksum.h"
+#include "files.h"
 #include "stream.h"
 
 #define PREFIX "stream-" /* of a stream's folder; its name follows, odd bytes as %41 */
@@ -20,6 +21,7 @@ struct store {
   store_config config;
   char *folder; /* NULL: in memory */
   int lock_file;
+  store_files *files; /* NULL: in memory */
   pid_t owner;
   pthread_mutex_t lock;
   _Atomic uint32_t count;
@@ -91,12 +93,26 @@ static int add(store *store, const char *name, store_stream **out, char *err) {
   free(path);
   if (status == STORE_OK) {
     (*out)->retention = store->config.retention;
+    (*out)->files = store->files;
     store->streams[count] = *out;
     atomic_store_explicit(&store->count, count + 1, memory_order_release);
   } else if (err[0] == 0) {
     snprintf(err, STORE_ERR_MAX, "stream %s: there is not enough memory", name);
   }
   return status;
+}
+
+typedef struct adding {
+  store *store;
+  const char *name;
+  store_stream **out;
+  char *err;
+  int status;
+} adding;
+
+static void add_there(void *arg) {
+  adding *a = arg;
+  a->status = add(a->store, a->name, a->out, a->err);
 }
 
 int store_stream_open(store *store, const char *name, store_stream **out, char *err) {
@@ -114,9 +130,10 @@ int store_stream_open(store *store, const char *name, store_stream **out, char *
   if (*out != NULL) return STORE_OK;
   pthread_mutex_lock(&store->lock);
   *out = find(store, name);
-  int status = *out != NULL ? STORE_OK : add(store, name, out, err);
+  adding a = {store, name, out, err, STORE_OK};
+  if (*out == NULL) store_files_do(store->files, add_there, &a);
   pthread_mutex_unlock(&store->lock);
-  return status;
+  return a.status;
 }
 
 store_stream *store_stream_at(store *store, uint32_t i) {
@@ -163,7 +180,8 @@ static int take_folder(store *store, char *err) {
     snprintf(err, STORE_ERR_MAX, "%s: another process has this store open", store->folder);
     return STORE_E_BUSY;
   }
-  return open_streams(store, err);
+  store->files = store_files_start();
+  return store->files != NULL ? open_streams(store, err) : STORE_E_NOMEM;
 }
 
 int store_open(const store_config *config, store **out, char *err) {
@@ -198,6 +216,7 @@ int store_open(const store_config *config, store **out, char *err) {
 
 void store_close(store *store) {
   if (store == NULL || store->owner != getpid()) return; /* a child's mappings are gone */
+  store_files_stop(store->files);
   uint32_t count = atomic_load(&store->count);
   for (uint32_t i = 0; i < count; i++) store_stream_unload(store->streams[i]);
   if (store->lock_file >= 0) close(store->lock_file);

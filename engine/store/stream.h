@@ -17,7 +17,8 @@ typedef struct store_segments {
 
 struct store_stream {
   char name[STORE_NAME_MAX + 1];
-  char *folder; /* NULL: in memory */
+  char *folder;              /* NULL: in memory */
+  struct store_files *files; /* who makes its files, once it is open; NULL: whoever appends */
   uint64_t segment_bytes;
   pid_t owner;          /* the process that opened it */
   pthread_mutex_t lock; /* of all below, for appending; readers take it to find where to begin */

@@ -1,0 +1,21 @@
+/* files.h - a thread of the store's own that makes, renames and removes files.
+**
+** Whoever appends may be a thread that is allowed to touch no files (the runtime confines those that
+** run tasks). Mapped memory can be written by any thread, and the few calls that take a path, when a
+** stream or a segment is begun, are made here.
+*/
+#ifndef STORE_FILES_H
+#define STORE_FILES_H
+
+typedef struct store_files store_files;
+
+/* With the permissions of the calling thread. NULL without memory, or if there is no thread to be had. */
+store_files *store_files_start(void);
+/* When nobody uses it any more. NULL is fine. */
+void store_files_stop(store_files *files);
+
+/* Have work(arg) done there and wait; errno is what it was there. Locks that the caller holds are as good
+** as the work's own. files NULL: it is done here. */
+void store_files_do(store_files *files, void (*work)(void *arg), void *arg);
+
+#endif
