@@ -1,12 +1,12 @@
-"""Durations as manifests and command lines write them: ``500ms``, ``2s``, ``1.5m``, ``1h``."""
+"""Durations as manifests and command lines write them: ``500ms``, ``2s``, ``1.5m``, ``1h``, ``7d``."""
 
 from __future__ import annotations
 
 import re
 
-_UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
 _MAX = 2**63 - 1
-_DURATION = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,9}))?(ms|s|m|h)")
+_DURATION = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,9}))?(ms|s|m|h|d)")
 
 
 def parse(text: str) -> int:

@@ -130,6 +130,10 @@ class SwitchFileError(PolyvmError):
     """A file of switches is not as it must be."""
 
 
+class StreamsFileError(PolyvmError):
+    """A declaration of streams is not as it must be, or kept events do not fit it."""
+
+
 class ListenError(PolyvmError):
     """The host cannot listen where it was told to."""
 

@@ -29,19 +29,22 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True):
 
 def keeping(folder: Path, limits: Iterable[str], *, synced: bool) -> Keeping:
     """Read limits such as "7d", "10GB" and "1000000 events". Raises UsageError."""
+    return Keeping(folder=folder, synced=synced, **retention(limits))
+
+
+def retention(limits: Iterable[str]) -> dict[str, int]:
+    """Read the same limits, as fields of Keeping. Raises UsageError."""
     found: dict[str, int] = {}
     for limit in limits:
         name, value = _limit(limit)
         found[name] = value
-    return Keeping(folder=folder, synced=synced, **found)
+    return found
 
 
 def _limit(text: str) -> tuple[str, int]:
     count, _, word = text.partition(" ")
     if word == "events" and count.isdecimal() and int(count) > 0:
         return "events", int(count)
-    if text.endswith("d") and text[:-1].isdecimal() and len(text) < 7:
-        text = f"{24 * int(text[:-1])}h"
     for name, parse in (("ns", durations.parse), ("bytes", sizes.parse)):
         try:
             return name, parse(text)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from polyvm.host import durations
 
-UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,7 @@ UNITS = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
         ("2s", 2_000_000_000),
         ("1.5m", 90_000_000_000),
         ("1h", 3_600_000_000_000),
+        ("7d", 7 * 86_400 * 10**9),
         ("0s", 0),
         ("0.000001ms", 1),
         ("0.1s", 100_000_000),
@@ -60,7 +61,7 @@ def test_read(text: str, nanoseconds: int) -> None:
     ],
 )
 def test_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"must be a number and one of ms, s, m, h, such as"):
+    with pytest.raises(ValueError, match=r"must be a number and one of ms, s, m, h, d, such as"):
         durations.parse(text)
 
 

@@ -65,6 +65,13 @@ class EventStore:
         """Wait until all that is kept outlives the machine too."""
         check(lib.pvm_store_sync(self.handle))
 
+    def retain(
+        self, stream: str, *, keep_bytes: int = 0, keep_events: int = 0, keep_ns: int = 0
+    ) -> None:
+        """Give a stream, which is made if there is none, limits of its own. 0: no limit."""
+        name = stream.encode()
+        check(lib.pvm_store_retain(self.handle, name, keep_bytes, keep_events, keep_ns))
+
     def streams(self) -> list[StreamStats]:
         """Return all streams, by name."""
         found: list[StreamStats] = []

@@ -26,6 +26,10 @@ PVM_API void pvm_store_close(pvm_store *store);
 /* Wait until all that is in it now outlives the machine too. PVM_E_STORE. */
 PVM_API int pvm_store_sync(pvm_store *store);
 
+/* Give a stream limits of its own, and make it if there is none. PVM_E_INVALID: that is no name. */
+PVM_API int pvm_store_retain(pvm_store *store, const char *stream, uint64_t keep_bytes,
+                             uint64_t keep_events, uint64_t keep_ns);
+
 typedef struct pvm_stream_stats {
   char name[PVM_STREAM_NAME_MAX + 1];
   uint64_t first;    /* sequence number of the first event that is still there */

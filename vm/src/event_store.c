@@ -51,6 +51,17 @@ int pvm_store_sync(pvm_store *handle) {
   return PVM_OK;
 }
 
+int pvm_store_retain(pvm_store *handle, const char *name, uint64_t keep_bytes,
+                     uint64_t keep_events, uint64_t keep_ns) {
+  if (handle == NULL || name == NULL) return PVM_E_INVALID;
+  store_stream *stream;
+  char err[STORE_ERR_MAX];
+  int status = store_stream_open(of(handle), name, &stream, err);
+  if (status != STORE_OK) return pvm_store_status(status);
+  store_stream_retain(stream, &(store_retention){keep_bytes, keep_events, keep_ns});
+  return PVM_OK;
+}
+
 int pvm_stream_stats_get(pvm_store *handle, uint32_t i, pvm_stream_stats *stats) {
   store_stream *stream = store_stream_at(of(handle), i);
   if (stream == NULL) return PVM_E_UNKNOWN;
