@@ -1,4 +1,4 @@
-"""Durations as manifests and command lines write them: ``500ms``, ``2s``, ``1.5m``, ``1h``, ``7d``."""
+"""Durations as manifests and commands write them: ``500ms``, ``2s``, ``1.5m``, ``1h``, ``7d``."""
 
 from __future__ import annotations
 

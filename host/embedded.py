@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 
-from polyvm.host import durations, mapping
+from polyvm.host import durations, ingestion, mapping
 from polyvm.host.invocations import NotDone
 from polyvm.host.service import Options, Service
 
@@ -89,6 +89,21 @@ class Host:
         in the report with its reason. Raises Stopping.
         """
         return self._service.events.put(events)
+
+    def events(self, data: Any, *, stream: str = "", source: str = "program") -> EventReport:
+        """Hand in many events: batches of them, each in one call without this process's GIL.
+
+        data: JSON lines as bytes or str; an iterable of maps; an array of NumPy with named fields;
+        a map of columns; or anything that gives Arrow's C stream or array (with the extra
+        ``polyvm[arrow]``). ``host/ingestion.py`` says more. stream: of events that name none.
+        source: what dead letters tell. Events that cannot be taken become dead letters where events
+        are kept, and the rest goes on; what stops it is the report's ``error``.
+        Raises Stopping, and TypeError or ValueError for data of another form.
+        """
+        unit_ns = self._service.event_unit_ns
+        return self._service.events.put_batches(
+            ingestion.batches(data, unit_ns), stream=stream, source=source
+        )
 
     def map(
         self,

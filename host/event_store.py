@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 
-from polyvm.host import durations, sizes
-from polyvm.host.errors import MissingError, UsageError, WriteError
+from polyvm.host import codec, retention, stream_versions, streams
+from polyvm.host.errors import MissingError, PolyvmError, WriteError
 from polyvm.vm import EventStore, UnknownTask, VmError
 
 if TYPE_CHECKING:
@@ -25,44 +25,40 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True):
     events: int = 0
     ns: int = 0  # since they came
     synced: bool = False  # what is accepted outlives the machine too
+    streams: dict[str, streams.Declared] = {}  # by name
 
 
-def keeping(folder: Path, limits: Iterable[str], *, synced: bool) -> Keeping:
-    """Read limits such as "7d", "10GB" and "1000000 events". Raises UsageError."""
-    return Keeping(folder=folder, synced=synced, **retention(limits))
-
-
-def retention(limits: Iterable[str]) -> dict[str, int]:
-    """Read the same limits, as fields of Keeping. Raises UsageError."""
-    found: dict[str, int] = {}
-    for limit in limits:
-        name, value = _limit(limit)
-        found[name] = value
-    return found
-
-
-def _limit(text: str) -> tuple[str, int]:
-    count, _, word = text.partition(" ")
-    if word == "events" and count.isdecimal() and int(count) > 0:
-        return "events", int(count)
-    for name, parse in (("ns", durations.parse), ("bytes", sizes.parse)):
-        try:
-            return name, parse(text)
-        except ValueError:
-            continue
-    raise UsageError(
-        f'{text[:40]!r} is no limit; write a time, a size or a count: "7d", "10GB", "1000 events"'
+def keeping(
+    folder: Path, limits: Iterable[str], *, synced: bool, declared: Path | None = None
+) -> Keeping:
+    """Read limits such as "7d", and a file of declared streams. Raises PolyvmError."""
+    return Keeping(
+        folder=folder,
+        synced=synced,
+        streams=streams.read(declared) if declared is not None else {},
+        **retention.parse(limits),
     )
 
 
 def open_store(keeping: Keeping) -> EventStore:
-    """Open it, or make it. Raises WriteError with the reason."""
+    """Open it, or make it, with its streams as they are declared.
+
+    Raises WriteError with the reason; StreamsFileError where kept events need not fit.
+    """
     try:
-        return EventStore(
+        store = EventStore(
             keeping.folder, keep_bytes=keeping.bytes, keep_events=keeping.events, keep_ns=keeping.ns
         )
     except VmError as error:
         raise WriteError(f"events: {error}") from None
+    try:
+        if keeping.streams:
+            stream_versions.declare(keeping.folder, keeping.streams, store)
+            streams.retain(store, keeping.streams)
+    except (PolyvmError, VmError) as error:
+        store.close()
+        raise error if isinstance(error, PolyvmError) else WriteError(f"events: {error}") from None
+    return store
 
 
 class Kept(NamedTuple):
@@ -106,7 +102,7 @@ def read(store: EventStore, query: Query) -> list[Kept]:
         raise MissingError(f"there is no stream {query.stream!r}; there are: {known}") from None
     return [
         Kept(sequence, time_ns, arrival_ns, key.decode("utf-8", "replace"), event)
-        for sequence, time_ns, arrival_ns, key, event in msgspec.msgpack.decode(packed)
+        for sequence, time_ns, arrival_ns, key, event in codec.decode(packed)
     ]
 
 

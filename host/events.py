@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from polyvm.host import codec
+from polyvm.host.ingestion import Batch
 from polyvm.host.invocations import Stopping, reason
 from polyvm.host.registry import EventReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from polyvm.host.registry import Registry
 
@@ -24,17 +25,41 @@ class Events:
         self._registry = registry
         self._stopping = stopping
 
-    def put(self, events: Sequence[Any]) -> EventReport:
-        """Hand in maps that MessagePack can hold; otherwise as `put_packed`."""
-        return self.put_packed([codec.encode_payload(event) for event in events])
+    def put(self, events: Iterable[Any]) -> EventReport:
+        """Hand in maps that MessagePack can hold, in order.
 
-    def put_packed(self, events: list[bytes]) -> EventReport:
-        """Hand in MessagePack maps, in order. Raises Stopping."""
-        if self._stopping():
-            raise Stopping("the host is stopping and takes no more events")
-        reports = [self._registry.events([event]) for event in events]
-        starts = [start for report in reports for start in report.starts]
-        for start in starts:
+        Raises Stopping; TypeError, ValueError or OverflowError for what it cannot hold, and then
+        none was handed in; VmError where one was not taken in.
+        """
+        packed = [codec.encode_payload(event) for event in events]  # what they share is held here
+        report = self.put_batches([Batch(b"".join(packed))], source="program")
+        if report.error is not None:
+            raise report.error
+        return report
+
+    def put_batches(
+        self, batches: Iterable[Batch], *, stream: str = "", source: str = ""
+    ) -> EventReport:
+        """Hand batches in, one after the other, up to the first event that is not taken in.
+
+        stream: of events that name none. source: what dead letters tell. Raises Stopping, and
+        what the batches raise where they are made.
+        """
+        report = EventReport(0, [])
+        for batch in batches:
+            if self._stopping():
+                raise Stopping("the host is stopping and takes no more events")
+            report += self._put(batch, stream, source)
+            if report.error is not None:
+                break
+        return report
+
+    def _put(self, batch: Batch, stream: str, source: str) -> EventReport:
+        report = self._registry.ingest(batch.data, lines=batch.lines, stream=stream, source=source)
+        for start in report.starts:
             if start.error is not None:
                 self._registry.count_refusal(start.task, reason(start.error))
-        return EventReport(sum(report.matched for report in reports), starts)
+        if report.error is not None:
+            return report
+        dead = sum(self._registry.bury(event, why, source) for event, why in batch.bad)
+        return report + EventReport(0, [], events=dead, dead=dead)

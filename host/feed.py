@@ -80,7 +80,7 @@ class Feed:
         try:
             value, payload = from_json(line)
         except ValueError as error:
-            self._reject(str(error))
+            self._bury(line, str(error))
             return
         targets = self._registry.targets(_event(value))
         for name in targets:
@@ -92,10 +92,12 @@ class Feed:
             self.unrouted += 1
 
     def _to_triggers(self, payload: bytes) -> int:
-        try:
-            report = self._registry.events([payload], self.lines)
-        except StoreError as error:
-            self._reject(f"the event was not kept: {error}")
+        report = self._registry.ingest(payload, source=self._place(), first_tag=self.lines)
+        if report.error is not None:
+            self._reject(f"the event was not kept: {report.error}")
+            return 1
+        if report.dead:
+            self._reject("the event was refused; see `polyvm events --dead`")
             return 1
         for start in report.starts:
             if isinstance(start.error, QueueFull | Paused) and start.payload is not None:
@@ -125,6 +127,16 @@ class Feed:
             else:
                 return
         self.lost += 1
+
+    def _bury(self, line: bytes, reason: str) -> None:
+        try:
+            self._registry.bury(line, f"the line {reason}", self._place())
+        except StoreError as error:
+            reason = f"{reason}; and it was not kept as a dead letter: {error}"
+        self._reject(reason)
+
+    def _place(self) -> str:
+        return f"{self._source}:{self.lines}"
 
     def _reject(self, reason: str) -> None:
         self.bad += 1

@@ -246,9 +246,19 @@ class LiveTriggers:
         handed_out = paused or trigger.elsewhere or trigger.preload
         return TriggerMode.HAND_OUT if handed_out else TriggerMode.SUBMIT
 
-    def events(self, events: list[bytes], first_tag: int) -> EventBatch:
-        """Hand in events."""
-        return self._triggers.events(events, first_tag)
+    def ingest(
+        self, data: bytes | memoryview, lines: bool, stream: str, source: str, first_tag: int
+    ) -> EventBatch:
+        """Hand in events, as `Registry.ingest` says. Raises VmError if none was taken in."""
+        return self._triggers.ingest(
+            data, lines=lines, stream=stream, source=source, first_tag=first_tag
+        )
+
+    def bury(self, event: bytes, why: str, source: str) -> bool:
+        """Keep a dead letter; False where no events are kept. Raises StoreError."""
+        if self._kept:
+            self._triggers.bury(event, why, source)
+        return self._kept
 
     def get(self, number: int) -> LiveTrigger:
         """Return a live one by its number."""

@@ -96,11 +96,26 @@ class EventReport:
 
     matched: int  # events that began, continued or completed a match of any trigger
     starts: list[Start]
+    events: int = 0  # that were taken in, the next two included
+    duplicates: int = 0  # passed over, as their id was seen
+    dead: int = 0  # refused, and kept as dead letters
+    error: Exception | None = None  # why the next one was not taken in
 
     @property
     def accepted(self) -> int:
         """Invocations that were accepted."""
         return sum(start.error is None for start in self.starts)
+
+    def __add__(self, later: EventReport) -> EventReport:
+        """Put the reports of two batches together."""
+        return EventReport(
+            self.matched + later.matched,
+            self.starts + later.starts,
+            self.events + later.events,
+            self.duplicates + later.duplicates,
+            self.dead + later.dead,
+            self.error or later.error,
+        )
 
 
 class Registry:
@@ -282,16 +297,36 @@ class Registry:
         """Whether any live task has a trigger, so that events are worth handing in."""
         return bool(self._triggers)
 
-    def events(self, events: list[bytes], first_tag: int = 0) -> EventReport:
-        """Hand events, MessagePack maps, to the triggers. Tags count up.
+    def ingest(
+        self,
+        data: bytes | memoryview,
+        *,
+        lines: bool = False,
+        stream: str = "",
+        source: str = "",
+        first_tag: int = 0,
+    ) -> EventReport:
+        """Hand events to the triggers: MessagePack values one behind the other, or JSON lines.
 
-        What is not accepted comes with its reason, and is not counted: see `count_refusal`.
+        An array stands for what is in it. stream: of events that name none. source: what dead
+        letters tell. Tags count up, by values or lines. What is not accepted comes with its reason,
+        and is not counted: see `count_refusal`. What is not taken in is told by the report's error.
         """
         with self._lock:
-            if not self._triggers or not events:
+            if not self._triggers:
                 return EventReport(0, [])
-            batch = self._triggers.events(events, first_tag)
-            return EventReport(batch.matched, [self._started(fired) for fired in batch.fired])
+            try:
+                batch = self._triggers.ingest(data, lines, stream, source, first_tag)
+            except VmError as error:
+                return EventReport(0, [], error=error)
+            starts = [self._started(fired) for fired in batch.fired]
+        return EventReport(
+            batch.matched, starts, batch.taken, batch.duplicates, batch.dead, batch.error
+        )
+
+    def bury(self, event: bytes, why: str, source: str) -> bool:
+        """Keep what is no event as a dead letter. False: events are not kept. Raises StoreError."""
+        return self._triggers is not None and self._triggers.bury(event, why, source)
 
     @property
     def triggers_changed(self) -> threading.Event:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from polyvm.engine import blas, libraries
-from polyvm.host import loader, log
+from polyvm.host import loader, log, streams
 from polyvm.host.admission import Admission, Policy
 from polyvm.host.api.access import Access
 from polyvm.host.breaker_keeper import BreakerKeeper
@@ -144,6 +144,12 @@ class Service:
         self._restarting = False  # too many threads were given up
         self.stuck = False  # a worker did not come back: end the process without joining it
 
+    @property
+    def event_unit_ns(self) -> int:
+        """The unit of the times of events."""
+        unit: int = self._options.event_fields.configuration["time_unit_ns"]
+        return unit
+
     def _make_triggers(self) -> LiveTriggers:
         configuration = self._options.event_fields.configuration
         if self.event_store is not None:
@@ -152,6 +158,7 @@ class Service:
             assert self._options.keeping is not None, "that is why there is a store"
             configuration["store"] = self.event_store.handle
             configuration["synced"] = self._options.keeping.synced
+            configuration["streams"] = streams.packed(self._options.keeping.streams)
         self._executor.triggers.configure(**configuration)
         return LiveTriggers(
             self._executor.triggers,

@@ -87,8 +87,8 @@ def declare(folder: Path, streams: dict[str, Declared], store: EventStore) -> No
             if until > max(first, older.since) and (why := objection(older, version)) is not None:
                 raise StreamsFileError(
                     f"stream {name!r}: {why}, and events that were kept under version "
-                    f"{older.version} need not fit; add fields as optional ones, make fields optional, "
-                    "widen int to float, or use another stream"
+                    f"{older.version} need not fit; add fields as optional ones, make fields "
+                    "optional, widen int to float, or use another stream"
                 )
         added[name] = [*before, version]
     if added:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from polyvm.host import durations, event_store
+from polyvm.host import durations, retention
 from polyvm.host.errors import MissingError, StreamsFileError, UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 2**20  # of a file
 MAX_FIELDS = 256  # STREAM_FIELDS_MAX of engine/stream/schema.h
 MAX_NAME = 64  # bytes; STORE_NAME_MAX of engine/include/store.h
+STREAM = "events"  # of events that name none
 DEAD = "dead-letters"
 OWN = "features."  # the store's own streams
 TYPES = ("str", "int", "float", "bool", "time", "any", "list", "map")
@@ -44,7 +45,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def limits(self) -> dict[str, int]:
         """Its limits as fields of Keeping; empty: it has none of its own. Raises UsageError."""
-        return event_store.retention((self.keep,) if isinstance(self.keep, str) else self.keep)
+        return retention.parse((self.keep,) if isinstance(self.keep, str) else self.keep)
 
     @property
     def rules(self) -> dict[str, Any]:
@@ -108,7 +109,9 @@ def check(name: str, declared: Declared, where: str) -> None:
     if declared.id is not None and declared.fields and declared.id in declared.fields:
         kind = declared.fields[declared.id]
         if kind not in {"str", "int", "any"}:
-            raise StreamsFileError(f"{where}: its id {declared.id!r} is to be str or int, not {kind!r}")
+            raise StreamsFileError(
+                f"{where}: its id {declared.id!r} is to be str or int, not {kind!r}"
+            )
     for field in ("duplicates", "clock"):
         text = getattr(declared, field)
         try:

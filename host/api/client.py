@@ -83,6 +83,10 @@ class HostClient:
         """Return what the host answers. Raises HostUnreachableError."""
         return self._agreed("GET", target)
 
+    def send(self, target: str, body: bytes, content_type: str) -> Any:
+        """Hand a body over, and return the answer. Raises HostUnreachableError."""
+        return self._agreed("POST", target, body, content_type)
+
     def post(self, target: str) -> Any:
         """Have it done, and return the answer. Raises HostUnreachableError."""
         return self._agreed("POST", target)
@@ -100,8 +104,10 @@ class HostClient:
         target = f"/v1/tasks/{quote(task, safe='')}:run?{query}"
         return self._ask("POST", target, payload, timeout=None)
 
-    def _agreed(self, method: str, target: str) -> Any:
-        answer = self._ask(method, target)
+    def _agreed(
+        self, method: str, target: str, body: bytes | None = None, content_type: str = ""
+    ) -> Any:
+        answer = self._ask(method, target, body, content_type=content_type)
         if answer.status not in {http.HTTPStatus.OK, http.HTTPStatus.ACCEPTED}:
             raise HostUnreachableError(f"{self._place}: {answer.body['error']}")
         return answer.body
@@ -112,14 +118,16 @@ class HostClient:
         target: str,
         body: bytes | None = None,
         timeout: float | None = _TIMEOUT,
+        content_type: str = "",
     ) -> Answer:
+        headers = {"Content-Type": content_type} if content_type else {}
         connection = (
             http.client.HTTPConnection(self._host, self._port, timeout=timeout)
             if self._host is not None
             else _UnixConnection(Path(self._place), timeout)
         )
         try:
-            connection.request(method, target, body)
+            connection.request(method, target, body, headers)
             response = connection.getresponse()
             answer = msgspec.json.decode(response.read(), type=dict[str, Any])
         except OSError as error:

@@ -1,6 +1,6 @@
 """The API of events and triggers.
 
-POST /v1/events      one event, a JSON object, or an array of them
+POST /v1/events      one event, a JSON object, or an array; JSON lines or MessagePack by their type
 GET  /v1/events      those that are kept, by stream, key, time or number
 GET  /v1/streams     in which streams
 GET  /v1/triggers    those that are live, and their figures
@@ -10,25 +10,31 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from aiohttp import web
 
+from polyvm.host import ingestion
 from polyvm.host.api import answers
 from polyvm.host.errors import MissingError
 from polyvm.host.event_store import Query, read
+from polyvm.host.ingestion import Batch
 from polyvm.host.invocations import Stopping
 from polyvm.host.payload import from_json
-from polyvm.vm import StoreError
+from polyvm.vm import DecodeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from polyvm.host.events import Events
     from polyvm.host.registry import EventReport, Registry
     from polyvm.vm import EventStore
 
 _MOST = 100_000  # events of one answer
 _NOT_KEPT = "this host keeps no events: start it with --events DIR"
+_LINES = frozenset({"application/x-ndjson", "application/jsonl", "application/x-jsonlines"})
+_PACKED = frozenset({"application/vnd.msgpack", "application/msgpack", "application/x-msgpack"})
 _READ_WITHIN = 30.0  # seconds for a body to come in
 
 
@@ -51,22 +57,29 @@ class EventApi:
 
     async def put(self, request: web.Request) -> web.Response:
         """Answer what the events came to, refused invocations with their reasons."""
+        unknown = request.query.keys() - {"stream"}
+        if unknown:
+            return answers.of_error(
+                HTTPStatus.BAD_REQUEST, f"unknown parameter {min(unknown)[:100]!r}; there is stream"
+            )
         try:
             async with asyncio.timeout(_READ_WITHIN):
-                events = _events(await request.read())
+                body = await request.read()
+            batches = _batches(request.content_type, body, strict=self._store is None)
         except TimeoutError:
             return answers.of_error(
                 HTTPStatus.REQUEST_TIMEOUT, f"no events came within {_READ_WITHIN:.0f} s"
             )
         except ValueError as error:
             return answers.of_error(HTTPStatus.BAD_REQUEST, str(error))
+        stream = request.query.get("stream", "")
         try:
-            report = await asyncio.to_thread(self._events.put_packed, events)
+            report = await asyncio.to_thread(
+                self._events.put_batches, batches, stream=stream, source="http"
+            )
         except Stopping as error:
             return answers.of_error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
-        except StoreError as error:
-            return answers.of_error(HTTPStatus.INSUFFICIENT_STORAGE, f"not all was kept: {error}")
-        return answers.of_json(_of_report(len(events), report))
+        return _of_report(report)
 
     async def read(self, request: web.Request) -> web.Response:
         """Answer the events that a query asks for."""
@@ -112,21 +125,25 @@ class EventApi:
         )
 
 
-def _events(body: bytes) -> list[bytes]:
+def _batches(content_type: str, body: bytes, *, strict: bool) -> Iterable[Batch]:
+    """Read a body. strict: what is in it must be events, as there are no dead letters."""
+    if content_type in _LINES:
+        return ingestion.batches(body)
+    if content_type in _PACKED:
+        return [Batch(body)]
     try:
         value, packed = from_json(body)
     except ValueError as error:
         raise ValueError(f"the body {error}") from None
-    if isinstance(value, dict):
-        return [packed]
-    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+    events = value if isinstance(value, list) else [value]
+    if (strict or value is not events) and not all(isinstance(each, dict) for each in events):
         raise ValueError("the body is one event, a JSON object, or an array of such")
-    return [msgspec.msgpack.encode(each) for each in value]
+    return [Batch(packed)]
 
 
-def _of_report(count: int, report: EventReport) -> dict[str, Any]:
-    return {
-        "events": count,
+def _of_report(report: EventReport) -> web.Response:
+    told = {
+        "events": report.events,
         "matched": report.matched,
         "fired": len(report.starts),
         "accepted": report.accepted,
@@ -135,4 +152,13 @@ def _of_report(count: int, report: EventReport) -> dict[str, Any]:
             for start in report.starts
             if start.error is not None
         ],
+        "duplicates": report.duplicates,
+        "dead": report.dead,
     }
+    if report.error is None:
+        return answers.of_json(told)
+    if isinstance(report.error, DecodeError):
+        status, why = HTTPStatus.BAD_REQUEST, f"event {report.events + 1}: {report.error}"
+    else:
+        status, why = HTTPStatus.INSUFFICIENT_STORAGE, f"not all was kept: {report.error}"
+    return web.json_response({"error": why, **told}, status=status)

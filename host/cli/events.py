@@ -1,36 +1,50 @@
-"""``polyvm events DIR``, or of a running host: what was kept, as JSON lines."""
+"""``polyvm events DIR``, or of a running host: what was kept, as JSON lines.
+
+``polyvm events append FILE`` hands events to a running host.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import msgspec
 
+from polyvm.host import codec, event_files
 from polyvm.host.api import client
 from polyvm.host.errors import ExitCode, MissingError, UsageError
 from polyvm.host.event_store import Keeping, Query, losses, open_store, read
+from polyvm.host.streams import DEAD, STREAM
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
 _AT_ONCE = 10_000  # events in memory
+_COUNTED = ("events", "duplicates", "dead", "fired", "refused")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "folder",
-        metavar="DIR",
-        type=Path,
-        nargs="?",
-        help="as given to `polyvm run --events`, when that has ended (default: ask a running host)",
+        "places",
+        metavar="DIR | append FILE",
+        nargs="*",
+        help="as given to `polyvm run --events`, when that has ended (default: ask a running "
+        "host); append: hand the events of a file to a host, JSON lines, .gz of them, .parquet or "
+        ".arrow; - is stdin",
     )
     parser.add_argument("--streams", action="store_true", help="list the streams instead")
-    parser.add_argument("--stream", default="events", help="which stream (default: %(default)s)")
+    parser.add_argument(
+        "--stream",
+        help=f"which stream (default: {STREAM}); append: that of events that name none",
+    )
+    parser.add_argument(
+        "--dead", action="store_true", help="events that were refused, with the reason"
+    )
     parser.add_argument("--key", help="the events of this key, the latest first")
     parser.add_argument("--from", dest="since", type=float, help="seconds since the epoch")
     parser.add_argument("--until", type=float, help="seconds since the epoch, not included")
@@ -45,10 +59,33 @@ def run(options: argparse.Namespace) -> ExitCode:
     """Print one JSON object a line."""
     if options.most is not None and options.most < 1:
         raise UsageError(f"--most is 1 or more, not {options.most}")
+    match options.places:
+        case ["append", file]:
+            return _append(options, file)
+        case [folder] if folder != "append":
+            found = _of_folder(options, Path(folder))
+        case []:
+            found = _of_host(options)
+        case _:
+            raise UsageError("name one folder, or append and one file")
     write = sys.stdout.buffer.write
-    for each in _of_host(options) if options.folder is None else _of_folder(options):
-        write(msgspec.json.encode(each) + b"\n")
+    for each in found:
+        write(msgspec.json.encode(each, enc_hook=codec.as_json) + b"\n")
     return ExitCode.OK
+
+
+def _append(options: argparse.Namespace, file: str) -> ExitCode:
+    host = client.connect(options)
+    target = (
+        f"/v1/events?{urlencode({'stream': options.stream})}" if options.stream else "/v1/events"
+    )
+    total: Counter[str] = Counter()
+    for body, content_type in event_files.bodies(file):
+        answer = host.send(target, body, content_type)
+        total.update({what: answer[what] for what in ("events", "duplicates", "dead", "fired")})
+        total["refused"] += len(answer["refused"])
+    print(", ".join(f"{total[what]:,} {what}" for what in _COUNTED))
+    return ExitCode.PARTIAL if total["dead"] or total["refused"] else ExitCode.OK
 
 
 def _query(options: argparse.Namespace, sequence: int, most: int) -> Query:
@@ -56,7 +93,7 @@ def _query(options: argparse.Namespace, sequence: int, most: int) -> Query:
     if options.until is not None:
         until_ns = int(options.until * 1e9)
     return Query(
-        stream=options.stream,
+        stream=DEAD if options.dead else options.stream or STREAM,
         key=options.key,
         from_ns=int((options.since or 0) * 1e9),
         until_ns=until_ns,
@@ -65,10 +102,10 @@ def _query(options: argparse.Namespace, sequence: int, most: int) -> Query:
     )
 
 
-def _of_folder(options: argparse.Namespace) -> Iterable[Any]:
-    if not options.folder.is_dir():
-        raise MissingError(f"{options.folder}: no such folder; `polyvm run --events` makes one")
-    store = open_store(Keeping(folder=options.folder))
+def _of_folder(options: argparse.Namespace, folder: Path) -> Iterable[Any]:
+    if not folder.is_dir():
+        raise MissingError(f"{folder}: no such folder; `polyvm run --events` makes one")
+    store = open_store(Keeping(folder=folder))
     try:
         for lost in filter(None, map(losses, store.streams())):
             print(f"polyvm: {lost}", file=sys.stderr)

@@ -93,6 +93,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="sync --events to the disk before an event counts as accepted",
     )
     parser.add_argument(
+        "--streams",
+        metavar="FILE.toml",
+        type=Path,
+        help="what events of the streams in --events are like: fields, ids, limits of their own",
+    )
+    parser.add_argument(
         "--trace",
         metavar="FILE",
         type=Path,
@@ -151,9 +157,13 @@ def run(options: argparse.Namespace) -> ExitCode:
 
 def _keeping(options: argparse.Namespace) -> Keeping | None:
     if options.events is not None:
-        return keeping(options.events, options.keep, synced=options.synced)
-    if options.keep or options.synced:
-        raise UsageError("--keep and --synced say how --events keeps events; give it a folder")
+        return keeping(
+            options.events, options.keep, synced=options.synced, declared=options.streams
+        )
+    if options.keep or options.synced or options.streams is not None:
+        raise UsageError(
+            "--keep, --synced and --streams say how --events keeps events; give it a folder"
+        )
     return None
 
 
