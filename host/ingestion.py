@@ -118,7 +118,7 @@ def _column(name: str, column: Any, unit_ns: int) -> Sequence[Any]:
     if hasattr(column, "tolist"):
         column = column.tolist()
     if isinstance(column, str | bytes) or not isinstance(column, Sequence):
-        raise TypeError(f"column {name!r} is a {type(column).__name__}, not a sequence or an array")
+        raise TypeError(f"column {name!r} is of type {type(column).__name__}, no sequence or array")
     return column
 
 

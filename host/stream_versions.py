@@ -5,6 +5,7 @@ A file beside the store has each version of each schema, and from which event on
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -82,9 +83,11 @@ def declare(folder: Path, streams: dict[str, Declared], store: EventStore) -> No
         first = stats.first if stats is not None else 1
         if before and before[-1].fits(version):
             continue
-        untils = [*(each.since for each in before[1:]), version.since]
-        for older, until in zip(before, untils, strict=True):
-            if until > max(first, older.since) and (why := objection(older, version)) is not None:
+        for older, later in pairwise([*before, version]):
+            if (
+                later.since > max(first, older.since)
+                and (why := objection(older, version)) is not None
+            ):
                 raise StreamsFileError(
                     f"stream {name!r}: {why}, and events that were kept under version "
                     f"{older.version} need not fit; add fields as optional ones, make fields "

@@ -39,7 +39,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ids: Annotated[int, msgspec.Meta(ge=1, lt=2**40)] = _IDS  # known at a time, at most, about
     clock: str = "1d"  # how far ahead of the clock a time may be
     keep: str | tuple[str, ...] = ()  # limits, instead of those of --keep
-    version: Annotated[int, msgspec.Meta(ge=1, lt=2**63)] | None = None
+    version: Annotated[int, msgspec.Meta(ge=1, lt=2**62)] | None = None
     sensitive: bool = False  # its events are encrypted where they are kept
 
     @property
@@ -56,10 +56,6 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.id is not None and self.duplicates is not None:
             rules |= {"id": self.id, "span_ns": durations.parse(self.duplicates), "most": self.ids}
         return rules
-
-
-class _File(msgspec.Struct, frozen=True):
-    streams: dict[str, Declared]
 
 
 def read(path: Path) -> dict[str, Declared]:
@@ -79,17 +75,22 @@ def read(path: Path) -> dict[str, Declared]:
         raise StreamsFileError(f"{path}: not TOML: {error}") from None
     unknown = sorted(table.keys() - {"streams"})
     if unknown or "streams" not in table:
-        found = repr(unknown[0][:40]) if unknown else "nothing"
-        raise StreamsFileError(f"{path}: it has tables [streams.NAME]; {found} is none")
-    try:
-        streams = msgspec.convert(table, _File).streams
-    except msgspec.ValidationError as error:
-        what, _, place = str(error).partition(" - at `$.")
-        where = f"{place.rstrip('`')}: " if place else ""
-        raise StreamsFileError(f"{path}: {where}{what[0].lower()}{what[1:]}") from None
+        what = repr(unknown[0][:40]) if unknown else "nothing"
+        raise StreamsFileError(f"{path}: it has tables [streams.NAME]; {what} is none")
+    streams = table["streams"]
+    if not isinstance(streams, dict):
+        raise StreamsFileError(f"{path}: streams is to be tables [streams.NAME]")
+    found = {}
     for name, declared in streams.items():
-        check(name, declared, f"{path}: stream {name[:80]!r}")
-    return streams
+        where = f"{path}: stream {name[:80]!r}"
+        try:
+            found[name] = msgspec.convert(declared, Declared)
+        except msgspec.ValidationError as error:
+            what, _, place = str(error).partition(" - at `$.")
+            field = f" {place.rstrip('`')}:" if place else ""
+            raise StreamsFileError(f"{where}:{field} {what[0].lower()}{what[1:]}") from None
+        check(name, found[name], where)
+    return found
 
 
 def check(name: str, declared: Declared, where: str) -> None:

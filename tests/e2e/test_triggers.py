@@ -86,7 +86,15 @@ def test_events_over_http(cli: Cli, tmp_path: Path) -> None:
             in cli("switch", "trigger", "t.nope", "enable", "--socket", "s").err
         )
         answer = post(tmp_path / "s", [{"event": "product_view", "session_id": 5}])
-        assert answer == {"events": 1, "matched": 1, "fired": 1, "accepted": 1, "refused": []}
+        assert answer == {
+            "events": 1,
+            "matched": 1,
+            "fired": 1,
+            "accepted": 1,
+            "refused": [],
+            "duplicates": 0,
+            "dead": 0,
+        }
         assert "error" in post(tmp_path / "s", [1])
         wait_for(lambda: b'"view"' in (tmp_path / "out.jsonl").read_bytes(), "the result")
         os.kill(process.pid, 15)
