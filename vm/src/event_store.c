@@ -51,8 +51,8 @@ int pvm_store_sync(pvm_store *handle) {
   return PVM_OK;
 }
 
-int pvm_store_retain(pvm_store *handle, const char *name, uint64_t keep_bytes,
-                     uint64_t keep_events, uint64_t keep_ns) {
+int pvm_store_retain(pvm_store *handle, const char *name, uint64_t keep_bytes, uint64_t keep_events,
+                     uint64_t keep_ns) {
   if (handle == NULL || name == NULL) return PVM_E_INVALID;
   store_stream *stream;
   char err[STORE_ERR_MAX];
