@@ -11,6 +11,7 @@
 #include "vectors.h"
 
 typedef int32_t v_i32 __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t v_u32 __attribute__((vector_size(VECTOR_BYTES)));
 #define LANES_f32 ((int64_t)(VECTOR_BYTES / 4))
 #define LOAD_f32(p) ((v_f32)(*(const u_f32 *)(p)))
 #define STORE_f32(p, v) (*(u_f32 *)(p) = (u_f32)(v))
@@ -60,7 +61,7 @@ static inline v_f32 exp_f32(v_f32 x) {
   x = min_f32(splat_f32(88.3f), x);
   x = max_f32(splat_f32(-87.4f), x);
   v_f32 n = FMA_f32(x, splat_f32(1.44269504f), splat_f32(12582912.0f));
-  v_i32 power = (v_i32)n; /* the integer is in the low bits */
+  v_u32 power = (v_u32)n; /* the integer is in the low bits */
   n = n - 12582912.0f;
   v_f32 r = FMA_f32(n, splat_f32(-0.693359375f), x);
   r = FMA_f32(n, splat_f32(2.12194440e-4f), r);
@@ -71,7 +72,7 @@ static inline v_f32 exp_f32(v_f32 x) {
   p = FMA_f32(p, r, splat_f32(1.6666665459e-1f));
   p = FMA_f32(p, r, splat_f32(5.0000001201e-1f));
   p = FMA_f32(p, r * r, r + 1.0f);
-  v_f32 scale = (v_f32)((power + 127) << 23);
+  v_f32 scale = (v_f32)((power + 127) << 23); /* wraps for NaN, whose bits these are then */
   return (v_f32)(~tiny & (v_i32)(p * scale));
 }
 
