@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "files.h"
+#include "sealed.h"
 #include "stream.h"
 
 /* Publish another list: without the first `gone`, with one more. The stream's lock is held. */
@@ -58,16 +59,44 @@ static void drop_outdated(store_stream *stream, int64_t now_ns) {
   store_segments_release(old);
 }
 
+static store_segment *last_of(const store_stream *stream) {
+  const store_segments *list = stream->segments;
+  return list->count != 0 ? list->segment[list->count - 1] : NULL;
+}
+
+/* The last sealed segment is complete: from now on its events are in its file only. */
+static void end_sealed(store_stream *stream) {
+  store_segments *list = stream->segments;
+  store_segment *last = last_of(stream);
+  if (last == NULL || last->sealed == NULL || last->map == NULL) return;
+  store_sealed_end(last);
+  store_segment *frozen = store_sealed_freeze(last);
+  if (frozen == NULL) return; /* it goes on in memory */
+  store_segments *copy = malloc(sizeof *copy + list->count * sizeof copy->segment[0]);
+  if (copy == NULL) {
+    store_segment_release(frozen);
+    return;
+  }
+  atomic_init(&copy->references, 1);
+  copy->count = list->count;
+  for (uint32_t i = 0; i + 1 < list->count; i++)
+    copy->segment[i] = store_segment_retain(list->segment[i]);
+  copy->segment[list->count - 1] = frozen;
+  stream->segments = copy;
+  store_segments_release(list);
+}
+
 /* Begin the next segment. What retention gives up goes first: its space may be what is missing. */
 static int begin_segment(store_stream *stream, int64_t now_ns) {
   drop_outdated(stream, now_ns);
-  const store_segments *list = stream->segments;
-  uint64_t number = list->count != 0 ? list->segment[list->count - 1]->number + 1 : 1;
+  const store_segment *last = last_of(stream);
+  uint64_t number = last != NULL ? last->number + 1 : 1;
   if (number >= UINT32_MAX) return STORE_E_FULL;
   store_segment *made = NULL;
-  int status =
-      store_segment_new(stream->folder, stream->segment_bytes, number, stream->next, &made);
+  store_origin origin = {stream->folder, stream->name, stream->vault};
+  int status = store_segment_new(&origin, stream->segment_bytes, number, stream->next, &made);
   if (status != STORE_OK) return status;
+  end_sealed(stream);
   status = replace_segments(stream, 0, made);
   if (status != STORE_OK) {
     if (made->path != NULL) unlink(made->path);
@@ -88,9 +117,10 @@ static void begin_there(void *arg) {
 }
 
 static int append_one(store_stream *stream, store_event *event) {
+  uint64_t most = stream->segment_bytes - STORE_SEGMENT_HEAD - sizeof(store_record);
+  if (stream->vault != NULL) most -= STORE_SEALED_ROOM;
   if (event->key.len > UINT32_MAX || event->value.len > UINT32_MAX ||
-      (uint64_t)event->key.len + event->value.len >
-          stream->segment_bytes - STORE_SEGMENT_HEAD - sizeof(store_record))
+      (uint64_t)event->key.len + event->value.len > most)
     return STORE_E_SIZE;
   store_place first = 0;
   if (stream->segments->count != 0) first = stream->segments->segment[0]->number << 32;
@@ -98,18 +128,17 @@ static int append_one(store_stream *stream, store_event *event) {
   event->sequence = stream->next;
   uint64_t hash = store_key_hash(stream, event->key);
   struct store_latest_entry *entry =
-      store_latest_find(&stream->latest, hash, event->key, store_key_is, stream->segments);
+      store_latest_find(&stream->latest, hash, event->key, stream->is_key, stream->segments);
   store_place place = 0;
-  if (stream->segments->count != 0) {
-    store_segment *last = stream->segments->segment[stream->segments->count - 1];
-    if (!last->cut) place = store_segment_put(last, event, entry->place);
-  }
+  store_segment *last = last_of(stream);
+  if (last != NULL && !last->cut && last->map != NULL)
+    place = store_segment_put(last, event, entry->place);
   if (place == 0) {
     beginning b = {stream, event->arrival_ns, STORE_OK};
     store_files_do(stream->files, begin_there, &b);
     if (b.status != STORE_OK) return b.status;
-    store_segment *last = stream->segments->segment[stream->segments->count - 1];
-    place = store_segment_put(last, event, entry->place);
+    place = store_segment_put(last_of(stream), event, entry->place);
+    if (place == 0) return STORE_E_NOMEM;
   }
   stream->latest.used += entry->place == 0;
   entry->hash = hash;
@@ -127,6 +156,8 @@ int store_append(store_stream *stream, store_event *events, size_t count, size_t
       status = append_one(stream, &events[done]);
       if (status != STORE_OK) break;
     }
+    store_segment *last = last_of(stream);
+    if (last != NULL && last->sealed != NULL && last->map != NULL) store_sealed_flush(last);
     pthread_mutex_unlock(&stream->lock);
   }
   if (accepted != NULL) *accepted = done;
@@ -191,4 +222,12 @@ int store_sync(store_stream *stream, uint64_t sequence) {
     status = stream->sync_failed ? STORE_E_IO : sync_all(stream);
   pthread_mutex_unlock(&stream->sync_lock);
   return status;
+}
+
+int store_sync_all(store_stream *stream) {
+  if (stream->owner != getpid()) return STORE_E_FORKED;
+  pthread_mutex_lock(&stream->lock);
+  uint64_t last = stream->next - 1;
+  pthread_mutex_unlock(&stream->lock);
+  return store_sync(stream, last);
 }

@@ -1,7 +1,8 @@
 /* read.c - events out: by number, by time, by key. */
+#include <string.h>
 #include <unistd.h>
 
-#include "stream.h"
+#include "reader.h"
 
 /* Where a walk over a segment's events is. */
 typedef struct walk {
@@ -11,7 +12,15 @@ typedef struct walk {
   int64_t visited;
   int64_t from_ns, until_ns;
   int stopped;
+  store_reader reader;
 } walk;
+
+/* What a reader returns at its end. */
+static int64_t finish(walk *w, store_segments *list) {
+  store_segments_release(list);
+  store_reader_end(&w->reader);
+  return w->reader.status == STORE_OK ? w->visited : w->reader.status;
+}
 
 static void show(walk *w, const store_record *record) {
   if (record->time_ns < w->from_ns || (record->time_ns >= w->until_ns && w->until_ns != INT64_MAX))
@@ -25,7 +34,7 @@ static void show(walk *w, const store_record *record) {
 static void walk_from(walk *w, const store_segment *segment, uint32_t offset, uint32_t until) {
   const store_record *record;
   while (!w->stopped && (until == 0 || offset < until) &&
-         (record = store_segment_at(segment, offset)) != NULL) {
+         (record = store_reader_at(&w->reader, segment, offset)) != NULL) {
     show(w, record);
     offset += store_padded(store_record_bytes(record));
   }
@@ -41,17 +50,16 @@ int64_t store_read(store_stream *stream, uint64_t sequence, uint64_t most, store
   int status = begin(stream, most, visit);
   if (status != STORE_OK) return status;
   store_segments *list = store_segments_hold(stream);
-  walk w = {visit, arg, most, 0, INT64_MIN, INT64_MAX, 0};
-  for (uint32_t i = 0; i < list->count && !w.stopped; i++) {
+  walk w = {visit, arg, most, 0, INT64_MIN, INT64_MAX, 0, {0}};
+  for (uint32_t i = 0; i < list->count && !w.stopped && w.reader.status == STORE_OK; i++) {
     const store_segment *segment = list->segment[i];
     uint64_t end = segment->sequence + atomic_load_explicit(&segment->count, memory_order_acquire);
     if (end <= sequence) continue;
-    uint32_t offset =
-        sequence > segment->sequence ? store_segment_find(segment, sequence) : STORE_SEGMENT_HEAD;
+    uint32_t offset = sequence > segment->sequence ? store_reader_find(&w.reader, segment, sequence)
+                                                   : STORE_SEGMENT_HEAD;
     walk_from(&w, segment, offset, 0);
   }
-  store_segments_release(list);
-  return w.visited;
+  return finish(&w, list);
 }
 
 /* Chunks whose times do not meet the range are passed over; of the last one they are not known. */
@@ -69,10 +77,10 @@ int64_t store_read_times(store_stream *stream, int64_t from_ns, int64_t until_ns
   int status = begin(stream, most, visit);
   if (status != STORE_OK) return status;
   store_segments *list = store_segments_hold(stream);
-  walk w = {visit, arg, most, 0, from_ns, until_ns, 0};
-  for (uint32_t i = 0; i < list->count && !w.stopped; i++) walk_times(&w, list->segment[i]);
-  store_segments_release(list);
-  return w.visited;
+  walk w = {visit, arg, most, 0, from_ns, until_ns, 0, {0}};
+  for (uint32_t i = 0; i < list->count && !w.stopped && w.reader.status == STORE_OK; i++)
+    walk_times(&w, list->segment[i]);
+  return finish(&w, list);
 }
 
 int64_t store_read_key(store_stream *stream, store_bytes key, uint64_t most, store_visit *visit,
@@ -83,16 +91,16 @@ int64_t store_read_key(store_stream *stream, store_bytes key, uint64_t most, sto
   pthread_mutex_lock(&stream->lock);
   store_segments *list = stream->segments;
   atomic_fetch_add_explicit(&list->references, 1, memory_order_relaxed);
-  store_place place = store_latest_find(&stream->latest, hash, key, store_key_is, list)->place;
+  store_place place = store_latest_find(&stream->latest, hash, key, stream->is_key, list)->place;
   pthread_mutex_unlock(&stream->lock);
-  walk w = {visit, arg, most, 0, INT64_MIN, INT64_MAX, 0};
+  walk w = {visit, arg, most, 0, INT64_MIN, INT64_MAX, 0, {0}};
   const store_record *record;
-  while (place != 0 && !w.stopped && (record = store_segments_at(list, place)) != NULL) {
+  while (place != 0 && !w.stopped &&
+         (record = store_reader_place(&w.reader, list, place)) != NULL) {
     place = record->before;
-    show(&w, record);
+    if (store_record_is_of(record, key)) show(&w, record);
   }
-  store_segments_release(list);
-  return w.visited;
+  return finish(&w, list);
 }
 
 void store_stream_stats(store_stream *stream, store_stats *stats) {

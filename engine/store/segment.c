@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "checksum.h"
+#include "sealed.h"
 
 _Static_assert(sizeof(store_record) == 48, "as segment.h says");
 _Static_assert(sizeof(store_segment_head) <= STORE_SEGMENT_HEAD, "it has a page of its own");
@@ -25,6 +26,7 @@ void store_segment_release(store_segment *segment) {
   if (segment == NULL) return;
   if (atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) != 1) return;
   if (segment->map != NULL) munmap(segment->map, segment->bytes);
+  store_sealed_release(segment->sealed);
   if (segment->file >= 0) close(segment->file);
   free(segment->path);
   free(segment->chunks);
@@ -43,14 +45,17 @@ static store_segment *blank(void) {
   return segment;
 }
 
-/* Map segment->bytes of the file, or of memory. A fork does not inherit them: two processes would
-** write one file. */
-static int map_it(store_segment *segment) {
+static int make_chunks(store_segment *segment) {
   uint64_t most = (segment->bytes - STORE_SEGMENT_HEAD) / sizeof(store_record);
   segment->chunks = malloc((most / STORE_CHUNK + 1) * sizeof *segment->chunks);
-  if (segment->chunks == NULL) return STORE_E_NOMEM;
-  int flags = segment->file >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
-  void *map = mmap(NULL, segment->bytes, PROT_READ | PROT_WRITE, flags, segment->file, 0);
+  return segment->chunks != NULL ? STORE_OK : STORE_E_NOMEM;
+}
+
+/* Map segment->bytes of the file, or of memory (file -1). A fork does not inherit them: two processes
+** would write one file. */
+static int map_it(store_segment *segment, int file) {
+  int flags = file >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+  void *map = mmap(NULL, segment->bytes, PROT_READ | PROT_WRITE, flags, file, 0);
   if (map == MAP_FAILED) return errno == ENOMEM ? STORE_E_NOMEM : STORE_E_IO;
   segment->map = map;
   madvise(map, segment->bytes, MADV_DONTFORK);
@@ -69,16 +74,15 @@ static uint32_t head_sum(const store_segment_head *head) {
   return store_checksum(0, head, offsetof(store_segment_head, checksum));
 }
 
-static void write_head(store_segment *segment) {
-  store_segment_head head = {.magic = STORE_SEGMENT_MAGIC,
-                             .version = STORE_SEGMENT_VERSION,
-                             .order = STORE_SEGMENT_ORDER,
-                             .bytes = segment->bytes,
-                             .number = segment->number,
-                             .sequence = segment->sequence,
-                             .salt = segment->salt};
-  head.checksum = head_sum(&head);
-  memcpy(segment->map, &head, sizeof head);
+void store_head_fill(const store_segment *segment, const char *magic, store_segment_head *head) {
+  *head = (store_segment_head){.version = STORE_SEGMENT_VERSION,
+                               .order = STORE_SEGMENT_ORDER,
+                               .bytes = segment->bytes,
+                               .number = segment->number,
+                               .sequence = segment->sequence,
+                               .salt = segment->salt};
+  memcpy(head->magic, magic, sizeof head->magic);
+  head->checksum = head_sum(head);
 }
 
 static int make_file(store_segment *segment, const char *folder) {
@@ -89,39 +93,58 @@ static int make_file(store_segment *segment, const char *folder) {
   }
   segment->file = open(segment->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (segment->file < 0) return errno == ENOSPC || errno == EDQUOT ? STORE_E_FULL : STORE_E_IO;
-  int status = allocate(segment->file, segment->bytes);
-  if (status != STORE_OK) unlink(segment->path);
+  return allocate(segment->file, segment->bytes);
+}
+
+static int make_plain(store_segment *segment, const char *folder) {
+  int status = folder != NULL ? make_file(segment, folder) : STORE_OK;
+  if (status == STORE_OK) status = map_it(segment, segment->file);
+  if (status == STORE_OK) {
+    store_segment_head head;
+    store_head_fill(segment, STORE_SEGMENT_MAGIC, &head);
+    memcpy(segment->map, &head, sizeof head);
+  }
   return status;
 }
 
-int store_segment_new(const char *folder, uint64_t bytes, uint64_t number, uint64_t sequence,
-                      store_segment **out) {
+static int make_sealed(store_segment *segment, const store_origin *origin) {
+  int status = make_file(segment, origin->folder);
+  if (status == STORE_OK) status = map_it(segment, -1);
+  if (status != STORE_OK) return status;
+  madvise(segment->map, segment->bytes, MADV_DONTDUMP);
+  return store_sealed_begin(segment, origin->vault, origin->stream);
+}
+
+int store_segment_new(const store_origin *origin, uint64_t bytes, uint64_t number,
+                      uint64_t sequence, store_segment **out) {
   store_segment *segment = blank();
   if (segment == NULL) return STORE_E_NOMEM;
   segment->bytes = bytes;
   segment->number = number;
   segment->sequence = sequence;
   if (getrandom(&segment->salt, sizeof segment->salt, 0) < 0) segment->salt = sequence ^ number;
-  int status = folder != NULL ? make_file(segment, folder) : STORE_OK;
-  if (status == STORE_OK) {
-    status = map_it(segment);
-    if (status != STORE_OK && segment->path != NULL) unlink(segment->path);
-  }
+  int status = make_chunks(segment);
+  if (status == STORE_OK)
+    status = origin->folder != NULL && origin->vault != NULL ? make_sealed(segment, origin)
+                                                             : make_plain(segment, origin->folder);
   if (status != STORE_OK) {
     int error = errno;
+    if (segment->file >= 0) unlink(segment->path);
     store_segment_release(segment);
     errno = error;
     return status;
   }
-  write_head(segment);
   *out = segment;
   return STORE_OK;
 }
 
-static int check_head(const store_segment_head *head, uint64_t size) {
-  if (size < STORE_SEGMENT_HEAD || memcmp(head->magic, STORE_SEGMENT_MAGIC, 8) != 0 ||
-      head->checksum != head_sum(head))
-    return STORE_E_DAMAGED;
+int store_head_check(const store_segment_head *head, const char *magic, uint64_t size) {
+  if (size < STORE_SEGMENT_HEAD || head->checksum != head_sum(head)) return STORE_E_DAMAGED;
+  if (memcmp(head->magic, magic, sizeof head->magic) != 0)
+    return memcmp(head->magic, STORE_SEGMENT_MAGIC, sizeof head->magic) == 0 ||
+                   memcmp(head->magic, STORE_SEALED_MAGIC, sizeof head->magic) == 0
+               ? STORE_E_INVALID
+               : STORE_E_DAMAGED;
   if (head->version != STORE_SEGMENT_VERSION || head->order != STORE_SEGMENT_ORDER)
     return STORE_E_VERSION;
   return head->bytes >= STORE_SEGMENT_MIN && head->bytes <= STORE_SEGMENT_MAX &&
@@ -145,14 +168,18 @@ static const store_record *check_record(const store_segment *segment, uint32_t o
   if (offset + sizeof(store_record) > segment->bytes) return NULL;
   const store_record *record = (const store_record *)(segment->map + offset);
   uint64_t head = atomic_load_explicit(&record->head, memory_order_relaxed);
+  if (!store_record_fits(record, segment->bytes - offset, sequence)) return NULL;
   uint32_t bytes = (uint32_t)(head >> 32);
-  if (bytes < sizeof *record || bytes > segment->bytes - offset) return NULL;
-  if (record->sequence != sequence || record->key_len > bytes - sizeof *record) return NULL;
   return record_sum(segment, record, bytes) == (uint32_t)head ? record : NULL;
 }
 
-/* Times and chunks, when an event has got its place. */
-static void note(store_segment *segment, const store_record *record, uint32_t offset) {
+int store_record_fits(const store_record *record, uint64_t bytes, uint64_t sequence) {
+  uint32_t taken = store_record_bytes(record);
+  return taken >= sizeof *record && taken <= bytes && record->sequence == sequence &&
+         record->key_len <= taken - sizeof *record;
+}
+
+void store_segment_note(store_segment *segment, const store_record *record, uint32_t offset) {
   uint32_t count = atomic_load_explicit(&segment->count, memory_order_relaxed);
   store_chunk *chunk = &segment->chunks[count / STORE_CHUNK];
   if (count % STORE_CHUNK == 0) {
@@ -171,6 +198,7 @@ store_place store_segment_put(store_segment *segment, const store_event *event,
   uint32_t offset = atomic_load_explicit(&segment->end, memory_order_relaxed);
   uint64_t bytes = sizeof(store_record) + (uint64_t)event->key.len + event->value.len;
   if (bytes > segment->bytes - offset) return 0;
+  if (segment->sealed != NULL && !store_sealed_has_room(segment, store_padded(bytes))) return 0;
   store_record *record = (store_record *)(segment->map + offset);
   record->sequence = event->sequence;
   record->time_ns = event->time_ns;
@@ -181,24 +209,12 @@ store_place store_segment_put(store_segment *segment, const store_event *event,
   if (event->key.len != 0) memcpy(record->text, event->key.data, event->key.len);
   if (event->value.len != 0)
     memcpy(record->text + event->key.len, event->value.data, event->value.len);
-  uint32_t sum = record_sum(segment, record, (uint32_t)bytes);
+  /* a sealed block says more than a checksum */
+  uint32_t sum = segment->sealed == NULL ? record_sum(segment, record, (uint32_t)bytes) : 0;
   atomic_store_explicit(&record->head, bytes << 32 | sum, memory_order_release);
-  note(segment, record, offset);
+  store_segment_note(segment, record, offset);
   atomic_store_explicit(&segment->end, offset + store_padded(bytes), memory_order_release);
   return segment->number << 32 | offset;
-}
-
-const store_record *store_segment_at(const store_segment *segment, uint32_t offset) {
-  if (offset >= atomic_load_explicit(&segment->end, memory_order_acquire)) return NULL;
-  return (const store_record *)(segment->map + offset);
-}
-
-uint32_t store_segment_find(const store_segment *segment, uint64_t sequence) {
-  uint64_t index = sequence - segment->sequence;
-  uint32_t offset = segment->chunks[index / STORE_CHUNK].offset;
-  for (uint64_t i = index % STORE_CHUNK; i != 0; i--)
-    offset += store_padded(store_record_bytes((const store_record *)(segment->map + offset)));
-  return offset;
 }
 
 /* ---- Scanning ----------------------------------------------------------- */
@@ -243,7 +259,7 @@ static void scan_all(store_segment *segment, int last, store_seen *seen, void *a
       segment->cut = scan->behind != 0;
       break;
     }
-    note(segment, record, offset);
+    store_segment_note(segment, record, offset);
     seen(arg, segment, record, segment->number << 32 | offset);
     offset += store_padded(store_record_bytes(record));
   }
@@ -254,7 +270,7 @@ static void scan_all(store_segment *segment, int last, store_seen *seen, void *a
   }
 }
 
-static int is_zero(const void *data, size_t len) {
+int store_is_zero(const void *data, size_t len) {
   const char *at = data;
   while (len != 0 && *at == 0) at++, len--;
   return len == 0;
@@ -267,11 +283,11 @@ static int take_file(store_segment *segment, int last, store_scan *scan) {
   if (fstat(segment->file, &about) != 0) return STORE_E_IO;
   ssize_t got = pread(segment->file, &head, sizeof head, 0);
   if (got < 0) return STORE_E_IO;
-  if ((size_t)got < sizeof head || (last && is_zero(&head, sizeof head))) {
+  if ((size_t)got < sizeof head || (last && store_is_zero(&head, sizeof head))) {
     scan->unborn = 1;
     return STORE_E_DAMAGED;
   }
-  int status = check_head(&head, (uint64_t)about.st_size);
+  int status = store_head_check(&head, STORE_SEGMENT_MAGIC, (uint64_t)about.st_size);
   if (status != STORE_OK) return status;
   segment->number = head.number;
   segment->sequence = head.sequence;
@@ -282,8 +298,14 @@ static int take_file(store_segment *segment, int last, store_scan *scan) {
   return allocate(segment->file, head.bytes);
 }
 
-int store_segment_open(const char *path, int last, store_seen *seen, void *arg, store_scan *scan,
-                       store_segment **out) {
+static int open_plain(store_segment *segment, int last, store_scan *scan) {
+  int status = take_file(segment, last, scan);
+  if (status == STORE_OK) status = make_chunks(segment);
+  return status == STORE_OK ? map_it(segment, segment->file) : status;
+}
+
+int store_segment_open(const store_origin *origin, const char *path, int last, store_seen *seen,
+                       void *arg, store_scan *scan, store_segment **out) {
   *scan = (store_scan){0};
   store_segment *segment = blank();
   if (segment == NULL) return STORE_E_NOMEM;
@@ -291,16 +313,18 @@ int store_segment_open(const char *path, int last, store_seen *seen, void *arg, 
   int status = segment->path != NULL ? STORE_OK : STORE_E_NOMEM;
   if (status == STORE_OK) {
     segment->file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    status = segment->file >= 0 ? take_file(segment, last, scan) : STORE_E_IO;
+    if (segment->file < 0) status = STORE_E_IO;
+    else if (origin->vault == NULL) status = open_plain(segment, last, scan);
+    else status = store_sealed_open(segment, origin->vault, origin->stream, last, scan);
   }
-  if (status == STORE_OK) status = map_it(segment);
+  if (status == STORE_OK && origin->vault == NULL) scan_all(segment, last, seen, arg, scan);
+  else if (status == STORE_OK) status = store_sealed_scan(segment, last, seen, arg, scan);
   if (status != STORE_OK) {
     int error = errno;
     store_segment_release(segment);
     errno = error;
     return status;
   }
-  scan_all(segment, last, seen, arg, scan);
   *out = segment;
   return STORE_OK;
 }

@@ -7,6 +7,10 @@
 ** Layout, in the byte order of the machine: a page with the header, then events at multiples of 8,
 ** then zeros. An event's checksum covers the segment's salt as well: what another file left in the
 ** same blocks of the disk does not fit.
+**
+** A sealed segment's file holds blocks instead (sealed.h). What is said here of the mapping is then true
+** of memory, which the segment that is written has; in the others, which are only read, map is NULL, and
+** store_reader has the events.
 */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
@@ -58,8 +62,9 @@ typedef struct store_segment {
   _Atomic uint32_t references;
   int file; /* -1: memory alone */
   char *path;
-  char *map;
-  uint64_t bytes; /* of the mapping */
+  char *map;                   /* NULL: sealed, and only read */
+  struct store_sealed *sealed; /* NULL: a plain one */
+  uint64_t bytes;              /* of the mapping */
   uint64_t number, sequence, salt;
   int64_t newest_ns;    /* the latest arrival */
   int cut;              /* damaged: nothing is appended */
@@ -73,9 +78,16 @@ static inline uint32_t store_padded(uint64_t bytes) {
   return (uint32_t)((bytes + 7) & ~(uint64_t)7);
 }
 
-/* Make one. folder NULL: in memory. STORE_OK, _NOMEM, _FULL or _IO (errno). */
-int store_segment_new(const char *folder, uint64_t bytes, uint64_t number, uint64_t sequence,
-                      store_segment **out);
+/* Where a segment belongs. */
+typedef struct store_origin {
+  const char *folder;        /* NULL: in memory */
+  const char *stream;        /* its name */
+  struct store_vault *vault; /* NULL: it is not sealed */
+} store_origin;
+
+/* Make one. STORE_OK, _NOMEM, _FULL or _IO (errno). */
+int store_segment_new(const store_origin *origin, uint64_t bytes, uint64_t number,
+                      uint64_t sequence, store_segment **out);
 
 /* What a scan found. */
 typedef struct store_scan {
@@ -89,9 +101,10 @@ typedef void store_seen(void *arg, const store_segment *segment, const store_rec
 /* Open a file, check all of its events, calling `seen` with each and its place. `last`: it is the
 ** stream's last one, appends may go on in it; what follows its last whole event is cleared, unless
 ** there are more whole ones behind. STORE_E_DAMAGED for a head that does not fit,
-** STORE_E_VERSION. */
-int store_segment_open(const char *path, int last, store_seen *seen, void *arg, store_scan *scan,
-                       store_segment **out);
+** STORE_E_VERSION, STORE_E_KEY; STORE_E_INVALID for a sealed file of a stream that is not, and the other
+** way round. */
+int store_segment_open(const store_origin *origin, const char *path, int last, store_seen *seen,
+                       void *arg, store_scan *scan, store_segment **out);
 store_segment *store_segment_retain(store_segment *segment);
 /* The last reference closes the file. NULL is fine. */
 void store_segment_release(store_segment *segment);
@@ -99,10 +112,16 @@ void store_segment_release(store_segment *segment);
 /* Put an event at the end; the caller has the stream's lock and has filled in event->sequence. Its
 ** place, or 0 if there is no room. */
 store_place store_segment_put(store_segment *segment, const store_event *event, store_place before);
-/* The event at an offset, NULL at the end. */
-const store_record *store_segment_at(const store_segment *segment, uint32_t offset);
-/* The offset of the event with this sequence number, which must be in the segment. */
-uint32_t store_segment_find(const store_segment *segment, uint64_t sequence);
+/* The head as the file is to have it. */
+void store_head_fill(const store_segment *segment, const char *magic, store_segment_head *head);
+/* Can this be the head of a file of so many bytes? A status. */
+int store_head_check(const store_segment_head *head, const char *magic, uint64_t size);
+/* Nothing but zeros? */
+int store_is_zero(const void *data, size_t len);
+/* Where and when the event is that has just got its place. */
+void store_segment_note(store_segment *segment, const store_record *record, uint32_t offset);
+/* Is there a record of this sequence number that fits in so many bytes? Of its checksum nothing is said. */
+int store_record_fits(const store_record *record, uint64_t bytes, uint64_t sequence);
 
 static inline uint32_t store_record_bytes(const store_record *record) {
   return (uint32_t)(atomic_load_explicit(&record->head, memory_order_relaxed) >> 32);

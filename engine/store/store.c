@@ -3,23 +3,23 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "checksum.h"
 #include "files.h"
+#include "names.h"
+#include "seal.h"
 #include "stream.h"
 
-#define PREFIX "stream-" /* of a stream's folder; its name follows, odd bytes as %41 */
+#define MEMORY_BYTES ((uint64_t)256 << 20) /* what a stream in memory keeps that is told no limit */
 
 struct store {
   store_config config;
-  char *folder; /* NULL: in memory */
+  char *folder;       /* NULL: in memory */
+  store_vault *vault; /* NULL: no stream can be sealed */
   int lock_file;
   store_files *files; /* NULL: in memory */
   pid_t owner;
@@ -29,43 +29,7 @@ struct store {
 };
 
 void store_config_init(store_config *config) {
-  *config = (store_config){.segment_bytes = (uint64_t)16 << 20};
-}
-
-/* ---- Names -------------------------------------------------------------- */
-
-static int is_plain(unsigned char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
-}
-
-/* folder/stream-name; NULL without memory. */
-static char *path_of(const char *folder, const char *name) {
-  char *path = malloc(strlen(folder) + sizeof PREFIX + 3 * strlen(name) + 2);
-  if (path == NULL) return NULL;
-  char *at = path + sprintf(path, "%s/" PREFIX, folder);
-  for (; *name != 0; name++) {
-    if (is_plain((unsigned char)*name)) *at++ = *name;
-    else at += sprintf(at, "%%%02x", (unsigned char)*name);
-  }
-  *at = 0;
-  return path;
-}
-
-/* 0, or -1 for a folder that is no stream's. */
-static int name_of(const char *folder, char name[STORE_NAME_MAX + 1]) {
-  if (strncmp(folder, PREFIX, sizeof PREFIX - 1) != 0) return -1;
-  size_t len = 0;
-  for (folder += sizeof PREFIX - 1; *folder != 0; folder++) {
-    unsigned byte = (unsigned char)*folder;
-    if (byte == '%') {
-      if (sscanf(folder + 1, "%2x", &byte) != 1 || byte == 0 || folder[2] == 0) return -1;
-      folder += 2;
-    }
-    if (len == STORE_NAME_MAX) return -1;
-    name[len++] = (char)byte;
-  }
-  name[len] = 0;
-  return len != 0 ? 0 : -1;
+  *config = (store_config){.segment_bytes = (uint64_t)16 << 20, .level = STORE_FLUSHED};
 }
 
 /* ---- Streams ------------------------------------------------------------ */
@@ -77,19 +41,26 @@ static store_stream *find(store *store, const char *name) {
   return NULL;
 }
 
-/* With the store's lock. */
-static int add(store *store, const char *name, store_stream **out, char *err) {
+/* With the store's lock. level: not 0. */
+static int add(store *store, const char *name, store_rules rules, store_stream **out, char *err) {
   uint32_t count = atomic_load(&store->count);
   if (count == STORE_STREAMS_MAX) {
     snprintf(err, STORE_ERR_MAX, "stream %s: a store has at most %d streams", name,
              STORE_STREAMS_MAX);
     return STORE_E_INVALID;
   }
-  char *path = store->folder != NULL ? path_of(store->folder, name) : NULL;
+  int in_memory = store->folder == NULL || rules.level == STORE_MEMORY;
+  char *path = in_memory ? NULL : store_stream_path(store->folder, name, rules.sealed);
   int status = STORE_E_NOMEM;
   err[0] = 0;
-  if (path != NULL || store->folder == NULL)
-    status = store_stream_load(path, name, store->config.segment_bytes, out, err);
+  if (path != NULL && rules.sealed && store_sealed_folder_make(store->folder) != STORE_OK) {
+    snprintf(err, STORE_ERR_MAX, "%s/" STORE_SEALED_FOLDER ": %s", store->folder, strerror(errno));
+    free(path);
+    return STORE_E_IO;
+  }
+  store_home home = {path, name, rules.sealed ? store->vault : NULL, rules.level,
+                     store->config.segment_bytes};
+  if (path != NULL || in_memory) status = store_stream_load(&home, out, err);
   free(path);
   if (status == STORE_OK) {
     (*out)->retention = store->config.retention;
@@ -105,6 +76,7 @@ static int add(store *store, const char *name, store_stream **out, char *err) {
 typedef struct adding {
   store *store;
   const char *name;
+  store_rules rules;
   store_stream **out;
   char *err;
   int status;
@@ -112,28 +84,107 @@ typedef struct adding {
 
 static void add_there(void *arg) {
   adding *a = arg;
-  a->status = add(a->store, a->name, a->out, a->err);
+  a->status = add(a->store, a->name, a->rules, a->out, a->err);
 }
 
-int store_stream_open(store *store, const char *name, store_stream **out, char *err) {
+static int check_open(const store *store, const char *name, char *err) {
   if (store->owner != getpid()) {
     snprintf(err, STORE_ERR_MAX, "the store was opened by another process, before a fork");
     return STORE_E_FORKED;
   }
   size_t len = strlen(name);
-  if (len == 0 || len > STORE_NAME_MAX) {
-    snprintf(err, STORE_ERR_MAX, "the name of a stream has 1 to %d bytes, not %zu", STORE_NAME_MAX,
-             len);
-    return STORE_E_INVALID;
-  }
+  if (len != 0 && len <= STORE_NAME_MAX) return STORE_OK;
+  snprintf(err, STORE_ERR_MAX, "the name of a stream has 1 to %d bytes, not %zu", STORE_NAME_MAX,
+           len);
+  return STORE_E_INVALID;
+}
+
+int store_stream_open(store *store, const char *name, store_stream **out, char *err) {
+  int status = check_open(store, name, err);
+  if (status != STORE_OK) return status;
   *out = find(store, name);
   if (*out != NULL) return STORE_OK;
   pthread_mutex_lock(&store->lock);
   *out = find(store, name);
-  adding a = {store, name, out, err, STORE_OK};
+  adding a = {store, name, {store->config.level, 0}, out, err, STORE_OK};
   if (*out == NULL) store_files_do(store->files, add_there, &a);
   pthread_mutex_unlock(&store->lock);
   return a.status;
+}
+
+/* A stream that is open is to keep these rules. With the store's lock. */
+static int keep_rules(store *store, store_stream *stream, const store_rules *rules, char *err) {
+  int level = rules->level != 0 ? (int)rules->level : atomic_load(&stream->level);
+  int was_in_memory = atomic_load(&stream->level) == STORE_MEMORY,
+      in_memory = level == STORE_MEMORY;
+  int sealed = rules->sealed || stream->vault != NULL; /* what was sealed stays so */
+  if (store->folder == NULL ||
+      (was_in_memory == in_memory && (in_memory || sealed == (stream->vault != NULL)))) {
+    atomic_store(&stream->level, level);
+    return STORE_OK;
+  }
+  char *path = in_memory ? NULL : store_stream_path(store->folder, stream->name, sealed);
+  int status = STORE_E_NOMEM;
+  store_home home = {path, stream->name, sealed ? store->vault : NULL, level, 0};
+  if ((in_memory || path != NULL) &&
+      (!sealed || in_memory || store_sealed_folder_make(store->folder) == STORE_OK))
+    status = store_stream_move(stream, &home);
+  free(path);
+  if (status != STORE_OK)
+    snprintf(err, STORE_ERR_MAX, "stream %s: it has events that are %s; name another stream%s",
+             stream->name,
+             was_in_memory ? "in memory alone"
+             : sealed      ? "not sealed"
+                           : "in files",
+             was_in_memory ? "" : ", or move its folder away");
+  return status;
+}
+
+int store_stream_declare(store *store, const char *name, const store_rules *rules,
+                         store_stream **out, char *err) {
+  int status = check_open(store, name, err);
+  if (status != STORE_OK) return status;
+  store_rules own = *rules;
+  if (own.level < 0 || own.level > STORE_SYNCED) {
+    snprintf(err, STORE_ERR_MAX, "stream %s: there is no level %d", name, (int)own.level);
+    return STORE_E_INVALID;
+  }
+  if (own.sealed && store->vault == NULL && store->folder != NULL) {
+    snprintf(err, STORE_ERR_MAX, "stream %s: it is to be sealed, and there is no key", name);
+    return STORE_E_KEY;
+  }
+  pthread_mutex_lock(&store->lock);
+  *out = find(store, name);
+  if (*out != NULL) status = keep_rules(store, *out, &own, err);
+  else {
+    if (own.level == 0) own.level = store->config.level;
+    adding a = {store, name, own, out, err, STORE_OK};
+    store_files_do(store->files, add_there, &a);
+    status = a.status;
+  }
+  pthread_mutex_unlock(&store->lock);
+  if (status == STORE_OK && own.level == STORE_MEMORY && store->config.retention.bytes == 0 &&
+      store->config.retention.events == 0 && store->config.retention.age_ns == 0)
+    store_stream_retain(*out, &(store_retention){.bytes = MEMORY_BYTES});
+  return status;
+}
+
+store_level store_stream_level(const store_stream *stream) {
+  return (store_level)atomic_load(&stream->level);
+}
+
+int store_stream_is_sealed(const store_stream *stream) {
+  return stream->vault != NULL;
+}
+
+int store_commit(store *store) {
+  store_stream *stream;
+  for (uint32_t i = 0; (stream = store_stream_at(store, i)) != NULL; i++) {
+    if (atomic_load(&stream->level) != STORE_SYNCED || stream->folder == NULL) continue;
+    int status = store_sync_all(stream);
+    if (status != STORE_OK) return status;
+  }
+  return STORE_OK;
 }
 
 store_stream *store_stream_at(store *store, uint32_t i) {
@@ -146,45 +197,49 @@ const char *store_stream_name(const store_stream *stream) {
 
 /* ---- Opening ------------------------------------------------------------ */
 
-static int open_streams(store *store, char *err) {
-  DIR *entries = opendir(store->folder);
+static int open_streams(store *store, int sealed, char *err) {
+  char *folder = store_streams_folder(store->folder, sealed);
+  if (folder == NULL) return STORE_E_NOMEM;
+  DIR *entries = opendir(folder);
   int status = STORE_OK;
   if (entries == NULL) {
-    snprintf(err, STORE_ERR_MAX, "%s: %s", store->folder, strerror(errno));
-    return STORE_E_IO;
+    if (!sealed || errno != ENOENT) {
+      snprintf(err, STORE_ERR_MAX, "%s: %s", folder, strerror(errno));
+      status = STORE_E_IO;
+    }
+    free(folder);
+    return status;
   }
   for (const struct dirent *entry; status == STORE_OK && (entry = readdir(entries)) != NULL;) {
     char name[STORE_NAME_MAX + 1];
     store_stream *stream;
-    if (name_of(entry->d_name, name) == 0 && find(store, name) == NULL)
-      status = add(store, name, &stream, err);
+    if (store_stream_named(entry->d_name, name) != 0) continue;
+    if (sealed && store->vault == NULL) {
+      snprintf(err, STORE_ERR_MAX, "%s: these streams are sealed; the key is missing", folder);
+      status = STORE_E_KEY;
+    } else if (find(store, name) != NULL) {
+      snprintf(err, STORE_ERR_MAX, "stream %s: it is there twice, sealed and not; move one away",
+               name);
+      status = STORE_E_INVALID;
+    } else status = add(store, name, (store_rules){store->config.level, sealed}, &stream, err);
   }
   closedir(entries);
+  free(folder);
   return status;
 }
 
-static int take_folder(store *store, char *err) {
-  char *path;
-  if (mkdir(store->folder, 0700) != 0 && errno != EEXIST) {
-    snprintf(err, STORE_ERR_MAX, "%s: %s", store->folder, strerror(errno));
-    return errno == ENOSPC ? STORE_E_FULL : STORE_E_IO;
-  }
-  if (asprintf(&path, "%s/lock", store->folder) < 0) return STORE_E_NOMEM;
-  store->lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  free(path);
-  if (store->lock_file < 0) {
-    snprintf(err, STORE_ERR_MAX, "%s: %s", store->folder, strerror(errno));
-    return STORE_E_IO;
-  }
-  if (flock(store->lock_file, LOCK_EX | LOCK_NB) != 0) {
-    snprintf(err, STORE_ERR_MAX, "%s: another process has this store open", store->folder);
-    return STORE_E_BUSY;
-  }
-  store->files = store_files_start();
-  return store->files != NULL ? open_streams(store, err) : STORE_E_NOMEM;
+static int open_folder(store *store, char *err) {
+  int status = store_folder_take(store->folder, 1, &store->lock_file, err);
+  if (status == STORE_OK && (store->files = store_files_start()) == NULL) status = STORE_E_NOMEM;
+  if (status == STORE_OK) status = open_streams(store, 0, err);
+  return status == STORE_OK ? open_streams(store, 1, err) : status;
 }
 
 int store_open(const store_config *config, store **out, char *err) {
+  if (config->level < STORE_MEMORY || config->level > STORE_SYNCED) {
+    snprintf(err, STORE_ERR_MAX, "there is no level %d", (int)config->level);
+    return STORE_E_INVALID;
+  }
   if (config->segment_bytes < STORE_SEGMENT_MIN || config->segment_bytes > STORE_SEGMENT_MAX ||
       config->segment_bytes % 4096 != 0) {
     snprintf(err, STORE_ERR_MAX, "segments have 64 KiB to 2 GiB, in multiples of 4096, not %llu",
@@ -197,12 +252,17 @@ int store_open(const store_config *config, store **out, char *err) {
   int status = made != NULL ? STORE_OK : STORE_E_NOMEM;
   if (status == STORE_OK) {
     made->config = *config;
+    made->config.sealing = NULL;
     made->lock_file = -1;
     made->owner = getpid();
     pthread_mutex_init(&made->lock, NULL);
-    if (config->folder != NULL) {
+    if (config->sealing != NULL) {
+      made->vault = store_vault_new(config->sealing);
+      if (made->vault == NULL) status = STORE_E_NOMEM;
+    }
+    if (status == STORE_OK && config->folder != NULL) {
       made->folder = strdup(config->folder);
-      status = made->folder != NULL ? take_folder(made, err) : STORE_E_NOMEM;
+      status = made->folder != NULL ? open_folder(made, err) : STORE_E_NOMEM;
     }
   }
   if (status == STORE_OK) {
@@ -221,6 +281,7 @@ void store_close(store *store) {
   for (uint32_t i = 0; i < count; i++) store_stream_unload(store->streams[i]);
   if (store->lock_file >= 0) close(store->lock_file);
   pthread_mutex_destroy(&store->lock);
+  store_vault_free(store->vault);
   free(store->folder);
   free(store);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../stream/symbol.h"
+#include "sealed.h"
 
 /* ---- Segments ----------------------------------------------------------- */
 
@@ -38,19 +39,21 @@ store_segment *store_segments_get(const store_segments *segments, uint64_t numbe
   return NULL;
 }
 
-const store_record *store_segments_at(const store_segments *segments, store_place place) {
-  const store_segment *segment = store_segments_get(segments, place >> 32);
-  return segment != NULL ? store_segment_at(segment, (uint32_t)place) : NULL;
-}
-
 uint64_t store_key_hash(const store_stream *stream, store_bytes key) {
   return stream_hash((stream_text){key.data, key.len}, stream->seed);
 }
 
-int store_key_is(void *arg, store_place place, store_bytes key) {
-  const store_record *record = store_segments_at(arg, place);
-  return record != NULL && record->key_len == key.len &&
-         (key.len == 0 || memcmp(record->text, key.data, key.len) == 0);
+static int key_is(void *arg, store_place place, store_bytes key) {
+  const store_segment *segment = store_segments_get(arg, place >> 32);
+  if (segment == NULL) return 0;
+  return store_record_is_of((const store_record *)(segment->map + (uint32_t)place), key);
+}
+
+/* Of a sealed stream: to compare would be to unseal. Keys of one hash share an entry, and so one chain of
+** events, of which readers take those that have their key. */
+static int any_key(void *arg, store_place place, store_bytes key) {
+  (void)arg, (void)place, (void)key;
+  return 1;
 }
 
 /* ---- Loading ------------------------------------------------------------ */
@@ -97,15 +100,6 @@ typedef struct loading {
   int failed;
 } loading;
 
-/* Is it the key of an event in a segment that is being scanned, or in one before it? */
-static int loading_key_is(void *arg, store_place place, store_bytes key) {
-  const loading *l = arg;
-  const store_segment *segment = store_segments_get(l->segments, place >> 32);
-  if (segment == NULL) return 0;
-  const store_record *record = (const store_record *)(segment->map + (uint32_t)place);
-  return record->key_len == key.len && memcmp(record->text, key.data, key.len) == 0;
-}
-
 static void index_event(void *arg, const store_segment *segment, const store_record *record,
                         store_place place) {
   loading *l = arg;
@@ -119,7 +113,7 @@ static void index_event(void *arg, const store_segment *segment, const store_rec
   store_bytes key = store_record_key(record);
   uint64_t hash = store_key_hash(stream, key);
   struct store_latest_entry *entry =
-      store_latest_find(&stream->latest, hash, key, loading_key_is, l);
+      store_latest_find(&stream->latest, hash, key, stream->is_key, l->segments);
   stream->latest.used += entry->place == 0;
   entry->hash = hash;
   entry->place = place;
@@ -137,6 +131,19 @@ static int put_aside(loading *l, const char *path) {
   return status;
 }
 
+static const char *why_not(int status, int is_sealed) {
+  switch (status) {
+  case STORE_E_VERSION:
+    return "these events were stored by another version of PolyVM, or on another kind of machine";
+  case STORE_E_NOMEM: return "there is not enough memory to open it";
+  case STORE_E_KEY: return "it is sealed with another key than the one that was given";
+  case STORE_E_INVALID:
+    return is_sealed ? "it is not sealed, but among sealed events; move it away"
+                     : "it is sealed, but among events that are not; move it back";
+  default: return strerror(errno);
+  }
+}
+
 /* One file. Returns a status; a file that was never begun is removed. */
 static int load_segment(loading *l, const char *path, int last) {
   store_stream *stream = l->stream;
@@ -144,17 +151,13 @@ static int load_segment(loading *l, const char *path, int last) {
   store_segment *segment = NULL;
   uint64_t expected = stream->next;
   l->segments->segment[l->segments->count++] = NULL;
-  int status = store_segment_open(path, last, index_event, l, &scan, &segment);
+  store_origin origin = {stream->folder, stream->name, stream->vault};
+  int status = store_segment_open(&origin, path, last, index_event, l, &scan, &segment);
   if (status != STORE_OK) {
     l->segments->count--;
     if (status == STORE_E_DAMAGED && scan.unborn) return unlink(path), STORE_OK;
     if (status == STORE_E_DAMAGED) return put_aside(l, path);
-    snprintf(l->err, STORE_ERR_MAX, "%s: %s", path,
-             status == STORE_E_VERSION
-                 ? "these events were stored by another version of PolyVM, or "
-                   "on another kind of machine"
-             : status == STORE_E_NOMEM ? "there is not enough memory to open it"
-                                       : strerror(errno));
+    snprintf(l->err, STORE_ERR_MAX, "%s: %s", path, why_not(status, stream->vault != NULL));
     return status;
   }
   l->segments->segment[l->segments->count - 1] = segment;
@@ -202,15 +205,29 @@ static int load_all(store_stream *stream, char *err) {
   return status;
 }
 
-int store_stream_load(const char *folder, const char *name, uint64_t segment_bytes,
-                      store_stream **out, char *err) {
+static int load_folder(store_stream *stream, const char *folder, char *err) {
+  stream->folder = strdup(folder);
+  if (stream->folder == NULL) return STORE_E_NOMEM;
+  if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
+    snprintf(err, STORE_ERR_MAX, "%s: %s", folder, strerror(errno));
+    return errno == ENOSPC || errno == EDQUOT ? STORE_E_FULL : STORE_E_IO;
+  }
+  int status = load_all(stream, err);
+  if (stream->next == 0) stream->next = 1;
+  return status;
+}
+
+int store_stream_load(const store_home *home, store_stream **out, char *err) {
   err[0] = 0;
   store_stream *stream = calloc(1, sizeof *stream);
   if (stream == NULL) return STORE_E_NOMEM;
-  snprintf(stream->name, sizeof stream->name, "%s", name);
+  snprintf(stream->name, sizeof stream->name, "%s", home->name);
   pthread_mutex_init(&stream->lock, NULL);
   pthread_mutex_init(&stream->sync_lock, NULL);
-  stream->segment_bytes = segment_bytes;
+  stream->segment_bytes = home->segment_bytes;
+  stream->vault = home->folder != NULL ? home->vault : NULL;
+  atomic_init(&stream->level, home->level);
+  stream->is_key = stream->vault != NULL ? any_key : key_is;
   stream->owner = getpid();
   stream->next = 1;
   if (getrandom(&stream->seed, sizeof stream->seed, 0) < 0) stream->seed = (uint64_t)stream->owner;
@@ -218,15 +235,7 @@ int store_stream_load(const char *folder, const char *name, uint64_t segment_byt
   int status = stream->segments != NULL && store_latest_init(&stream->latest) == 0 ? STORE_OK
                                                                                    : STORE_E_NOMEM;
   if (status == STORE_OK) atomic_init(&stream->segments->references, 1);
-  if (status == STORE_OK && folder != NULL) {
-    stream->folder = strdup(folder);
-    if (stream->folder == NULL) status = STORE_E_NOMEM;
-    else if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
-      status = errno == ENOSPC || errno == EDQUOT ? STORE_E_FULL : STORE_E_IO;
-      snprintf(err, STORE_ERR_MAX, "%s: %s", folder, strerror(errno));
-    } else status = load_all(stream, err);
-    if (stream->next == 0) stream->next = 1;
-  }
+  if (status == STORE_OK && home->folder != NULL) status = load_folder(stream, home->folder, err);
   if (status != STORE_OK) {
     store_stream_unload(stream);
     return status;
@@ -235,12 +244,36 @@ int store_stream_load(const char *folder, const char *name, uint64_t segment_byt
   return STORE_OK;
 }
 
+int store_stream_move(store_stream *stream, const store_home *home) {
+  char *folder = home->folder != NULL ? strdup(home->folder) : NULL;
+  if (folder == NULL && home->folder != NULL) return STORE_E_NOMEM;
+  pthread_mutex_lock(&stream->lock);
+  int status = stream->segments->count == 0 && stream->next == 1 ? STORE_OK : STORE_E_INVALID;
+  if (status == STORE_OK && folder != NULL && mkdir(folder, 0700) != 0 && errno != EEXIST)
+    status = STORE_E_IO;
+  if (status == STORE_OK && stream->folder != NULL && rmdir(stream->folder) != 0)
+    status = STORE_E_INVALID;
+  if (status == STORE_OK) {
+    free(stream->folder);
+    stream->folder = folder;
+    stream->vault = folder != NULL ? home->vault : NULL;
+    stream->is_key = stream->vault != NULL ? any_key : key_is;
+    atomic_store(&stream->level, home->level);
+  } else free(folder);
+  pthread_mutex_unlock(&stream->lock);
+  return status;
+}
+
 /* The last file gives back the space that it has not used. */
 void store_stream_unload(store_stream *stream) {
   store_segments *list = stream->segments;
   if (list != NULL && list->count != 0 && stream->owner == getpid()) {
-    const store_segment *last = list->segment[list->count - 1];
+    store_segment *last = list->segment[list->count - 1];
     uint64_t used = (atomic_load(&last->end) + 4095) & ~(uint64_t)4095;
+    if (last->sealed != NULL && !last->cut) {
+      store_sealed_end(last);
+      used = (last->sealed->file_end + 4095) & ~(uint64_t)4095;
+    }
     if (last->file >= 0 && !last->cut && ftruncate(last->file, (off_t)used) != 0)
       errno = 0; /* it only takes more space than it needs */
   }

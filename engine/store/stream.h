@@ -3,6 +3,7 @@
 #define STORE_STREAM_H
 
 #include <pthread.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "latest.h"
@@ -19,6 +20,9 @@ struct store_stream {
   char name[STORE_NAME_MAX + 1];
   char *folder;              /* NULL: in memory */
   struct store_files *files; /* who makes its files, once it is open; NULL: whoever appends */
+  struct store_vault *vault; /* of the store; NULL: the stream is not sealed */
+  _Atomic int level;         /* store_level */
+  store_is_key *is_key;      /* as latest.h asks; arg: the store_segments */
   uint64_t segment_bytes;
   pid_t owner;          /* the process that opened it */
   pthread_mutex_t lock; /* of all below, for appending; readers take it to find where to begin */
@@ -34,25 +38,36 @@ struct store_stream {
   uint64_t folder_synced; /* number of the last segment whose name is on the disk */
 };
 
+/* Where a stream is, and how it is kept. */
+typedef struct store_home {
+  const char *folder; /* NULL: in memory */
+  const char *name;
+  struct store_vault *vault; /* NULL: it is not sealed */
+  store_level level;
+  uint64_t segment_bytes;
+} store_home;
+
+/* Another home for a stream that has no events, and whose folder is empty. A status; STORE_E_INVALID if
+** it is not so. The folder of the new home is made. */
+int store_stream_move(store_stream *stream, const store_home *home);
 /* All that the folder has of it; made if it is not there. A sentence in `err`. */
-int store_stream_load(const char *folder, const char *name, uint64_t segment_bytes,
-                      store_stream **out, char *err);
+int store_stream_load(const store_home *home, store_stream **out, char *err);
 void store_stream_unload(store_stream *stream);
+/* Wait until all that was appended is synced. */
+int store_sync_all(store_stream *stream);
 
 /* The segments as they are now, with a reference. */
 store_segments *store_segments_hold(store_stream *stream);
 void store_segments_release(store_segments *segments);
 /* The segment with this number; NULL: it is gone. */
 store_segment *store_segments_get(const store_segments *segments, uint64_t number);
-/* The event at a place; NULL: it is gone. */
-const store_record *store_segments_at(const store_segments *segments, store_place place);
-
 uint64_t store_key_hash(const store_stream *stream, store_bytes key);
-/* As latest.h asks; arg: the store_segments. */
-int store_key_is(void *arg, store_place place, store_bytes key);
-
 static inline store_bytes store_record_key(const store_record *record) {
   return (store_bytes){record->text, record->key_len};
+}
+static inline int store_record_is_of(const store_record *record, store_bytes key) {
+  return record->key_len == key.len &&
+         (key.len == 0 || memcmp(record->text, key.data, key.len) == 0);
 }
 static inline store_event store_record_event(const store_record *record) {
   uint32_t value_len = store_record_bytes(record) - sizeof *record - record->key_len;

@@ -1,9 +1,10 @@
 /* store_crash_test.c - a store after kill -9 at random instants, and after power cuts.
 **
 ** A child appends and notes what was accepted, and what was synced, in memory that outlives it; it is
-** killed when that has come to a random number. Every accepted event must be there, once. For a power
-** cut, sectors that were not synced are set back at random to what the disk had before: every synced
-** event must be there, and nothing that was never appended.
+** killed when that has come to a random number. Every accepted event must be there, once; of a stream in
+** memory none, and nothing in files. For a power cut, sectors that were not synced are set back at random
+** to what the disk had before: every event that was committed at the level `synced` must be there, and
+** nothing that was never appended. All of it for plain and for sealed streams.
 **
 ** usage: store_crash_test [kills] [seed]
 */
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "sealing.h"
 #include "store.h"
 
 #define SECTOR 512
@@ -34,6 +36,7 @@ static char folder[] = "/tmp/store_crash.XXXXXX";
 static char err[STORE_ERR_MAX];
 static progress *shared;
 static uint64_t state;
+static store_rules rules; /* of the stream */
 
 static uint64_t draw(uint64_t below) {
   state ^= state << 13, state ^= state >> 7, state ^= state << 17;
@@ -52,11 +55,13 @@ static store *open_it(store_stream **stream) {
   store_config_init(&config);
   config.folder = folder;
   config.segment_bytes = SEGMENT;
+  store_sealing sealing = sealing_of(5);
+  config.sealing = &sealing;
   store *opened;
   int status = store_open(&config, &opened, err);
   if (status != STORE_OK) fprintf(stderr, "%s\n", err);
   CHECK(status == STORE_OK);
-  CHECK(store_stream_open(opened, "events", stream, err) == STORE_OK);
+  CHECK(store_stream_declare(opened, "events", &rules, stream, err) == STORE_OK);
   return opened;
 }
 
@@ -69,7 +74,7 @@ static uint64_t next_of(store_stream *stream) {
 /* What a child does until it is killed, or has appended `most`. */
 static void append_until(uint64_t most, int syncs) {
   store_stream *stream;
-  open_it(&stream);
+  store *opened = open_it(&stream);
   char text[4][VALUE_MAX], key[4][8];
   for (uint64_t n = next_of(stream); most != 0;) {
     store_event events[4];
@@ -83,7 +88,7 @@ static void append_until(uint64_t most, int syncs) {
     n += count;
     atomic_store(&shared->accepted, n - 1);
     if (syncs && n % 16 < count) {
-      if (store_sync(stream, n - 1) != STORE_OK) _exit(2);
+      if (store_commit(opened) != STORE_OK) _exit(2);
       atomic_store(&shared->synced, n - 1);
     }
     most -= count < most ? count : most;
@@ -128,7 +133,48 @@ static void wait_until(uint64_t accepted, pid_t child) {
   }
 }
 
+static void each_file(const char *path, void (*visit)(const char *path)) {
+  DIR *entries = opendir(path);
+  if (entries == NULL) {
+    visit(path);
+    return;
+  }
+  for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+    if (entry->d_name[0] == '.' || strcmp(entry->d_name, "lock") == 0) continue;
+    char inner[400];
+    snprintf(inner, sizeof inner, "%.300s/%.80s", path, entry->d_name);
+    each_file(inner, visit);
+  }
+  closedir(entries);
+}
+
+static void remove_file(const char *path) {
+  unlink(path);
+}
+
+static void no_file(const char *path) {
+  fprintf(stderr, "%s\n", path);
+  CHECK(0);
+}
+
+/* Nothing of a stream in memory is there after a kill, and its files are none. */
+static void test_kills_in_memory(long kills) {
+  each_file(folder, remove_file);
+  for (long i = 0; i < kills; i++) {
+    atomic_store(&shared->accepted, 0);
+    pid_t child = fork();
+    if (child == 0) append_until(UINT64_MAX, 0);
+    wait_until(1 + draw(400), child);
+    kill(child, SIGKILL);
+    CHECK(waitpid(child, NULL, 0) == child);
+    CHECK(check_store(0) == 0);
+  }
+  each_file(folder, no_file);
+}
+
 static void test_kills(long kills) {
+  each_file(folder, remove_file);
+  atomic_store(&shared->accepted, 0);
   for (long i = 0; i < kills; i++) {
     uint64_t before = atomic_load(&shared->accepted);
     pid_t child = fork();
@@ -145,7 +191,7 @@ static void test_kills(long kills) {
 
 /* ---- Power cuts --------------------------------------------------------- */
 
-#define FILES_MAX 64
+#define FILES_MAX 256
 static struct file {
   char path[400];
   size_t size;
@@ -161,21 +207,6 @@ static size_t load(const char *path, char **bytes) {
   CHECK(read(file, *bytes, (size_t)about.st_size) == about.st_size);
   close(file);
   return (size_t)about.st_size;
-}
-
-static void each_file(const char *path, void (*visit)(const char *path)) {
-  DIR *entries = opendir(path);
-  if (entries == NULL) {
-    visit(path);
-    return;
-  }
-  for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
-    if (entry->d_name[0] == '.' || strcmp(entry->d_name, "lock") == 0) continue;
-    char inner[400];
-    snprintf(inner, sizeof inner, "%.300s/%.80s", path, entry->d_name);
-    each_file(inner, visit);
-  }
-  closedir(entries);
 }
 
 static void remember(const char *path) {
@@ -204,10 +235,6 @@ static void cut(const char *path) {
   free(now);
 }
 
-static void remove_file(const char *path) {
-  unlink(path);
-}
-
 /* Everything is synced, then more is appended, then the power goes. */
 static void test_power_cuts(long cuts) {
   for (long i = 0; i < cuts; i++) {
@@ -219,8 +246,7 @@ static void test_power_cuts(long cuts) {
     child = fork();
     if (child == 0) {
       store_stream *stream;
-      open_it(&stream);
-      _exit(store_sync(stream, next_of(stream) - 1) == STORE_OK ? 0 : 1);
+      _exit(store_commit(open_it(&stream)) == STORE_OK ? 0 : 1);
     }
     int status;
     CHECK(waitpid(child, &status, 0) == child && status == 0);
@@ -249,8 +275,18 @@ int main(int argc, char **argv) {
   fprintf(stderr, "seed %llu\n", (unsigned long long)state);
   shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   CHECK(shared != MAP_FAILED && mkdtemp(folder) != NULL);
-  test_kills(kills);
-  test_power_cuts(kills / 8);
+  rules = (store_rules){STORE_MEMORY, 0};
+  test_kills_in_memory(kills / 10);
+  for (int sealed = 0; sealed < 2; sealed++) {
+    rules = (store_rules){STORE_FLUSHED, sealed};
+    test_kills(kills);
+    rules.level = STORE_SYNCED;
+    test_power_cuts(kills / 8);
+    char inner[400];
+    each_file(folder, remove_file);
+    snprintf(inner, sizeof inner, "rm -rf %s/stream-* %s/sealed", folder, folder);
+    CHECK(system(inner) != -1);
+  }
   each_file(folder, remove_file);
   char inner[400];
   snprintf(inner, sizeof inner, "rm -r %s", folder);

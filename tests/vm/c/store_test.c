@@ -1,4 +1,5 @@
-/* store_test.c - threads append to streams and read them; what is read is what was appended.
+/* store_test.c - threads append to streams, sealed ones too, and read them; what is read is what was
+** appended.
 **
 ** usage: store_test [events] [seed]
 */
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "sealing.h"
 #include "store.h"
 
 #define WRITERS 4
@@ -108,6 +110,8 @@ static store *open_it(uint64_t segment_bytes) {
   store_config_init(&config);
   config.folder = folder;
   config.segment_bytes = segment_bytes;
+  store_sealing sealing = sealing_of(3);
+  config.sealing = &sealing;
   store *opened;
   CHECK(store_open(&config, &opened, err) == STORE_OK);
   return opened;
@@ -125,9 +129,10 @@ static void check_all(long writers) {
   CHECK(store_read_times(stream, times.from, times.until, 1000, in_time, &times) == 10);
 }
 
-static void test_threads(void) {
+static void test_threads(int sealed) {
   store *opened = open_it(STORE_SEGMENT_MIN);
-  CHECK(store_stream_open(opened, "clicks \xc3\xaf/..", &stream, err) == STORE_OK);
+  store_rules rules = {STORE_FLUSHED, sealed};
+  CHECK(store_stream_declare(opened, "clicks \xc3\xaf/..", &rules, &stream, err) == STORE_OK);
   pthread_t writers[WRITERS], readers[READERS];
   atomic_store(&writing, 1);
   for (long i = 0; i < WRITERS; i++)
@@ -147,6 +152,7 @@ static void test_threads(void) {
   store_stream_stats(stream, &stats);
   CHECK(stats.first == 1 && stats.next == (uint64_t)(WRITERS * rounds) + 1);
   CHECK(stats.damaged == 0 && stats.cleared == 0 && stats.keys == KEYS);
+  CHECK(store_stream_is_sealed(stream) == sealed);
   store_close(opened);
 }
 
@@ -214,10 +220,12 @@ static void remove_all(const char *path) {
 int main(int argc, char **argv) {
   rounds = number(argc, argv, 1, 20000) / WRITERS + 300;
   CHECK(mkdtemp(folder) != NULL);
-  test_threads();
-  test_processes();
+  for (int sealed = 0; sealed < 2; sealed++) {
+    test_threads(sealed);
+    test_processes();
+    remove_all(folder);
+  }
   test_retention();
-  remove_all(folder);
   puts("store_test: ok");
   return 0;
 }
