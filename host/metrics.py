@@ -162,6 +162,8 @@ def _trigger_metrics(registry: Registry) -> Iterable[Metric]:
     for name, what, value in (
         ("events", "Events that were handed to triggers.", stats.events),
         ("events_matched", "Of these, those that some trigger took for a step.", stats.matched),
+        ("events_duplicate", "Events passed over, as their id was seen.", stats.duplicates),
+        ("events_dead", "Events refused, and kept as dead letters.", stats.dead),
         ("trigger_dropped", "Partial matches given up: a limit was reached.", stats.dropped),
     ):
         yield CounterMetricFamily(f"polyvm_{name}", what, value=value)
