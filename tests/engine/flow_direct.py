@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 FLOW = sanitize.ENGINE / "flow"
 SHIM = sanitize.ROOT / "tests" / "engine" / "c" / "flow_direct.c"
 # The parts that need nothing of feature tables and the runtime of flows.
-PARTS = ("aggregate*", "arena", "arithmetic", "expression", "function*", "kept", "number_text")
-PARTS += ("pack", "row")
+PARTS = ("aggregate*", "arena", "arithmetic", "expression", "function*", "hyperloglog")
+PARTS += ("kept", "number_text", "pack", "row")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fPIC", "-shared", "-UNDEBUG"]
 DECLARATIONS = """
 long direct_expression(const char *packed, size_t packed_len, const char *events,
                        size_t events_len, unsigned char *out, size_t size, char *err);
 int direct_compile(const char *packed, size_t packed_len, const char *names, size_t names_len,
                    char *err);
+long direct_aggregate(const char *name, const char *parameters, size_t parameters_len,
+                      const char *panes, size_t panes_len, unsigned char *out, size_t size,
+                      int64_t *most, char *err);
 uint64_t direct_hash(const char *value, size_t len, uint64_t seed);
 """
 ERR_MAX = 512
@@ -54,6 +57,7 @@ class Flow:
         self._lib: Any = self._ffi.dlopen(str(library))
         self._room: Any = self._ffi.new("unsigned char[]", ROOM)
         self._err: Any = self._ffi.new("char[]", ERR_MAX)
+        self.held = 0  # bytes of the latest aggregate's state
 
     def _sentence(self) -> str:
         return bytes(self._ffi.string(self._err)).decode()
@@ -81,6 +85,17 @@ class Flow:
         packed, names = pack(tree), pack(list(columns))
         if self._lib.direct_compile(packed, len(packed), names, len(names), self._err) != 0:
             raise FlowError(self._sentence())
+
+    def aggregate(self, name: str, parameters: Sequence[Any], *panes: Sequence[Any]) -> Any:
+        """What panes of rows, (time, value, ...) each, come to when their states are merged."""
+        given, rows = pack(list(parameters)), pack([[list(row) for row in pane] for pane in panes])
+        held = self._ffi.new("int64_t *")
+        size = self._lib.direct_aggregate(
+            name.encode(), given, len(given), rows, len(rows), self._room, ROOM, held, self._err
+        )
+        assert size != -101, "what the states held was not given back"
+        self.held = int(held[0])
+        return self._answer(size)
 
     def hash(self, value: Any, seed: int = 0) -> int:
         """The hash of a scalar."""

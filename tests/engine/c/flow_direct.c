@@ -2,11 +2,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../engine/flow/aggregate.h"
 #include "../../../engine/flow/expression.h"
 
 typedef struct bytes {
   unsigned char *at, *end;
-} bytes;
+} bytes_of_result;
 
 static unsigned char *put_count(unsigned char *at, uint32_t count) {
   *at++ = 0xdd;
@@ -14,7 +15,7 @@ static unsigned char *put_count(unsigned char *at, uint32_t count) {
   return at;
 }
 
-static int put(bytes *out, const stream_value *value) {
+static int put(bytes_of_result *out, const stream_value *value) {
   if ((size_t)(out->end - out->at) < flow_value_bytes(value)) return -1;
   out->at = flow_value_write(out->at, value);
   return 0;
@@ -48,7 +49,7 @@ long direct_expression(const char *packed, size_t packed_len, const char *events
   flow_arena *arena = flow_arena_new();
   stream_reader reader = reader_of(events, events_len);
   uint32_t left = begin_array(&reader);
-  bytes to = {put_count(out, left), out + size};
+  bytes_of_result to = {put_count(out, left), out + size};
   stream_value row[FLOW_COLUMNS_MAX];
   for (; left != 0 && status == 0; left--) {
     if (flow_row_read(&columns, whole(&reader), row) != 0) abort();
@@ -83,4 +84,72 @@ uint64_t direct_hash(const char *value, size_t len, uint64_t seed) {
   stream_value read;
   if (stream_read(&reader, &read) != 0) abort();
   return flow_value_hash(&read, seed);
+}
+
+/* ---- Aggregates --------------------------------------------------------- */
+
+#define PARAMETERS_MAX 8
+#define NOTHING_HELD_BROKEN -101
+
+static int add_pane(const flow_aggregate *aggregate, uint32_t arguments, stream_reader *reader,
+                    void *state, int64_t *held) {
+  stream_value values[FLOW_ARGUMENTS_MAX + 1], head;
+  for (uint32_t rows = begin_array(reader); rows != 0; rows--) {
+    if (begin_array(reader) != arguments + 1) abort();
+    for (uint32_t i = 0; i <= arguments; i++) {
+      stream_text text = whole(reader);
+      stream_reader own = reader_of(text.data, text.len);
+      if (stream_read(&own, &head) != 0) abort();
+      values[i] = head;
+      if (head.kind == STREAM_ARRAY || head.kind == STREAM_MAP) values[i].text = text;
+    }
+    int status = flow_aggregate_add(aggregate, state, values + 1, (int64_t)values[0].integer, held);
+    if (status != STREAM_OK) return status;
+  }
+  return STREAM_OK;
+}
+
+/* What rows come to: an array of panes, each an array of rows [time, value, ...]. Each pane has a state
+** of its own; they are merged into the first one. *most: bytes that they held together. */
+long direct_aggregate(const char *name, const char *parameters, size_t parameters_len,
+                      const char *panes, size_t panes_len, unsigned char *out, size_t size,
+                      int64_t *most, char *err) {
+  stream_value given[PARAMETERS_MAX];
+  stream_reader reader = reader_of(parameters, parameters_len);
+  uint32_t count = begin_array(&reader), arguments;
+  for (uint32_t i = 0; i < count; i++)
+    if (stream_read(&reader, &given[i]) != 0) abort();
+  flow_aggregate *aggregate;
+  int status = flow_aggregate_new((stream_text){name, strlen(name)}, given, count, &aggregate,
+                                  &arguments, err);
+  if (status != STREAM_OK) return status;
+  size_t bytes = flow_aggregate_bytes(aggregate);
+  char *first = malloc(bytes), *pane = malloc(bytes);
+  int64_t held = 0;
+  flow_aggregate_begin(aggregate, first);
+  reader = reader_of(panes, panes_len);
+  uint32_t left = begin_array(&reader);
+  if (left != 0) status = add_pane(aggregate, arguments, &reader, first, &held);
+  for (; left > 1 && status == STREAM_OK; left--) {
+    flow_aggregate_begin(aggregate, pane);
+    status = add_pane(aggregate, arguments, &reader, pane, &held);
+    char *moved = malloc(bytes); /* states may move */
+    memcpy(moved, pane, bytes);
+    memset(pane, 0xee, bytes);
+    if (status == STREAM_OK) status = flow_aggregate_merge(aggregate, first, moved, &held);
+    flow_aggregate_end(aggregate, moved, &held);
+    free(moved);
+  }
+  *most = held + (int64_t)bytes;
+  flow_arena *arena = flow_arena_new();
+  stream_value result = flow_aggregate_result(aggregate, first, arena);
+  flow_aggregate_end(aggregate, first, &held);
+  bytes_of_result to = {out, out + size};
+  if (status == STREAM_OK && held != 0) status = NOTHING_HELD_BROKEN;
+  if (status == STREAM_OK && put(&to, &result) != 0) status = -100;
+  flow_arena_free(arena);
+  flow_aggregate_free(aggregate);
+  free(first);
+  free(pane);
+  return status == STREAM_OK ? (long)(to.at - out) : status;
 }

@@ -28,12 +28,12 @@ static const unsigned operands[] = {1, 1, 1, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
 static const struct {
   const char *name;
   unsigned arguments;
-} calls[] = {{"abs", 1},      {"round", 2},     {"clip", 3},     {"digitize", 4}, {"log", 2},
-             {"lower", 1},    {"strip", 1},     {"find", 2},     {"like", 2},     {"substr", 3},
-             {"split", 3},    {"replace", 3},   {"concat", 5},   {"hour", 1},     {"date", 2},
-             {"str", 1},      {"int", 1},       {"float", 1},    {"kind", 1},     {"coalesce", 4},
-             {"len", 1},      {"get", 3},       {"hash", 2},     {"bucket", 2},   {"haversine", 4},
-             {"weekday", 1},  {"endswith", 2},  {"contains", 2}, {"max", 3},      {"yearday", 1},
+} calls[] = {{"abs", 1},        {"round", 2},    {"clip", 3},     {"digitize", 4}, {"log", 2},
+             {"lower", 1},      {"strip", 1},    {"find", 2},     {"like", 2},     {"substr", 3},
+             {"split", 3},      {"replace", 3},  {"concat", 5},   {"hour", 1},     {"date", 2},
+             {"str", 1},        {"int", 1},      {"float", 1},    {"kind", 1},     {"coalesce", 4},
+             {"len", 1},        {"get", 3},      {"hash", 2},     {"bucket", 2},   {"haversine", 4},
+             {"weekday", 1},    {"endswith", 2}, {"contains", 2}, {"max", 3},      {"yearday", 1},
              {"floor_time", 2}, {"min", 2}};
 
 static void put(text *out, const stream_value *value) {
@@ -55,7 +55,9 @@ static void put_scalar(text *out) {
   case 1: value = flow_integer((int64_t)below(40) - 20); break;
   case 2: value = flow_integer((int64_t)(state << below(64))); break;
   case 3: value = flow_float(number); break;
-  case 4: value = flow_float(below(2) ? 0.0 / (double)below(2) : 1.0 / ((double)below(3) - 1)); break;
+  case 4:
+    value = flow_float(below(2) ? 0.0 / (double)below(2) : 1.0 / ((double)below(3) - 1));
+    break;
   case 5: value = flow_string((stream_text){strings[below(7)], 0}); break;
   default: break;
   }
