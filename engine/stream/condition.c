@@ -191,36 +191,6 @@ void stream_condition_text_free(stream_condition_text *condition) {
 
 /* ---- Predicates --------------------------------------------------------- */
 
-/* Move the reader, which is at a map, to the value of one of its keys. 0, or -1: it has none. */
-static int enter(stream_reader *reader, stream_text name) {
-  stream_value value;
-  if (read_kind(reader, &value, STREAM_MAP) != 0) return -1;
-  for (uint32_t left = value.count; left != 0; left--) {
-    stream_reader before = *reader;
-    if (stream_read(reader, &value) != 0) return -1;
-    if (value.kind == STREAM_STRING && stream_text_equal(value.text, name)) return 0;
-    if (value.kind == STREAM_ARRAY || value.kind == STREAM_MAP) {
-      *reader = before;
-      if (stream_skip(reader) != 0) return -1;
-    }
-    if (stream_skip(reader) != 0) return -1;
-  }
-  return -1;
-}
-
-/* The field under a dotted name; 0 if there is none. */
-static int find_field(stream_text event, stream_text path, stream_value *value) {
-  stream_reader reader = {(const unsigned char *)event.data,
-                          (const unsigned char *)event.data + event.len};
-  for (;;) {
-    const char *dot = memchr(path.data, '.', path.len);
-    size_t len = dot != NULL ? (size_t)(dot - path.data) : path.len;
-    if (enter(&reader, (stream_text){path.data, len}) != 0) return 0;
-    if (dot == NULL) return stream_read(&reader, value) == 0;
-    path = (stream_text){dot + 1, path.len - len - 1};
-  }
-}
-
 static int satisfies(const stream_value *found, stream_op op, const stream_value *wanted) {
   stream_order order = stream_compare(found, wanted);
   if (op == STREAM_OP_EQ) return order == STREAM_EQUAL;
@@ -242,7 +212,7 @@ static int predicate_holds(stream_reader *reader, stream_text event) {
   read_text(reader, &name);
   stream_op op = (stream_op)op_of(name);
   stream_read(reader, &value);
-  int is_there = find_field(event, field, &found);
+  int is_there = stream_find_field(event, field, &found);
   if (op == STREAM_OP_EXISTS) return is_there == (int)value.integer;
   int comparable = is_there && is_scalar(&found);
   if (op != STREAM_OP_IN) return comparable && satisfies(&found, op, &value);

@@ -182,3 +182,32 @@ stream_order stream_compare(const stream_value *a, const stream_value *b) {
   default: return STREAM_UNORDERED;
   }
 }
+
+/* Move the reader, which is at a map, to the value of one of its keys. 0, or -1: it has none. */
+static int enter(stream_reader *reader, stream_text name) {
+  stream_value value;
+  if (stream_read(reader, &value) != 0 || value.kind != STREAM_MAP) return -1;
+  for (uint32_t left = value.count; left != 0; left--) {
+    stream_reader before = *reader;
+    if (stream_read(reader, &value) != 0) return -1;
+    if (value.kind == STREAM_STRING && stream_text_equal(value.text, name)) return 0;
+    if (value.kind == STREAM_ARRAY || value.kind == STREAM_MAP) {
+      *reader = before;
+      if (stream_skip(reader) != 0) return -1;
+    }
+    if (stream_skip(reader) != 0) return -1;
+  }
+  return -1;
+}
+
+int stream_find_field(stream_text event, stream_text path, stream_value *value) {
+  stream_reader reader = {(const unsigned char *)event.data,
+                          (const unsigned char *)event.data + event.len};
+  for (;;) {
+    const char *dot = memchr(path.data, '.', path.len);
+    size_t len = dot != NULL ? (size_t)(dot - path.data) : path.len;
+    if (enter(&reader, (stream_text){path.data, len}) != 0) return 0;
+    if (dot == NULL) return stream_read(&reader, value) == 0;
+    path = (stream_text){dot + 1, path.len - len - 1};
+  }
+}

@@ -36,6 +36,10 @@ int stream_read(stream_reader *reader, stream_value *value);
 int stream_skip(stream_reader *reader);
 int stream_text_equal(stream_text a, stream_text b);
 
+/* The field of a map under a name, or names of nested maps with dots between: 1, or 0 if there is none.
+** Of a container it is the head. */
+int stream_find_field(stream_text map, stream_text path, stream_value *value);
+
 /* How two scalars compare. */
 typedef enum stream_order {
   STREAM_LESS = -1,

@@ -6,6 +6,7 @@
     GET  /v1/tasks, /v1/tasks/NAME, /v1/tasks/NAME:breaker, /v1/breakers
     POST /v1/events                                  one event or an array; GET /v1/triggers
     POST /v1/triggers/TASK.TRIGGER:enable|disable
+    GET  /v1/series                                  see series.py
     GET  /v1/lanes, /v1/invocations/ID
     DELETE /v1/invocations/ID                        cancel it
     GET  /healthz, /readyz, /metrics
@@ -31,6 +32,7 @@ from polyvm.host.api.access import objection
 from polyvm.host.api.breakers import BreakerApi
 from polyvm.host.api.events import EventApi
 from polyvm.host.api.request import run_options
+from polyvm.host.api.series import SeriesApi
 from polyvm.host.lines import MAX_LINE_BYTES
 from polyvm.host.manifest import LANES
 from polyvm.host.payload import from_json
@@ -62,6 +64,7 @@ def make(access: Access, backend: Backend) -> web.Application:
         [
             *BreakerApi(backend.registry).routes(),
             *EventApi(backend.registry, backend.events, backend.event_store).routes(),
+            *SeriesApi(backend.event_store).routes(),
             web.post("/v1/tasks/{name:[^/:]+}:run", api.run),
             web.post("/v1/{kind:tasks|lanes|triggers}/{name:[^/:]+}:{verb:[a-z]+}", api.switch),
             web.get("/v1/tasks", api.tasks),

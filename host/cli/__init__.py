@@ -23,6 +23,7 @@ _COMMANDS = {
     "call": "run one invocation of one task, here or on a running host, and print its result",
     "cancel": "end one invocation of a running host",
     "events": "read the events that a host has kept",
+    "series": "read the numbers of a field of these over time, by steps",
     "pack": "pack a task folder into a bundle",
     "seal": "sign and encrypt tasks for the hosts that may run them",
     "inspect": "tell what a bundle says of itself, without any key",

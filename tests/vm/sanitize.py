@@ -150,6 +150,7 @@ PROGRAM_LIST = (
     Program("stream_test", (), ("100000",), ("stream", "store")),
     Program("intake_test", (), ("1000000",), ("stream", "store")),
     Program("counters_test", (), ("100000",), ("stream", "store")),
+    Program("series_test", (), ("100000",), ("stream", "store")),
     Program("store_test", (), ("400000",), ("stream", "store")),
     Program("flow_values_test", (), ("400000",), ENGINE_PARTS),
     Program("features_test", (), ("400000",), ("stream", "store", "feature")),

@@ -107,3 +107,35 @@ class EventStore:
         events = ffi.new("pvm_buffer *")
         check(lib.pvm_store_read(self.handle, query, events))
         return take(events[0])
+
+    def series(
+        self,
+        stream: str,
+        field: str,
+        *,
+        key: bytes | None = None,
+        from_ns: int | None = None,
+        until_ns: int | None = None,
+        step_ns: int = 0,
+        functions: str = "",
+        fill: str = "none",
+        value: float = 0.0,
+    ) -> bytes:
+        """Return MessagePack: an array of [time_ns, value, ...]; see pvm_series_query.
+
+        Raises UnknownTask for a stream that is not there, VmError with the reason for a query
+        that is none.
+        """
+        query = ffi.new("pvm_series_query *")
+        texts = [ffi.new("char[]", text.encode()) for text in (stream, field, functions, fill)]
+        query.stream, query.field, query.functions, query.fill = texts
+        kept = ffi.from_buffer(key) if key else ffi.new("char[1]")
+        query.key = kept if key is not None else ffi.NULL
+        query.key_len = len(key or b"")
+        query.from_ns = -(2**63) if from_ns is None else from_ns
+        query.until_ns = 2**63 - 1 if until_ns is None else until_ns
+        query.step_ns, query.value = step_ns, value
+        rows = ffi.new("pvm_buffer *")
+        err = ffi.new("char[]", ERR_MAX)
+        check(lib.pvm_series_read(self.handle, query, rows, err), err)
+        return take(rows[0])

@@ -63,4 +63,23 @@ typedef struct pvm_store_query {
 ** stream that is not there. */
 PVM_API int pvm_store_read(pvm_store *store, const pvm_store_query *query, pvm_buffer *events);
 
+/* A stream as a time series: engine/include/series.h. */
+typedef struct pvm_series_query {
+  const char *stream;
+  const void *key;       /* NULL: all keys */
+  size_t key_len;
+  const char *field;     /* whose numbers are taken, with dots into nested maps */
+  int64_t from_ns;       /* INT64_MIN: from the first on */
+  int64_t until_ns;      /* not included; INT64_MAX: to the last */
+  int64_t step_ns;       /* 0: the points themselves */
+  const char *functions; /* of count sum mean min max first last, with commas between; "" without steps */
+  const char *fill;      /* of steps without points: none (no row), null, previous, linear, value */
+  double value;
+} pvm_series_query;
+
+/* MessagePack: an array of [time_ns, value, ...] in the order of time, a value for each function; nil
+** where there is none. PVM_E_UNKNOWN for a stream that is not there, PVM_E_INVALID with a sentence. */
+PVM_API int pvm_series_read(pvm_store *store, const pvm_series_query *query, pvm_buffer *rows,
+                            char *err);
+
 #endif

@@ -127,16 +127,16 @@ static int write_event(void *arg, const store_event *event) {
   return 0;
 }
 
-static store_stream *find(store *store, const char *name) {
+store_stream *pvm_store_find(pvm_store *handle, const char *name) {
   store_stream *stream;
-  for (uint32_t i = 0; (stream = store_stream_at(store, i)) != NULL; i++)
+  for (uint32_t i = 0; (stream = store_stream_at(of(handle), i)) != NULL; i++)
     if (strcmp(store_stream_name(stream), name) == 0) return stream;
   return NULL;
 }
 
 int64_t pvm_store_visit(pvm_store *handle, const pvm_store_query *query, store_visit *visit,
                         void *arg) {
-  store_stream *stream = query->stream != NULL ? find(of(handle), query->stream) : NULL;
+  store_stream *stream = query->stream != NULL ? pvm_store_find(handle, query->stream) : NULL;
   if (stream == NULL) return PVM_E_UNKNOWN;
   int64_t visited;
   if (query->key != NULL)

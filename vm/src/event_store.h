@@ -7,6 +7,8 @@
 
 /* The pvm_status for a store_status. */
 int pvm_store_status(int status);
+/* The stream of that name; NULL: there is none. */
+store_stream *pvm_store_find(pvm_store *handle, const char *name);
 /* What a query asks for, one after the other: how many, or a negative pvm_status. */
 int64_t pvm_store_visit(pvm_store *handle, const pvm_store_query *query, store_visit *visit,
                         void *arg);

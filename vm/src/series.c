@@ -1,0 +1,137 @@
+/* series.c - streams as time series, as MessagePack. */
+#include "series.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "event_store.h"
+
+static const char *const FUNCTIONS[] = {"count", "sum", "mean", "min", "max", "first", "last"};
+static const char *const FILLS[] = {"none", "null", "previous", "linear", "value"};
+
+static int find_word(const char *const *words, size_t count, const char *text, size_t len) {
+  for (size_t i = 0; i < count; i++)
+    if (strlen(words[i]) == len && memcmp(words[i], text, len) == 0) return (int)i;
+  return -1;
+}
+
+static int refuse(char *err, const char *what) {
+  if (err != NULL) snprintf(err, PVM_ERR_MAX, "%s", what);
+  return PVM_E_INVALID;
+}
+
+static int read_functions(const char *list, series_query *query, char *err) {
+  for (const char *at = list; *at != 0;) {
+    size_t len = strcspn(at, ",");
+    int function = find_word(FUNCTIONS, sizeof FUNCTIONS / sizeof *FUNCTIONS, at, len);
+    if (function < 0)
+      return refuse(err,
+                    "a function of a series is one of count, sum, mean, min, max, first, last");
+    if (query->function_count == SERIES_FUNCTIONS_MAX)
+      return refuse(err, "a series has at most 8 functions");
+    query->functions[query->function_count++] = (series_function)function;
+    at += len;
+    at += *at == ',';
+  }
+  return PVM_OK;
+}
+
+static int read_query(const pvm_series_query *given, series_query *query, char *err) {
+  *query = (series_query){.key = {given->key, given->key_len},
+                          .field = {given->field, strlen(given->field)},
+                          .from_ns = given->from_ns,
+                          .until_ns = given->until_ns,
+                          .step_ns = given->step_ns,
+                          .value = given->value};
+  int fill = find_word(FILLS, sizeof FILLS / sizeof *FILLS, given->fill, strlen(given->fill));
+  if (fill < 0) return refuse(err, "gaps are filled by one of none, null, previous, linear, value");
+  query->fill = (series_fill)fill;
+  if (query->field.len == 0) return refuse(err, "a series is of a field: name one");
+  if (query->from_ns >= query->until_ns)
+    return refuse(err, "the span of a series ends before it begins");
+  if (query->step_ns < 0) return refuse(err, "the step of a series is more than 0");
+  if (isnan(query->value)) return refuse(err, "what fills gaps is no number");
+  int status = read_functions(given->functions, query, err);
+  if (status != PVM_OK) return status;
+  if (query->step_ns != 0 && query->function_count == 0)
+    return refuse(err, "what is each step to have? name a function, such as mean");
+  if (query->step_ns == 0 && query->function_count != 0)
+    return refuse(err, "functions are of steps of time: name the length of one");
+  return PVM_OK;
+}
+
+/* ---- Writing ------------------------------------------------------------ */
+
+typedef struct writing {
+  const series_query *query;
+  unsigned char *data;
+  size_t len, capacity;
+  uint32_t count;
+  int failed;
+} writing;
+
+static unsigned char *put(unsigned char *at, unsigned char head, uint64_t number, int bytes) {
+  *at++ = head;
+  for (int i = bytes - 1; i >= 0; i--) *at++ = (unsigned char)(number >> 8 * i);
+  return at;
+}
+
+static unsigned char *put_value(unsigned char *at, double value, int whole) {
+  uint64_t bits;
+  if (isnan(value)) return put(at, 0xc0, 0, 0);
+  if (whole) return put(at, 0xcf, (uint64_t)value, 8);
+  memcpy(&bits, &value, sizeof bits);
+  return put(at, 0xcb, bits, 8);
+}
+
+static int write_row(void *arg, int64_t time_ns, const double *values, uint64_t points) {
+  writing *w = arg;
+  uint32_t functions = w->query->function_count;
+  size_t most = 10 + 9 * SERIES_FUNCTIONS_MAX;
+  if (w->len + most > w->capacity) {
+    size_t capacity = w->capacity * 2 + 4096;
+    unsigned char *more = realloc(w->data, capacity);
+    if (more == NULL) return w->failed = 1;
+    w->data = more;
+    w->capacity = capacity;
+  }
+  unsigned char *at = w->data + w->len;
+  at = put(at, (unsigned char)(0x91 + (functions != 0 ? functions : 1)), 0, 0);
+  at = put(at, 0xd3, (uint64_t)time_ns, 8);
+  if (functions == 0) at = put_value(at, values[0], 0);
+  for (uint32_t i = 0; i < functions; i++)
+    at = put_value(at, values[i], points != 0 && w->query->functions[i] == SERIES_COUNT);
+  w->len = (size_t)(at - w->data);
+  w->count++;
+  return 0;
+}
+
+int pvm_series_read(pvm_store *handle, const pvm_series_query *query, pvm_buffer *rows, char *err) {
+  if (handle == NULL || query == NULL || rows == NULL) return PVM_E_INVALID;
+  if (query->stream == NULL || query->field == NULL || query->functions == NULL ||
+      query->fill == NULL)
+    return PVM_E_INVALID;
+  series_query own;
+  int status = read_query(query, &own, err);
+  if (status != PVM_OK) return status;
+  store_stream *stream = pvm_store_find(handle, query->stream);
+  if (stream == NULL) return PVM_E_UNKNOWN;
+  writing w = {.query = &own, .data = malloc(4096), .len = 5, .capacity = 4096};
+  if (w.data == NULL) return PVM_E_NOMEM;
+  int store_status = STORE_OK;
+  int read = series_read(stream, &own, write_row, &w, &store_status);
+  if (read == SERIES_OK && !w.failed) {
+    put(w.data, 0xdd, w.count, 4);
+    *rows = (pvm_buffer){.data = w.data, .len = w.len};
+    return PVM_OK;
+  }
+  free(w.data);
+  if (read == SERIES_E_ROWS)
+    return refuse(err,
+                  "the series has more than 1000000 rows: take a longer step, or a shorter span");
+  return read == SERIES_E_STORE     ? pvm_store_status(store_status)
+         : read == SERIES_E_INVALID ? PVM_E_INVALID
+                                    : PVM_E_NOMEM;
+}
