@@ -65,7 +65,10 @@ typedef enum fit { APART, SAME, WITHIN } fit;
 static inline fit fit_of(stream_text name, size_t offset, stream_text key) {
   size_t len = name.len - offset;
   if (len < key.len || (len != key.len && name.data[offset + key.len] != '.')) return APART;
-  if (key.len != 0 && memcmp(name.data + offset, key.data, key.len) != 0) return APART;
+  if (key.len != 0) {
+    const char *own = name.data + offset; /* most names differ in their first byte */
+    if (own[0] != key.data[0] || memcmp(own, key.data, key.len) != 0) return APART;
+  }
   return len == key.len ? SAME : WITHIN;
 }
 

@@ -38,14 +38,16 @@ def fits(value: Any) -> Any:
 
 
 def power(a: float, b: float) -> float | None:
+    if -math.inf < a < 0 and math.isfinite(b) and b != math.floor(b):
+        return None  # Python has a complex number
     try:
         if isinstance(a, int) and isinstance(b, int) and b > 200 and abs(a) > 1:
             a = float(a)  # sooner than thousands of digits
-        found = fits(a**b)
+        found: float = fits(a**b)
     except OverflowError:
         odd = float(b).is_integer() and int(float(b)) % 2 == 1  # as a float: that may be rounded
         return -math.inf if a < 0 and odd else math.inf
-    return None if isinstance(found, complex) else found
+    return found
 
 
 def arithmetic(op: str, a: Any, b: Any) -> Any:
