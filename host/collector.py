@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from polyvm.host import log, results
 from polyvm.host.rejections import RejectionLog
+from polyvm.host.returned import Returned
 from polyvm.vm import Outcome
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Collector:
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._log = log.get()
+        self._returned = Returned(registry)
         self.rejections = RejectionLog()
         self.not_run = 0  # invocations that ended without a run of this process
         self.lost_records = 0
@@ -133,6 +135,7 @@ class Collector:
             if self._registry.settle_arrays() and self._registry.pending == 0:
                 self._lifetime.changed.set()
             if completions:
+                self._returned.take(completions)  # first: what they start is pending, too
                 settled = self._registry.settle(completions)
                 traces = {trace.id: trace for trace in batch.traces}
                 if traces:

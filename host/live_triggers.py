@@ -219,13 +219,16 @@ class LiveTriggers:
             self._keeper.note(self._timers.last_ns())
         return self._timers.wait_ns(self._clock()) / SECOND if self._timers.names() else None
 
-    def tick_counters(self, *, all_of_them: bool = False) -> tuple[EventBatch | None, float | None]:
+    def tick_counters(
+        self, *, all_of_them: bool = False, flows: bool = False
+    ) -> tuple[EventBatch | None, float | None]:
         """Fire the counters that have waited long enough, and tell when the next will have.
 
-        That is the seconds until this is to be called again; None: when `changed` is set.
+        That is the seconds until this is to be called again; None: when `changed` is set. flows:
+        there are any, whose time goes on with this.
         """
         waits = [each.wait_ns for each in self._by_id.values() if each.wait_ns is not None]
-        if not waits and not all_of_them:
+        if not waits and not all_of_them and not flows:
             return None, None
         batch, wait_ns = self._triggers.tick(all=all_of_them)
         # What begins to count after this has waited no sooner.

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from polyvm.host import breakers, durations, models, sizes, triggers
+from polyvm.host import breakers, durations, flows, models, sizes, triggers
 from polyvm.host.errors import ManifestError
 
 FILE_NAME = "task.toml"
@@ -20,6 +20,7 @@ ISOLATIONS = ("vm", "process")
 MIN_MEMORY = 4 * 2**20  # PVM_MEMORY_MIN of vm.h
 MAX_PATHS = 16  # PVM_POLICY_PATHS of vm.h, for reading and as many for writing
 MAX_PATH_BYTES = 1024
+MAX_STREAM_BYTES = 64  # STORE_NAME_MAX of engine/include/store.h
 AFTER_FAILURE = ("skip", "stop", "continue")
 MAX_AFTER = 16
 
@@ -93,6 +94,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     permissions: Permissions = Permissions()
     triggers: tuple[triggers.Trigger, ...] = ()
     models: tuple[models.Entry, ...] = ()  # loaded when the task is deployed
+    flows: tuple[flows.Flow, ...] = ()
+    results_into: str | None = None  # a stream that its results are appended to, as events
 
     @property
     def entry_module(self) -> str:
@@ -106,8 +109,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def starts_by_triggers(self) -> bool:
-        """Whether any of its triggers starts it, rather than making it ready."""
-        return any(each.action == "start" for each in self.triggers)
+        """Whether a trigger starts it, rather than making it ready, or a flow of its own does."""
+        by_flow = (each.into is None or each.into.task == self.name for each in self.flows)
+        return any(each.action == "start" for each in self.triggers) or any(by_flow)
 
     @property
     def bundle_name(self) -> str:
@@ -187,10 +191,20 @@ def check(manifest: Manifest, where: str) -> None:
         )
     triggers.check(manifest.triggers, where)
     models.check(manifest.models, where)
+    flows.check(manifest.flows, where, manifest.name)
+    _check_results_into(manifest.results_into, where)
     _check_after(manifest, where)
     _check_limits(manifest.limits, where)
     breakers.policy(manifest.breaker, where)
     _check_permissions(manifest, where)
+
+
+def _check_results_into(stream: str | None, where: str) -> None:
+    if stream is not None and not 1 <= len(stream.encode()) <= MAX_STREAM_BYTES:
+        raise ManifestError(
+            f"{where}: results_into {_short(stream)} must be the name of a stream, of 1 to "
+            f"{MAX_STREAM_BYTES} bytes"
+        )
 
 
 def _check_after(manifest: Manifest, where: str) -> None:

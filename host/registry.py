@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from polyvm.host.breakers import Hold, Snapshot
     from polyvm.host.bundle import Bundle
+    from polyvm.host.flows import Flow
+    from polyvm.host.live_flows import FlowFigures, LiveFlow, LiveFlows
     from polyvm.host.live_triggers import LiveTrigger, LiveTriggers, TriggerFigures
     from polyvm.host.manifest import Manifest
     from polyvm.host.runners import Runners
@@ -127,12 +129,14 @@ class Registry:
         switches: Switches | None = None,
         added: Callable[[str, int], None] | None = None,
         triggers: LiveTriggers | None = None,
+        flows: LiveFlows | None = None,
     ) -> None:
         """``added(name, id)`` is called for each version before its first invocation.
 
-        triggers: those of the executor; None: tasks have none here.
+        triggers, flows: those of the executor; None: tasks have none here. Flows need triggers.
         """
         self._triggers = triggers
+        self._flows = flows
         self._refusals: Counter[tuple[str, str]] = Counter()
         self._runner = runner
         self._added = added
@@ -169,19 +173,35 @@ class Registry:
             self._added(manifest.name, task_id)
         deployment = Deployment(task_id, bundle.manifest)
         with self._lock:
-            if self._triggers is not None:
-                try:
+            try:
+                if self._flows is not None:
+                    self._flows.check(manifest)
+                if self._triggers is not None:
                     self._triggers.deploy(task_id, manifest)
-                except VmError:
-                    self._runner.withdraw(task_id)
-                    raise
+            except VmError:
+                self._runner.withdraw(task_id)
+                raise
             former = self._live.get(bundle.manifest.name)
             self._live[bundle.manifest.name] = deployment
             self._by_id[task_id] = deployment
             self._routes.clear()
             self._connect()
+            if self._flows is not None:
+                self._flows.deploy(task_id, manifest)  # before the former version is withdrawn
             self._retire(former)
         return deployment
+
+    def set_flows(self, flows: tuple[Flow, ...]) -> None:
+        """Have these flows, which belong to no task. Raises VmError; then nothing has changed."""
+        with self._lock:
+            assert self._flows is not None, "the host has flows"
+            self._flows.set_operators(flows)
+        self.triggers_changed.set()
+
+    def flow_figures(self) -> list[FlowFigures]:
+        """Return what flows are live, and what they did."""
+        with self._lock:
+            return self._flows.figures() if self._flows is not None else []
 
     def withdraw(self, name: str) -> bool:
         """Take the task out; what it has begun finishes. False if it is not live."""
@@ -189,6 +209,8 @@ class Registry:
             former = self._live.pop(name, None)
             if self._triggers is not None:
                 self._triggers.withdraw(name)
+            if self._flows is not None:
+                self._flows.withdraw(name)
             self._routes.clear()
             self._connect()
             self._retire(former)
@@ -291,11 +313,13 @@ class Registry:
             self._connect()
             if self._triggers is not None:
                 self._triggers.switch()
+            if self._flows is not None:
+                self._flows.switch()
 
     @property
     def has_triggers(self) -> bool:
-        """Whether any live task has a trigger, so that events are worth handing in."""
-        return bool(self._triggers)
+        """Whether there is a trigger or a flow, so that events are worth handing in."""
+        return bool(self._triggers) or bool(self._flows)
 
     def ingest(
         self,
@@ -313,7 +337,7 @@ class Registry:
         and is not counted: see `count_refusal`. What is not taken in is told by the report's error.
         """
         with self._lock:
-            if not self._triggers:
+            if self._triggers is None or not self.has_triggers:
                 return EventReport(0, [])
             try:
                 batch = self._triggers.ingest(data, lines, stream, source, first_tag)
@@ -353,7 +377,7 @@ class Registry:
                 return True
 
             wait = self._triggers.tick(fire)
-            batch, other = self._triggers.tick_counters()
+            batch, other = self._triggers.tick_counters(flows=bool(self._flows))
             counted = [self._started(fired) for fired in batch.fired] if batch is not None else []
             waits = [each for each in (wait, other) if each is not None]
             return started, counted, min(waits) if waits else None
@@ -367,23 +391,28 @@ class Registry:
             return [self._started(fired) for fired in batch.fired] if batch is not None else []
 
     def _started(self, fired: Fired) -> Start:
-        assert self._triggers is not None, "something has fired"
-        trigger = self._triggers.get(fired.trigger)
         error: Exception | None = fired.error
         if fired.payload is None:
             self._count(self._by_id[fired.task], fired.id)
-        elif error is None:  # handed out: the executor does not submit it
-            error = self._submit_handed_out(trigger, fired.payload, fired.tag)
+        starter: LiveFlow | LiveTrigger
+        if fired.flow:
+            assert self._flows is not None, "a row has left one"
+            starter = self._flows.get(fired.flow)
+        else:
+            assert self._triggers is not None, "something has fired"
+            starter = self._triggers.get(fired.trigger)
+        if fired.payload is not None and error is None:  # the executor does not submit it
+            error = self._submit_handed_out(starter, fired.payload, fired.tag)
         return Start(
-            trigger.task,
-            trigger.full_name,
+            starter.task,
+            starter.full_name,
             fired.tag,
             fired.payload if error is not None else None,
             error,
         )
 
     def _submit_handed_out(
-        self, trigger: LiveTrigger, payload: bytes, tag: int
+        self, trigger: LiveTrigger | LiveFlow, payload: bytes, tag: int
     ) -> Exception | None:
         try:
             self._submit(trigger.task, payload, tag)
@@ -525,6 +554,14 @@ class Registry:
             self._pending -= len(completions)
             self._settled.notify_all()
         return paired
+
+    def returning(self, completions: list[Completion]) -> list[tuple[Completion, Manifest]]:
+        """Pair completions with their tasks' manifests, those alone whose results are events."""
+        with self._lock:
+            if not any(each.manifest.results_into for each in self._by_id.values()):
+                return []
+            paired = [(each, self._by_id[each.task].manifest) for each in completions]
+        return [(each, manifest) for each, manifest in paired if manifest.results_into]
 
     def settle_arrays(self) -> bool:
         """Count the ends of arrays that have ended; whether there were any."""

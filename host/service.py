@@ -20,7 +20,7 @@ from polyvm.host.api.access import Access
 from polyvm.host.breaker_keeper import BreakerKeeper
 from polyvm.host.collector import Collector
 from polyvm.host.deployer import Deployer
-from polyvm.host.errors import ExitCode, MissingError, PolyvmError
+from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
 from polyvm.host.event_fields import EventFields
 from polyvm.host.event_store import Keeping, losses, open_store
 from polyvm.host.events import Events
@@ -28,6 +28,7 @@ from polyvm.host.feed import Feed
 from polyvm.host.invocations import Invocations
 from polyvm.host.isolation import ProcessRunner
 from polyvm.host.lifetime import Lifetime
+from polyvm.host.live_flows import LiveFlows
 from polyvm.host.live_triggers import LiveTriggers
 from polyvm.host.mapping import Mapping
 from polyvm.host.recovery import Recovery
@@ -41,7 +42,7 @@ from polyvm.host.ticker import Ticker
 from polyvm.host.timer_keeper import TimerKeeper
 from polyvm.host.traces import TraceFile
 from polyvm.host.watcher import Watcher
-from polyvm.vm import Executor, collect_logs, info
+from polyvm.vm import Executor, VmError, collect_logs, info
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from polyvm.host.api.server import Server
+    from polyvm.host.flows import Flow
     from polyvm.vm import SubmitOptions
 
 _POLL_EVERY = 0.5  # seconds between looks at the tasks folder
@@ -77,6 +79,7 @@ class Options:
     switches: Path | None = None  # a file of switches
     event_fields: EventFields = field(default_factory=EventFields)  # what triggers look at
     keeping: Keeping | None = None  # of events
+    flows: tuple[Flow, ...] = ()  # that belong to no task
     journal: Path | None = None  # a folder for what must outlive the process
     trace: Path | None = None  # a file for traces
     trace_share: float = 1.0  # of the invocations
@@ -124,7 +127,12 @@ class Service:
             self.switches,
             self._breakers.added if self._breakers is not None else None,
             self._make_triggers(),
+            LiveFlows(self._executor.flows, self.switches),
         )
+        try:
+            self._registry.set_flows(options.flows)
+        except VmError as error:
+            raise UsageError(f"flows: {error}") from error
         self._deployer = Deployer(watcher, self._registry)
         self._ticker = Ticker(self._registry, self._lifetime.stopping, self._lifetime.cancelled)
         self.invocations = Invocations(self._registry, self._lifetime.stopping.is_set)

@@ -24,7 +24,7 @@ static int are_integers(const stream_value *a, const stream_value *b) {
   return a->kind == STREAM_INTEGER && b->kind == STREAM_INTEGER;
 }
 
-stream_value flow_add(const stream_value *a, const stream_value *b) {
+stream_value flow_plus(const stream_value *a, const stream_value *b) {
   if (are_integers(a, b)) return flow_from_wide(flow_wide_of(a) + flow_wide_of(b));
   if (!are_numbers(a, b)) return flow_nil();
   return flow_float(flow_double_of(a) + flow_double_of(b));

@@ -26,7 +26,7 @@ stream_value flow_from_wide(flow_wide number);
 /* An integer of a float without a fraction, if it fits; otherwise the float. Not finite: nil. */
 stream_value flow_from_whole(double number);
 
-stream_value flow_add(const stream_value *a, const stream_value *b);
+stream_value flow_plus(const stream_value *a, const stream_value *b);
 stream_value flow_subtract(const stream_value *a, const stream_value *b);
 stream_value flow_multiply(const stream_value *a, const stream_value *b);
 stream_value flow_divide(const stream_value *a, const stream_value *b);

@@ -102,7 +102,7 @@ static stream_value calculate(operation op, const stream_value *a, const stream_
   switch (op) {
   case ADD:
     if (a->kind == STREAM_STRING && b->kind == STREAM_STRING) return join(a, b, arena);
-    return flow_add(a, b);
+    return flow_plus(a, b);
   case SUBTRACT: return flow_subtract(a, b);
   case MULTIPLY: return flow_multiply(a, b);
   case DIVIDE: return flow_divide(a, b);

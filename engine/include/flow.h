@@ -20,7 +20,7 @@
 #include "feature.h"
 #include "stream.h"
 
-#define FLOW_NAME_MAX 64
+#define FLOW_NAME_MAX 160
 #define FLOW_STEPS_MAX 32
 
 /* An event as flows see it. */
@@ -42,25 +42,28 @@ typedef struct flow_output {
 } flow_output;
 
 typedef struct flow_config {
-  feature_store *features; /* where tables are; NULL: flows with tables are refused */
-  uint32_t shards;         /* 64: parts of the keys that are locked one by one; 1 to 1024 */
-  uint64_t max_bytes;      /* 256 MiB: of state, all flows together */
-  uint64_t idle_ns;        /* a second: a stream that rests so long has its watermark moved on by
+  feature_store
+      *features;      /* where tables are, unless flow_set_tables says so; NULL: flows with tables
+                              are refused */
+  uint32_t shards;    /* 64: parts of the keys that are locked one by one; 1 to 1024 */
+  uint64_t max_bytes; /* 256 MiB: of state, all flows together */
+  uint64_t idle_ns;   /* a second: a stream that rests so long has its watermark moved on by
                               flow_tick, as if an event came now */
   /* Called for a row that leaves, in the thread that appends or ticks, with no lock held. */
   void (*emit)(void *context, const flow_output *output);
   /* A row that came too late. NULL: it is only counted. */
   void (*late)(void *context, void *user, const flow_event *event);
-  void (*forget)(void *user); /* the flow with this `user` is gone. NULL: nothing is to be done */
+  void (*forget)(void *user); /* the flow with this `user`, unless NULL, is gone */
 } flow_config;
 
 typedef struct flow_stats {
   uint64_t events; /* that came in */
   uint64_t rows;   /* that left */
   uint64_t late;
-  uint64_t dropped;     /* keys given up for a bound */
-  uint64_t keys;        /* with state, now */
-  uint64_t bytes;       /* of state, now */
+  uint64_t dropped; /* keys given up for a bound */
+  uint64_t refused; /* rows that could not go on: a key over 64 KiB, a table that refused, memory */
+  uint64_t keys;    /* with state, now */
+  uint64_t bytes;   /* of state, now */
   int64_t watermark_ns; /* INT64_MIN: no event yet */
 } flow_stats;
 
@@ -70,12 +73,27 @@ typedef struct flow flow;
 void flow_config_init(flow_config *config);
 flow_set *flow_set_new(const flow_config *config, char *err);
 void flow_set_free(flow_set *set);
+/* Where the tables of flows that are added from now on are. It outlives the set. */
+void flow_set_tables(flow_set *set, feature_store *features);
 
+/* Could this be added, but for its name? STREAM_OK, or a status with a sentence. */
+int flow_check(flow_set *set, const void *declaration, size_t len, char *err);
 /* Add a flow: a MessagePack map, described in flow/declaration.h. `replaces`, if not NULL, is a flow of
 ** this set that is removed; if it says the same, its state goes on in the new one. */
 int flow_add(flow_set *set, const void *declaration, size_t len, void *user, flow *replaces,
              flow **out, char *err);
-void flow_remove(flow_set *set, flow *flow);
+/* The same in two steps: between them the flow gets the events of flow_feed only. */
+int flow_prepare(flow_set *set, const void *declaration, size_t len, void *user,
+                 const flow *replaces, flow **out, char *err);
+int flow_start(flow_set *set, flow *flow, struct flow *replaces);
+int flow_feed(flow_set *set, flow *flow, const flow_event *event, void *context);
+/* It gets no more events, and ends when nobody is at it. It may be one that was never started.
+** STREAM_E_NOMEM: it goes on. */
+int flow_remove(flow_set *set, flow *flow);
+/* Does it have this declaration? */
+int flow_says(const flow *flow, const void *declaration, size_t len);
+/* The streams that it takes, of all its inputs; data NULL beyond the last. They live as long as it. */
+stream_text flow_stream_at(const flow *flow, uint32_t i);
 void flow_stats_get(flow *flow, flow_stats *stats);
 
 /* One event through all flows that take its stream. STREAM_OK or a status. */

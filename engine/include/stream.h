@@ -80,6 +80,15 @@ typedef struct stream_amount {
   uint64_t bytes; /* of the events' maps */
 } stream_amount;
 
+/* An event that was kept, and matched. Valid during the call of `taken` only. */
+typedef struct stream_taken {
+  stream_text stream;
+  stream_text key;   /* of the configuration's field; empty: it has none */
+  stream_text whole; /* its map */
+  int64_t time_ns;
+  uint64_t sequence; /* in the store; 0: events are not kept */
+} stream_taken;
+
 /* Field names are lists with commas between; the first field that an event has counts. Types,
 ** pages, ids and keys are text or integers, which count as their decimal digits. */
 typedef struct stream_config {
@@ -100,6 +109,8 @@ typedef struct stream_config {
   void (*fire)(void *context, const stream_match *matches, size_t count);
   /* Called in the same way for a counter that has enough. NULL: nothing is to be done. */
   void (*enough)(void *context, const stream_amount *amount);
+  /* Called in the same way for every event, last. NULL: nothing is to be done. */
+  void (*taken)(void *context, const stream_taken *event);
   /* Events are kept there before they are matched: whole, under their key, in the stream that they
   ** name, in STREAM_UNNAMED if they name none, in STREAM_MISNAMED if that is no name of a stream of events. It
   ** outlives the triggers. NULL: they are not kept. */
@@ -199,6 +210,10 @@ int stream_append(stream_triggers *triggers, const void *event, size_t len, uint
 typedef struct stream_origin {
   stream_text source; /* for dead letters: who handed them in */
   stream_text stream; /* of events that name none; empty: STREAM_UNNAMED */
+  int derived;        /* 1: the stream is this one, and these are key (unless it is empty) and time,
+                      ** whatever the event says: it was made of others */
+  stream_text key;
+  int64_t time_ns;
 } stream_origin;
 int stream_append_from(stream_triggers *triggers, const stream_origin *origin, const void *event,
                        size_t len, uint64_t wall_ns, uint64_t now_ns, void *context,

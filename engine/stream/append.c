@@ -312,17 +312,17 @@ static int put_away(store *store, const stream_event *event, stream_text wanted,
 /* Keep the event and count it, which is one step for counters. A status of the store; what counters
 ** have enough of is in *due. */
 static int keep_and_count(stream_triggers *triggers, const stream_event *event, uint64_t wall_ns,
-                          uint64_t now_ns, stream_tally **due, int *uncounted) {
+                          uint64_t now_ns, uint64_t *sequence, stream_tally **due, int *uncounted) {
   stream_text stream = stream_of(event);
   struct stream_counter_slot *slot = stream_counters_lock(&triggers->counters, stream);
   int status = STORE_OK;
-  uint64_t sequence = 0;
+  *sequence = 0;
   if (triggers->config.store != NULL)
-    status = put_away(triggers->config.store, event, stream, wall_ns, &sequence);
+    status = put_away(triggers->config.store, event, stream, wall_ns, sequence);
   if (slot == NULL) return status;
   if (status == STORE_OK)
-    *uncounted =
-        stream_counters_count(&triggers->counters, slot, stream, event, sequence, now_ns, due) != 0;
+    *uncounted = stream_counters_count(&triggers->counters, slot, stream, event, *sequence, now_ns,
+                                       due) != 0;
   pthread_mutex_unlock(&slot->lock);
   return status;
 }
@@ -331,7 +331,7 @@ static int keep_and_count(stream_triggers *triggers, const stream_event *event, 
 ** returns. */
 static int take_in(stream_triggers *triggers, const stream_origin *origin, int read,
                    const stream_event *event, stream_text data, uint64_t wall_ns, uint64_t now_ns,
-                   stream_tally **due, int *uncounted, int *store_status) {
+                   uint64_t *sequence, stream_tally **due, int *uncounted, int *store_status) {
   stream_intake *intake = triggers->config.intake;
   stream_ticket ticket = {0};
   if (intake != NULL) {
@@ -341,7 +341,7 @@ static int take_in(stream_triggers *triggers, const stream_origin *origin, int r
     if (verdict != STREAM_OK) return verdict;
   }
   if (read <= STREAM_EVENT_NONE) return read;
-  int kept = keep_and_count(triggers, event, wall_ns, now_ns, due, uncounted);
+  int kept = keep_and_count(triggers, event, wall_ns, now_ns, sequence, due, uncounted);
   stream_intake_leave(&ticket, kept == STORE_OK);
   if (kept == STORE_OK) return STREAM_OK;
   if (kept == STORE_E_SIZE && intake != NULL) {
@@ -355,8 +355,17 @@ static int take_in(stream_triggers *triggers, const stream_origin *origin, int r
 
 int stream_append(stream_triggers *triggers, const void *data, size_t len, uint64_t wall_ns,
                   uint64_t now_ns, void *context, int *store_status) {
-  static const stream_origin nobody = {{"", 0}, {NULL, 0}};
+  static const stream_origin nobody = {.source = {"", 0}};
   return stream_append_from(triggers, &nobody, data, len, wall_ns, now_ns, context, store_status);
+}
+
+/* What an event does not say of itself. */
+static void place(const stream_origin *origin, stream_event *event) {
+  if (origin->stream.len != 0 && (event->stream.data == NULL || origin->derived))
+    event->stream = origin->stream;
+  if (!origin->derived) return;
+  if (origin->key.len != 0) event->keys[0] = origin->key;
+  event->time_ns = origin->time_ns > 0 ? (uint64_t)origin->time_ns : 0;
 }
 
 int stream_append_from(stream_triggers *triggers, const stream_origin *origin, const void *data,
@@ -364,12 +373,12 @@ int stream_append_from(stream_triggers *triggers, const stream_origin *origin, c
                        int *store_status) {
   stream_event event;
   int status = stream_event_read(&triggers->mapping, data, len, wall_ns, &event);
-  if (status > STREAM_EVENT_NONE && event.stream.data == NULL && origin->stream.len != 0)
-    event.stream = origin->stream;
+  if (status > STREAM_EVENT_NONE) place(origin, &event);
   stream_tally *due = NULL;
   int uncounted = 0;
+  uint64_t sequence = 0;
   int taken = take_in(triggers, origin, status, &event, (stream_text){data, len}, wall_ns, now_ns,
-                      &due, &uncounted, store_status);
+                      &sequence, &due, &uncounted, store_status);
   if (taken != STREAM_OK) return taken;
   gathering g;
   g.event = &event;
@@ -399,5 +408,10 @@ int stream_append_from(stream_triggers *triggers, const stream_origin *origin, c
   if (g.fired_count != 0) fire(triggers, &g, context);
   if (due != NULL) stream_counters_fire(&triggers->counters, due, &triggers->config, context);
   let_go(triggers, &g);
+  if (triggers->config.taken != NULL) {
+    int64_t time_ns = event.time_ns <= INT64_MAX ? (int64_t)event.time_ns : INT64_MAX;
+    stream_taken one = {stream_of(&event), event.keys[0], event.whole, time_ns, sequence};
+    triggers->config.taken(context, &one);
+  }
   return g.out_of_memory || uncounted ? STREAM_E_NOMEM : matched;
 }

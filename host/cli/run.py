@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from polyvm.host import event_fields, loader, log, supervisor
+from polyvm.host import event_fields, loader, log, operators, supervisor
 from polyvm.host.cli import policy, serving
 from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
 from polyvm.host.event_store import Keeping, keeping
@@ -99,6 +99,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what events of the streams in --events are like: fields, ids, limits of their own",
     )
     parser.add_argument(
+        "--flows",
+        metavar="FILE.toml",
+        type=Path,
+        help="flows over streams of events that belong to no task",
+    )
+    parser.add_argument(
         "--trace",
         metavar="FILE",
         type=Path,
@@ -134,6 +140,7 @@ def run(options: argparse.Namespace) -> ExitCode:
             switches=options.switches,
             event_fields=event_fields.parse(options.event_field),
             keeping=_keeping(options),
+            flows=operators.read(options.flows).flows if options.flows is not None else (),
             journal=_journal(options),
             trace=options.trace,
             trace_share=options.trace_sample,

@@ -32,6 +32,7 @@ from .executor import (
     ThreadStats,
 )
 from .external import ExternalTasks, Ticket
+from .flows import Flows, FlowStats
 from .library import Info, info, report_crashes
 from .logs import LogRecord, collect_logs
 from .machine import Vm, VmStats
@@ -65,6 +66,8 @@ __all__ = [
     "Executor",
     "ExternalTasks",
     "Fired",
+    "FlowStats",
+    "Flows",
     "ForkedError",
     "Info",
     "IntakeStats",

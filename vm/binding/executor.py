@@ -15,6 +15,7 @@ from typing import Any, Self, TypedDict, Unpack
 from .batch import Array, Batch, Completion, Outcome
 from .chain import ChainNode
 from .errors import QueueFull
+from .flows import Flows
 from .library import ERR_MAX, check, fail, ffi, lib, take
 from .program import Program
 from .triggers import Triggers
@@ -198,6 +199,7 @@ class Executor:
         self._executor: Any = out[0]
         self._stopped = False
         self.triggers = Triggers(lambda: self.handle)
+        self.flows = Flows(lambda: self.handle)
 
     def add(
         self,

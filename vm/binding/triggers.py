@@ -25,9 +25,10 @@ class TriggerMode(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A match. ``payload`` is there unless its invocation was accepted; then ``id`` is its id.
+    """A match, or a row of a flow for a task; trigger or flow is 0.
 
-    error: why that was refused; None for one that was accepted, or is only handed out.
+    ``payload`` is there unless its invocation was accepted; then ``id`` is its id. error: why that
+    was refused; None for one that was accepted, or is only handed out.
     """
 
     trigger: int
@@ -36,6 +37,7 @@ class Fired:
     id: int
     payload: bytes | None
     error: VmError | None
+    flow: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +253,7 @@ def _batch(taken: int, batch: Any) -> EventBatch:
             payload = bytes(ffi.buffer(batch.data + start, one.end - start))
         start = one.end
         error = refusal(one.status) if one.status < 0 else None
-        fired.append(Fired(one.trigger, one.task, one.tag, one.id, payload, error))
+        fired.append(Fired(one.trigger, one.task, one.tag, one.id, payload, error, flow=one.flow))
     stopped = refusal(batch.status) if batch.status < 0 else None
     return EventBatch(
         taken, batch.matched, fired, batch.lost, batch.duplicates, batch.dead, stopped

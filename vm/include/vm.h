@@ -689,6 +689,7 @@ typedef struct pvm_trigger_config {
   uint64_t ttl_ns;       /* a key that rests so long loses its partial matches */
   uint32_t max_keys;     /* with partial matches; the least recently used go first */
   uint32_t max_pending;  /* partial matches of one key; the oldest go first */
+  uint64_t flow_bytes;   /* of what flows remember; the least recently used keys go first */
 } pvm_trigger_config;
 
 PVM_API void pvm_trigger_config_init(pvm_trigger_config *config);
@@ -752,7 +753,8 @@ PVM_API int pvm_intake_stats_get(pvm_executor *executor, const char *stream,
 
 /* What a trigger's match came to. */
 typedef struct pvm_fired {
-  int64_t trigger;
+  int64_t trigger; /* 0: it is a row of a flow */
+  int64_t flow;    /* 0: it is a trigger's match */
   int64_t task;
   uint64_t tag;    /* of the event, and of the invocation */
   uint64_t id;     /* of the invocation; 0 unless it was accepted */
@@ -811,6 +813,10 @@ PVM_API int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in,
 ** not kept. PVM_E_STORE. */
 PVM_API int pvm_dead_letter(pvm_executor *executor, const void *event, size_t len,
                             const char *reason, const char *source);
+
+/* ---- Flows -------------------------------------------------------------- */
+
+#include "flow_api.h"
 
 /* ---- Crashes ------------------------------------------------------------ */
 

@@ -10,6 +10,8 @@
 #include "../../engine/stream/json.h"
 #include "event_store.h"
 #include "executor.h"
+#include "flow.h"
+#include "flows.h"
 #include "intake.h"
 #include "runtime.h"
 #include "stream.h"
@@ -40,22 +42,12 @@ struct pvm_trigger_set {
   stream_triggers *stream;
   pvm_store *store;      /* NULL */
   stream_intake *intake; /* NULL without a store */
+  struct pvm_flows *flows;
   int synced;
   pthread_mutex_t lock; /* of the table: adding, removing, setting, figures; never of an event */
   slot *slots;
   uint32_t count, capacity, free;
 };
-
-/* What one call gathers. */
-typedef struct firing {
-  pvm_executor *executor;
-  uint64_t tag;
-  pvm_fired_batch *batch; /* NULL: nothing is handed out */
-  size_t fired_capacity;
-  size_t data_len, data_capacity;
-  unsigned char *payload; /* room for one, kept between events */
-  size_t payload_capacity;
-} firing;
 
 /* ---- Payloads ----------------------------------------------------------- */
 
@@ -78,7 +70,7 @@ static size_t put_raw(unsigned char *out, stream_text value) {
   return value.len;
 }
 
-static int reserve_payload(firing *f, size_t most) {
+int pvm_firing_reserve(pvm_firing *f, size_t most) {
   if (most <= f->payload_capacity) return 1;
   unsigned char *more = realloc(f->payload, most);
   if (more == NULL) return 0;
@@ -89,11 +81,11 @@ static int reserve_payload(firing *f, size_t most) {
 
 /* {"trigger": name, "key": text, "event": the last, "events": [all]}. Its length; 0 without
 ** memory, or if the events are too much for one payload. */
-static size_t write_payload(firing *f, const char *name, const stream_match *match) {
+static size_t write_payload(pvm_firing *f, const char *name, const stream_match *match) {
   size_t most = 64 + strlen(name) + match->key.len + match->events[match->count - 1].len;
   for (uint32_t i = 0; i < match->count; i++) most += match->events[i].len;
   if (match->key.len > UINT32_MAX) return 0;
-  if (!reserve_payload(f, most)) return 0;
+  if (!pvm_firing_reserve(f, most)) return 0;
   unsigned char *at = f->payload;
   at += put_head(at, 0x84, 0, 0);
   at += put_text(at, "trigger", 7);
@@ -110,10 +102,10 @@ static size_t write_payload(firing *f, const char *name, const stream_match *mat
 
 /* {"trigger": name, "stream": text, "key": text or nil, "first":, "last": numbers or nil, "events":,
 ** "bytes": how many}. As above. */
-static size_t write_amount(firing *f, const char *name, const stream_amount *amount) {
+static size_t write_amount(pvm_firing *f, const char *name, const stream_amount *amount) {
   if (amount->key.len > UINT32_MAX) return 0;
   size_t most = 128 + strlen(name) + amount->stream.len + amount->key.len;
-  if (!reserve_payload(f, most)) return 0;
+  if (!pvm_firing_reserve(f, most)) return 0;
   unsigned char *at = f->payload;
   at += put_head(at, 0x87, 0, 0);
   at += put_text(at, "trigger", 7);
@@ -154,7 +146,7 @@ static void *reserve(void *block, size_t *capacity, size_t wanted, size_t size) 
 }
 
 /* Tell the caller, with the payload if it was not accepted. Without memory it is only counted. */
-static void tell(firing *f, const pvm_trigger *trigger, int status, uint64_t id, size_t len) {
+static void tell(pvm_firing *f, const pvm_starter *starter, int status, uint64_t id, size_t len) {
   pvm_fired_batch *batch = f->batch;
   if (batch == NULL) return;
   /* who keeps it until there is room keeps the elements */
@@ -177,29 +169,34 @@ static void tell(firing *f, const pvm_trigger *trigger, int status, uint64_t id,
   if (kept != 0) memcpy(data + f->data_len, payload, kept);
   pvm_buffer_free(&elements);
   f->data_len += kept;
-  fired[batch->count++] = (pvm_fired){.trigger = trigger->id,
-                                      .task = trigger->task,
+  fired[batch->count++] = (pvm_fired){.trigger = starter->trigger,
+                                      .flow = starter->flow,
+                                      .task = starter->task,
                                       .tag = f->tag,
                                       .id = id,
                                       .end = f->data_len,
                                       .status = status};
 }
 
-/* Start its task with the payload that was written; len 0: there was no memory for it. */
-static void start_task(firing *f, pvm_trigger *trigger, int mode, size_t len) {
-  atomic_fetch_add_explicit(&trigger->fired, 1, memory_order_relaxed);
+int pvm_firing_start(pvm_firing *f, const pvm_starter *starter, int mode, size_t len) {
   int64_t id = PVM_E_NOMEM;
   if (len != 0)
     id = mode == PVM_TRIGGER_HAND_OUT
              ? 0
-             : pvm_submit(f->executor, trigger->task, f->tag, f->payload, len, NULL);
+             : pvm_submit(f->executor, starter->task, f->tag, f->payload, len, NULL);
   int status = id < 0 ? (int)id : id > 0 ? PVM_OK : PVM_TRIGGER_HANDED_OUT;
-  count_end(trigger, status);
-  tell(f, trigger, status, id > 0 ? (uint64_t)id : 0, len);
+  tell(f, starter, status, id > 0 ? (uint64_t)id : 0, len);
+  return status;
+}
+
+static void start_task(pvm_firing *f, pvm_trigger *trigger, int mode, size_t len) {
+  pvm_starter starter = {.trigger = trigger->id, .task = trigger->task};
+  atomic_fetch_add_explicit(&trigger->fired, 1, memory_order_relaxed);
+  count_end(trigger, pvm_firing_start(f, &starter, mode, len));
 }
 
 static void fire(void *context, const stream_match *matches, size_t count) {
-  firing *f = context;
+  pvm_firing *f = context;
   for (size_t i = 0; i < count; i++) {
     pvm_trigger *trigger = matches[i].user;
     start_task(f, trigger, matches[i].mode, write_payload(f, trigger->name, &matches[i]));
@@ -207,9 +204,14 @@ static void fire(void *context, const stream_match *matches, size_t count) {
 }
 
 static void enough(void *context, const stream_amount *amount) {
-  firing *f = context;
+  pvm_firing *f = context;
   pvm_trigger *trigger = amount->user;
   start_task(f, trigger, amount->mode, write_amount(f, trigger->name, amount));
+}
+
+static void taken(void *context, const stream_taken *event) {
+  pvm_firing *f = context;
+  pvm_flows_take(f->set->flows, event, f);
 }
 
 /* ---- What events need while partial matches hold them ---- */
@@ -226,7 +228,9 @@ static void let_event_go(void *held) {
 
 void pvm_trigger_config_init(pvm_trigger_config *config) {
   stream_config defaults;
+  flow_config flows;
   stream_config_init(&defaults);
+  flow_config_init(&flows);
   *config = (pvm_trigger_config){.type = defaults.type,
                                  .page = defaults.page,
                                  .id = defaults.id,
@@ -237,7 +241,8 @@ void pvm_trigger_config_init(pvm_trigger_config *config) {
                                  .max_bytes = defaults.max_bytes,
                                  .ttl_ns = defaults.ttl_ns,
                                  .max_keys = defaults.max_keys,
-                                 .max_pending = defaults.max_pending};
+                                 .max_pending = defaults.max_pending,
+                                 .flow_bytes = flows.max_bytes};
 }
 
 /* With the executor's lock of grouping. */
@@ -260,6 +265,7 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
   stream.max_pending = config->max_pending;
   stream.fire = fire;
   stream.enough = enough;
+  stream.taken = taken;
   set->store = config->store;
   set->synced = config->synced;
   if (config->store != NULL) {
@@ -279,6 +285,13 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
     free(set);
     return PVM_E_INVALID;
   }
+  set->flows = pvm_flows_new(set, config);
+  if (set->flows == NULL) {
+    stream_triggers_free(set->stream);
+    stream_intake_free(set->intake);
+    free(set);
+    return PVM_E_NOMEM;
+  }
   pthread_mutex_init(&set->lock, NULL);
   atomic_store(&executor->triggers, set);
   return PVM_OK;
@@ -286,6 +299,7 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
 
 void pvm_trigger_set_free(struct pvm_trigger_set *set) {
   if (set == NULL) return;
+  pvm_flows_free(set->flows);
   stream_triggers_free(set->stream); /* and the triggers, by forget */
   stream_intake_free(set->intake);
   pthread_mutex_destroy(&set->lock);
@@ -303,8 +317,7 @@ int pvm_triggers_configure(pvm_executor *executor, const pvm_trigger_config *con
   return status;
 }
 
-/* The executor's set, made with the defaults if there is none. */
-static int set_of(pvm_executor *executor, struct pvm_trigger_set **set, char *err) {
+int pvm_trigger_set_of(pvm_executor *executor, struct pvm_trigger_set **set, char *err) {
   int status = pvm_runtime_check();
   if (status != PVM_OK) return status;
   if (executor == NULL) return PVM_E_INVALID;
@@ -315,6 +328,14 @@ static int set_of(pvm_executor *executor, struct pvm_trigger_set **set, char *er
   status = pvm_triggers_configure(executor, &config, err);
   *set = atomic_load_explicit(&executor->triggers, memory_order_acquire);
   return *set != NULL ? PVM_OK : status;
+}
+
+struct pvm_flows *pvm_trigger_set_flows(struct pvm_trigger_set *set) {
+  return set->flows;
+}
+
+pvm_store *pvm_trigger_set_store(struct pvm_trigger_set *set) {
+  return set->store;
 }
 
 /* ---- Triggers ----------------------------------------------------------- */
@@ -384,7 +405,7 @@ int64_t pvm_trigger_add(pvm_executor *executor, int64_t task, const char *name,
                         const void *condition, size_t len, pvm_trigger_mode mode, int64_t replaces,
                         char *err) {
   struct pvm_trigger_set *set;
-  int status = set_of(executor, &set, err);
+  int status = pvm_trigger_set_of(executor, &set, err);
   if (status != PVM_OK) return status;
   if (name == NULL || strlen(name) > PVM_NAME_MAX || !valid_mode(mode)) return PVM_E_INVALID;
   if (task != 0 && pvm_task_table_get(&executor->tasks, task) == NULL) return PVM_E_UNKNOWN;
@@ -402,7 +423,7 @@ int64_t pvm_trigger_add(pvm_executor *executor, int64_t task, const char *name,
 
 int pvm_trigger_remove(pvm_executor *executor, int64_t id) {
   struct pvm_trigger_set *set;
-  int status = set_of(executor, &set, NULL);
+  int status = pvm_trigger_set_of(executor, &set, NULL);
   if (status != PVM_OK) return status;
   pthread_mutex_lock(&set->lock);
   slot *found = find(set, id);
@@ -422,7 +443,7 @@ int pvm_trigger_remove(pvm_executor *executor, int64_t id) {
 
 int pvm_trigger_set_mode(pvm_executor *executor, int64_t id, pvm_trigger_mode mode) {
   struct pvm_trigger_set *set;
-  int status = set_of(executor, &set, NULL);
+  int status = pvm_trigger_set_of(executor, &set, NULL);
   if (status != PVM_OK) return status;
   if (!valid_mode(mode)) return PVM_E_INVALID;
   pthread_mutex_lock(&set->lock);
@@ -438,7 +459,7 @@ int pvm_trigger_set_mode(pvm_executor *executor, int64_t id, pvm_trigger_mode mo
 
 int pvm_trigger_stats_get(pvm_executor *executor, int64_t id, pvm_trigger_stats *stats) {
   struct pvm_trigger_set *set;
-  int status = set_of(executor, &set, NULL);
+  int status = pvm_trigger_set_of(executor, &set, NULL);
   if (status != PVM_OK) return status;
   if (stats == NULL) return PVM_E_INVALID;
   pthread_mutex_lock(&set->lock);
@@ -511,7 +532,7 @@ static uint64_t wall_now(void) {
 
 /* What is kept outlives the process, so it has the elements of shared arrays, not their handles. */
 static int take_event(struct pvm_trigger_set *set, const stream_origin *origin, const char *event,
-                      size_t len, uint64_t wall_ns, uint64_t now_ns, firing *f) {
+                      size_t len, uint64_t wall_ns, uint64_t now_ns, pvm_firing *f) {
   pvm_buffer elements = {0};
   if (set->store != NULL) {
     int expanded = pvm_expand(event, len, &elements);
@@ -519,11 +540,21 @@ static int take_event(struct pvm_trigger_set *set, const stream_origin *origin, 
     if (expanded > 0) event = elements.data, len = elements.len;
   }
   int kept = STORE_OK;
+  if (f->depth == 0) pvm_flows_enter(set->flows);
   int status = stream_append_from(set->stream, origin, event, len, wall_ns, now_ns, f, &kept);
+  if (f->depth == 0) pvm_flows_leave(set->flows);
   pvm_buffer_free(&elements);
   return status >= 0                ? status
          : status == STREAM_E_STORE ? pvm_store_status(kept)
                                     : status_of(status);
+}
+
+int pvm_firing_append(pvm_firing *f, const stream_origin *origin, const char *event, size_t len) {
+  return take_event(f->set, origin, event, len, wall_now(), pvm_now(), f);
+}
+
+void pvm_firing_free(pvm_firing *f) {
+  free(f->payload);
 }
 
 /* A batch on its way in. */
@@ -531,7 +562,7 @@ typedef struct ingesting {
   struct pvm_trigger_set *set;
   stream_origin origin;
   uint64_t wall_ns, now_ns;
-  firing *firing;
+  pvm_firing *firing;
   pvm_fired_batch *told;
   uint64_t first_tag;
   size_t done;
@@ -623,9 +654,9 @@ int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_ba
       if (in->ends[n] < (n != 0 ? in->ends[n - 1] : 0) || in->ends[n] > in->len)
         return PVM_E_INVALID;
   struct pvm_trigger_set *set;
-  status = set_of(executor, &set, NULL);
+  status = pvm_trigger_set_of(executor, &set, NULL);
   if (status != PVM_OK) return status;
-  firing f = {.executor = executor, .batch = batch};
+  pvm_firing f = {.executor = executor, .set = set, .batch = batch};
   ingesting i = {.set = set,
                  .origin = {{in->source, in->source != NULL ? strlen(in->source) : 0},
                             {in->stream, in->stream != NULL ? strlen(in->stream) : 0}},
@@ -637,7 +668,7 @@ int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_ba
   status = in->lines          ? take_lines(&i, in->data, in->len)
            : in->ends != NULL ? take_packed(&i, in->data, in->ends, in->count)
                               : take_values(&i, in->data, in->len);
-  free(f.payload);
+  pvm_firing_free(&f);
   if (i.done > 0 && set->store != NULL && set->synced) {
     int synced = pvm_store_sync(set->store);
     if (synced != PVM_OK) return synced;
@@ -672,9 +703,11 @@ int pvm_triggers_tick(pvm_executor *executor, int all, uint64_t *next_ns, pvm_fi
   *next_ns = UINT64_MAX;
   struct pvm_trigger_set *set = atomic_load_explicit(&executor->triggers, memory_order_acquire);
   if (set == NULL) return PVM_OK;
-  firing f = {.executor = executor, .batch = batch};
+  pvm_firing f = {.executor = executor, .set = set, .batch = batch};
   *next_ns = stream_counters_tick(set->stream, pvm_now(), all, &f);
-  free(f.payload);
+  uint64_t flows_ns = pvm_flows_tick(set->flows, &f);
+  if (flows_ns < *next_ns) *next_ns = flows_ns;
+  pvm_firing_free(&f);
   return PVM_OK;
 }
 

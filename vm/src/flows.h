@@ -1,0 +1,23 @@
+/* flows.h - the flows of an executor: engine/flow, with what leaves it. */
+#ifndef PVM_FLOWS_H
+#define PVM_FLOWS_H
+
+#include "trigger.h"
+
+struct pvm_flows;
+
+/* NULL without memory. */
+struct pvm_flows *pvm_flows_new(struct pvm_trigger_set *set, const pvm_trigger_config *config);
+void pvm_flows_free(struct pvm_flows *flows);
+
+/* An event was kept and matched. */
+void pvm_flows_take(struct pvm_flows *flows, const stream_taken *event, pvm_firing *f);
+/* When it is to be called again, of pvm_now; UINT64_MAX: there are no flows. */
+uint64_t pvm_flows_tick(struct pvm_flows *flows, pvm_firing *f);
+
+/* Around the keeping of an event and its way through flows, so that a flow that catches up meets each
+** once. */
+void pvm_flows_enter(struct pvm_flows *flows);
+void pvm_flows_leave(struct pvm_flows *flows);
+
+#endif
