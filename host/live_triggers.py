@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from polyvm.host.timer_keeper import TimerKeeper
     from polyvm.host.timers import Plan, Tick
     from polyvm.host.triggers import Kind
-    from polyvm.vm import EventBatch, Triggers, TriggersStats
+    from polyvm.vm import EventBatch, IntakeStats, Triggers, TriggersStats
 
 SEPARATOR = "."  # between task and trigger, where operators name one; task names have none
 
@@ -262,6 +262,10 @@ class LiveTriggers:
         if self._kept:
             self._triggers.bury(event, why, source)
         return self._kept
+
+    def intake(self, stream: str) -> IntakeStats:
+        """Count what a declared stream did not take. Raises UnknownTask."""
+        return self._triggers.intake_stats(stream)
 
     def get(self, number: int) -> LiveTrigger:
         """Return a live one by its number."""

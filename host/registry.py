@@ -19,7 +19,7 @@ from polyvm.host import breakers
 from polyvm.host.chains import Chains
 from polyvm.host.latency import Histogram
 from polyvm.host.switches import Disabled, Paused, Switches
-from polyvm.vm import AfterFailure, ChainNode, Lane, Limits, Outcome, VmError
+from polyvm.vm import AfterFailure, ChainNode, Lane, Limits, Outcome, UnknownTask, VmError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from polyvm.host.live_triggers import LiveTrigger, LiveTriggers, TriggerFigures
     from polyvm.host.manifest import Manifest
     from polyvm.host.runners import Runners
-    from polyvm.vm import Array, Completion, Fired, SubmitOptions, TaskStats, TriggersStats
+    from polyvm.vm import (
+        Array,
+        Completion,
+        Fired,
+        IntakeStats,
+        SubmitOptions,
+        TaskStats,
+        TriggersStats,
+    )
 
 LANES = {"core": Lane.CORE, "regular": Lane.REGULAR, "low": Lane.LOW}
 
@@ -389,6 +397,13 @@ class Registry:
                 return []
             batch, _ = self._triggers.tick_counters(all_of_them=True)
             return [self._started(fired) for fired in batch.fired] if batch is not None else []
+
+    def intake(self, stream: str) -> IntakeStats | None:
+        """Count what a declared stream did not take; None for one that is not declared."""
+        try:
+            return self._triggers.intake(stream) if self._triggers is not None else None
+        except UnknownTask:
+            return None
 
     def _started(self, fired: Fired) -> Start:
         error: Exception | None = fired.error

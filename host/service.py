@@ -347,6 +347,7 @@ class Service:
             invocations=self.invocations,
             events=self.events,
             event_store=self.event_store,
+            streams=self._options.keeping.streams if self._options.keeping is not None else {},
             switches=self.switches,
             metrics=metrics,
             threads=self._executor.threads,

@@ -63,7 +63,9 @@ def make(access: Access, backend: Backend) -> web.Application:
     app.add_routes(
         [
             *BreakerApi(backend.registry).routes(),
-            *EventApi(backend.registry, backend.events, backend.event_store).routes(),
+            *EventApi(
+                backend.registry, backend.events, backend.event_store, backend.streams
+            ).routes(),
             *SeriesApi(backend.event_store).routes(),
             web.post("/v1/tasks/{name:[^/:]+}:run", api.run),
             web.post("/v1/{kind:tasks|lanes|triggers}/{name:[^/:]+}:{verb:[a-z]+}", api.switch),

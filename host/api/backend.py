@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from polyvm.host.events import Events
     from polyvm.host.invocations import Invocations
     from polyvm.host.metrics import Metrics
     from polyvm.host.registry import Registry
+    from polyvm.host.streams import Declared
     from polyvm.host.switches import Switches
     from polyvm.vm import EventStore, ThreadStats
 
@@ -29,3 +30,4 @@ class Backend:
     threads: Callable[[], ThreadStats]
     unready: Callable[[], str | None]  # why the host takes no work as a whole
     refused: Callable[[], list[tuple[str, str]]]  # bundles that cannot be taken, and why
+    streams: Mapping[str, Declared] = field(default_factory=dict)  # that are declared

@@ -25,10 +25,11 @@ from polyvm.host.payload import from_json
 from polyvm.vm import DecodeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from polyvm.host.events import Events
     from polyvm.host.registry import EventReport, Registry
+    from polyvm.host.streams import Declared
     from polyvm.vm import EventStore
 
 _MOST = 100_000  # events of one answer
@@ -41,10 +42,17 @@ _READ_WITHIN = 30.0  # seconds for a body to come in
 class EventApi:
     """Hands events to triggers. What they start runs on its own; results go to the results file."""
 
-    def __init__(self, registry: Registry, events: Events, store: EventStore | None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        events: Events,
+        store: EventStore | None,
+        streams: Mapping[str, Declared],
+    ) -> None:
         self._registry = registry
         self._events = events
         self._store = store
+        self._streams = streams
 
     def routes(self) -> list[web.RouteDef]:
         """Return the addresses."""
@@ -100,7 +108,17 @@ class EventApi:
         del request
         if self._store is None:
             return answers.of_error(HTTPStatus.NOT_FOUND, _NOT_KEPT)
-        return answers.of_json({"streams": msgspec.to_builtins(self._store.streams())})
+        told = []
+        for each in self._store.streams():
+            declared = self._streams.get(each.name)
+            fields = list(declared.fields or ()) if declared is not None else []
+            told.append({**msgspec.to_builtins(each), "fields": fields, **self._intake(each.name)})
+        return answers.of_json({"streams": told})
+
+    def _intake(self, stream: str) -> dict[str, int]:
+        """What a declared stream did not take; nothing for one that is not declared."""
+        stats = self._registry.intake(stream) if stream in self._streams else None
+        return {} if stats is None else {"duplicates": stats.duplicates, "dead": stats.dead}
 
     async def triggers(self, request: web.Request) -> web.Response:
         """Answer which triggers are live, and what they did."""

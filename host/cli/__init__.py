@@ -24,6 +24,7 @@ _COMMANDS = {
     "cancel": "end one invocation of a running host",
     "events": "read the events that a host has kept",
     "series": "read the numbers of a field of these over time, by steps",
+    "sql": "ask kept events and feature tables by SQL",
     "pack": "pack a task folder into a bundle",
     "seal": "sign and encrypt tasks for the hosts that may run them",
     "inspect": "tell what a bundle says of itself, without any key",
