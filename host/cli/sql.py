@@ -115,7 +115,8 @@ def _as_csv(result: Result) -> None:
 def _as_table(result: Result) -> None:
     rows = [[_short(value) for value in row] for row in result.rows]
     right = [
-        all(isinstance(value, _Number) for value in column) for column in zip(*rows, strict=True)
+        all(isinstance(value, _Number) or not value for value in column)
+        for column in zip(*rows, strict=True)
     ]
     widths = [
         max(len(name), *(len(row[i]) for row in rows)) if rows else len(name)
