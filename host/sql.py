@@ -31,12 +31,16 @@ _AT_ONCE = 10_000  # events in memory beside the tables
 _COLUMNS = 1900  # of a table; SQLite has 2000 at most
 _REST = "rest"  # the column of what is beyond, as JSON
 _LOOK_EVERY = 100_000  # steps of SQLite between looks for Ctrl-C
-_READING = {
-    sqlite3.SQLITE_SELECT,
-    sqlite3.SQLITE_READ,
-    sqlite3.SQLITE_FUNCTION,
-    sqlite3.SQLITE_RECURSIVE,
-}
+# Writing is refused by query_only: functions such as json_each make tables themselves.
+_REFUSED = frozenset(
+    {
+        sqlite3.SQLITE_ATTACH,
+        sqlite3.SQLITE_DETACH,
+        sqlite3.SQLITE_PRAGMA,
+        sqlite3.SQLITE_TRANSACTION,
+        sqlite3.SQLITE_SAVEPOINT,
+    }
+)
 _FORBIDDEN = frozenset({"load_extension", "writefile", "readfile", "edit"})
 
 
@@ -109,6 +113,8 @@ class Database:
     def query(self, text: str) -> Result:
         """Run one SELECT. Raises SqlError with a sentence."""
         while True:
+            self._connection.set_authorizer(None)
+            self._connection.execute("PRAGMA query_only = ON")
             self._connection.set_authorizer(_authorize)
             try:
                 cursor = self._connection.execute(text)
@@ -142,6 +148,7 @@ class Database:
             raise SqlError(f"the query cannot be run: no such table: {name}")
         self._loaded.add(stream)
         try:
+            self._connection.execute("PRAGMA query_only = OFF")
             self._fill(stream)
         except sqlite3.Error as error:
             raise SqlError(f"stream {stream!r} cannot be a table: {error}") from None
@@ -175,12 +182,12 @@ def _authorize(
     del first, database, view
     if action == sqlite3.SQLITE_FUNCTION and second in _FORBIDDEN:
         return sqlite3.SQLITE_DENY
-    return sqlite3.SQLITE_OK if action in _READING else sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_DENY if action in _REFUSED else sqlite3.SQLITE_OK
 
 
 def _explained(error: sqlite3.Error | sqlite3.Warning) -> SqlError:
     what = str(error)
-    if "not authorized" in what or "prohibited" in what or "one statement" in what:
+    if any(words in what for words in ("authoriz", "prohibited", "one statement", "readonly")):
         return SqlError("the query cannot be run: it is to be one SELECT, which changes nothing")
     return SqlError(f"the query cannot be run: {what}")
 
