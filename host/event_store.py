@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import msgspec
 
 from polyvm.host import codec, retention, stream_versions, streams
-from polyvm.host.errors import MissingError, PolyvmError, WriteError
-from polyvm.vm import EventStore, UnknownTask, VmError
+from polyvm.host.errors import KeyFileError, MissingError, PolyvmError, WriteError
+from polyvm.host.sealing import events_key
+from polyvm.vm import EventStore, Level, UnknownTask, VmError, rekey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,16 +27,23 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True):
     ns: int = 0  # since they came
     synced: bool = False  # what is accepted outlives the machine too
     streams: dict[str, streams.Declared] = {}  # by name
+    key: str | None = None  # of sealed streams: PATH, env:NAME or cmd:COMMAND
 
 
 def keeping(
-    folder: Path, limits: Iterable[str], *, synced: bool, declared: Path | None = None
+    folder: Path,
+    limits: Iterable[str],
+    *,
+    synced: bool,
+    declared: Path | None = None,
+    key: str | None = None,
 ) -> Keeping:
     """Read limits such as "7d", and a file of declared streams. Raises PolyvmError."""
     return Keeping(
         folder=folder,
         synced=synced,
         streams=streams.read(declared) if declared is not None else {},
+        key=key,
         **retention.parse(limits),
     )
 
@@ -43,22 +51,54 @@ def keeping(
 def open_store(keeping: Keeping) -> EventStore:
     """Open it, or make it, with its streams as they are declared.
 
-    Raises WriteError with the reason; StreamsFileError where kept events need not fit.
+    Raises WriteError with the reason; StreamsFileError where kept events need not fit;
+    KeyFileError.
     """
+    key = events_key.load(keeping.key) if keeping.key is not None else None
+    sensitive = [name for name, declared in keeping.streams.items() if declared.sensitive]
+    if sensitive and key is None:
+        raise KeyFileError(
+            f"stream {sensitive[0]}: it is sensitive, and there is no key to seal its events with; "
+            f"name one with --events-key or in {events_key.VARIABLE}"
+        )
     try:
         store = EventStore(
-            keeping.folder, keep_bytes=keeping.bytes, keep_events=keeping.events, keep_ns=keeping.ns
+            keeping.folder,
+            keep_bytes=keeping.bytes,
+            keep_events=keeping.events,
+            keep_ns=keeping.ns,
+            level=Level.SYNCED if keeping.synced else Level.FLUSHED,
+            sealing=key.sealing() if key is not None else None,
         )
     except VmError as error:
         raise WriteError(f"events: {error}") from None
+    finally:
+        if key is not None:
+            key.wipe()
     try:
         if keeping.streams:
+            streams.settle(store, keeping.streams)
             stream_versions.declare(keeping.folder, keeping.streams, store)
             streams.retain(store, keeping.streams)
     except (PolyvmError, VmError) as error:
         store.close()
         raise error if isinstance(error, PolyvmError) else WriteError(f"events: {error}") from None
     return store
+
+
+def change_key(folder: Path, old: str, newer: str) -> int:
+    """Have a store's sealed segments opened by another key; how many have that now.
+
+    Nobody may have the store open. Raises WriteError with the reason; KeyFileError.
+    """
+    before, after = events_key.load(old), events_key.load(newer)
+    try:
+        return rekey(folder, before.sealing(), after.sealing())
+    except VmError as error:
+        raise WriteError(f"events: {error}") from None
+    finally:
+        before.wipe()
+        after.wipe()
 
 
 class Kept(NamedTuple):

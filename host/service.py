@@ -165,7 +165,6 @@ class Service:
                 self._log.error("events lost", what=lost)
             assert self._options.keeping is not None, "that is why there is a store"
             configuration["store"] = self.event_store.handle
-            configuration["synced"] = self._options.keeping.synced
             configuration["streams"] = streams.packed(self._options.keeping.streams)
         self._executor.triggers.configure(**configuration)
         return LiveTriggers(

@@ -7,12 +7,13 @@ declared before.
 from __future__ import annotations
 
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from polyvm.host import durations, retention
 from polyvm.host.errors import MissingError, StreamsFileError, UsageError
+from polyvm.vm import Level
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keep: str | tuple[str, ...] = ()  # limits, instead of those of --keep
     version: Annotated[int, msgspec.Meta(ge=1, lt=2**62)] | None = None
     sensitive: bool = False  # its events are encrypted where they are kept
+    level: Literal["memory", "flushed", "synced"] | None = None  # what they outlive; else --synced
 
     @property
     def limits(self) -> dict[str, int]:
@@ -95,12 +97,13 @@ def read(path: Path) -> dict[str, Declared]:
 
 def check(name: str, declared: Declared, where: str) -> None:
     """Refuse what the types allow and a stream must not have. Raises StreamsFileError."""
-    if not 0 < len(name.encode()) <= MAX_NAME or "\0" in name or name.startswith(OWN):
+    if not 0 < len(name.encode()) <= MAX_NAME or "\0" in name:
+        raise StreamsFileError(f"{where}: a name has 1 to {MAX_NAME} bytes")
+    kept = Declared(keep=declared.keep, sensitive=declared.sensitive, level=declared.level)
+    if (name == DEAD or name.startswith(OWN)) and declared != kept:
         raise StreamsFileError(
-            f'{where}: a name has 1 to {MAX_NAME} bytes and does not begin with "{OWN}"'
+            f"{where}: its events are the host's; only keep, sensitive and level count"
         )
-    if name == DEAD and declared != Declared(keep=declared.keep, sensitive=declared.sensitive):
-        raise StreamsFileError(f"{where}: its events are the host's; only keep and sensitive count")
     _check_fields(declared.fields or {}, where)
     if (declared.id is None) != (declared.duplicates is None):
         raise StreamsFileError(
@@ -141,8 +144,25 @@ def _check_fields(fields: dict[str, str], where: str) -> None:
 
 def packed(streams: dict[str, Declared]) -> bytes:
     """Return the declarations for pvm_trigger_config."""
-    rules = {name: declared.rules for name, declared in streams.items() if name != DEAD}
+    rules = {
+        name: declared.rules
+        for name, declared in streams.items()
+        if name != DEAD and not name.startswith(OWN)
+    }
     return msgspec.msgpack.encode(rules)
+
+
+def settle(store: EventStore, streams: dict[str, Declared]) -> None:
+    """Have the streams kept as they are declared; what is refused of a sensitive one is, too.
+
+    Raises VmError with the reason.
+    """
+    for name, declared in streams.items():
+        level = Level[declared.level.upper()] if declared.level is not None else None
+        if level is not None or declared.sensitive:
+            store.declare(name, level=level, sealed=declared.sensitive)
+    if any(declared.sensitive for declared in streams.values()):
+        store.declare(DEAD, sealed=True)
 
 
 def retain(store: EventStore, streams: dict[str, Declared]) -> None:

@@ -44,8 +44,9 @@ def _measure(append: Append, read: Read, batches: int) -> dict[str, Any]:
 
 def polyvm(folder: str, batches: int, *, synced: bool) -> dict[str, Any]:
     """Events go to an executor without triggers, which keeps them."""
-    with closing(vm.EventStore(Path(folder))) as store, vm.Executor(1) as executor:
-        executor.triggers.configure(store=store.handle, synced=synced)
+    level = vm.Level.SYNCED if synced else vm.Level.FLUSHED
+    with closing(vm.EventStore(Path(folder), level=level)) as store, vm.Executor(1) as executor:
+        executor.triggers.configure(store=store.handle)
 
         def read(key: str) -> int:
             return len(msgspec.msgpack.decode(store.read("events", key=key.encode(), most=LAST)))

@@ -134,8 +134,8 @@ static int keep_rules(store *store, store_stream *stream, const store_rules *rul
     snprintf(err, STORE_ERR_MAX, "stream %s: it has events that are %s; name another stream%s",
              stream->name,
              was_in_memory ? "in memory alone"
-             : sealed      ? "not sealed"
-                           : "in files",
+             : in_memory   ? "in files"
+                           : "not sealed",
              was_in_memory ? "" : ", or move its folder away");
   return status;
 }

@@ -1,6 +1,7 @@
 """``polyvm events DIR``, or of a running host: what was kept, as JSON lines.
 
-``polyvm events append FILE`` hands events to a running host.
+``polyvm events append FILE`` hands events to a running host. ``polyvm events rekey DIR`` gives
+sealed streams another key.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import msgspec
 from polyvm.host import codec, event_files
 from polyvm.host.api import client
 from polyvm.host.errors import ExitCode, MissingError, UsageError
-from polyvm.host.event_store import Keeping, Query, losses, open_store, read
+from polyvm.host.event_store import Keeping, Query, change_key, losses, open_store, read
+from polyvm.host.sealing import events_key
 from polyvm.host.streams import DEAD, STREAM
 
 if TYPE_CHECKING:
@@ -31,11 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
         "places",
-        metavar="DIR | append FILE",
+        metavar="DIR | append FILE | rekey DIR",
         nargs="*",
         help="as given to `polyvm run --events`, when that has ended (default: ask a running "
         "host); append: hand the events of a file to a host, JSON lines, .gz of them, .parquet or "
-        ".arrow; - is stdin",
+        ".arrow; - is stdin; rekey: sealed streams get the key --new-key",
     )
     parser.add_argument("--streams", action="store_true", help="list the streams instead")
     parser.add_argument(
@@ -52,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--after", metavar="NUMBER", type=int, default=0, help="those behind this one"
     )
     parser.add_argument("--most", metavar="N", type=int, help="no more than so many")
+    add_events_key(parser)
+    parser.add_argument("--new-key", metavar="SPEC", help="rekey: the key to change to")
     client.add_arguments(parser)
 
 
@@ -62,15 +66,37 @@ def run(options: argparse.Namespace) -> ExitCode:
     match options.places:
         case ["append", file]:
             return _append(options, file)
-        case [folder] if folder != "append":
+        case ["rekey", folder]:
+            return _change_key(options, Path(folder))
+        case [folder] if folder not in {"append", "rekey"}:
             found = _of_folder(options, Path(folder))
         case []:
             found = _of_host(options)
         case _:
-            raise UsageError("name one folder, or append and one file")
+            raise UsageError("name one folder, or append and one file, or rekey and one folder")
     write = sys.stdout.buffer.write
     for each in found:
         write(msgspec.json.encode(each, enc_hook=codec.as_json) + b"\n")
+    return ExitCode.OK
+
+
+def add_events_key(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--events-key``."""
+    parser.add_argument(
+        "--events-key",
+        metavar="SPEC",
+        help="PATH, env:NAME or cmd:COMMAND of the key of sealed streams (default: "
+        f"${events_key.VARIABLE})",
+    )
+
+
+def _change_key(options: argparse.Namespace, folder: Path) -> ExitCode:
+    old = events_key.given(options.events_key)
+    if old is None or options.new_key is None:
+        raise UsageError("rekey needs the key of now, --events-key, and the next one, --new-key")
+    if not folder.is_dir():
+        raise MissingError(f"{folder}: no such folder; `polyvm run --events` makes one")
+    print(f"{change_key(folder, old, options.new_key):,} segments have the new key")
     return ExitCode.OK
 
 
@@ -105,7 +131,7 @@ def _query(options: argparse.Namespace, sequence: int, most: int) -> Query:
 def _of_folder(options: argparse.Namespace, folder: Path) -> Iterable[Any]:
     if not folder.is_dir():
         raise MissingError(f"{folder}: no such folder; `polyvm run --events` makes one")
-    store = open_store(Keeping(folder=folder))
+    store = open_store(Keeping(folder=folder, key=events_key.given(options.events_key)))
     try:
         for lost in filter(None, map(losses, store.streams())):
             print(f"polyvm: {lost}", file=sys.stderr)

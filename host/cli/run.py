@@ -11,8 +11,10 @@ from rich.console import Console
 
 from polyvm.host import event_fields, loader, log, operators, supervisor
 from polyvm.host.cli import policy, serving
+from polyvm.host.cli.events import add_events_key
 from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
 from polyvm.host.event_store import Keeping, keeping
+from polyvm.host.sealing import events_key
 from polyvm.host.sealing.history import default_folder
 from polyvm.host.service import Options, Service
 
@@ -98,6 +100,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="what events of the streams in --events are like: fields, ids, limits of their own",
     )
+    add_events_key(parser)
     parser.add_argument(
         "--flows",
         metavar="FILE.toml",
@@ -165,8 +168,14 @@ def run(options: argparse.Namespace) -> ExitCode:
 def _keeping(options: argparse.Namespace) -> Keeping | None:
     if options.events is not None:
         return keeping(
-            options.events, options.keep, synced=options.synced, declared=options.streams
+            options.events,
+            options.keep,
+            synced=options.synced,
+            declared=options.streams,
+            key=events_key.given(options.events_key),
         )
+    if options.events_key is not None:
+        raise UsageError("--events-key is the key of --events; give it a folder")
     if options.keep or options.synced or options.streams is not None:
         raise UsageError(
             "--keep, --synced and --streams say how --events keeps events; give it a folder"

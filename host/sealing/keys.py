@@ -41,8 +41,8 @@ class KeyKind(enum.StrEnum):
     HOST = "host"
 
 
-def key_id(kind: KeyKind, public: bytes) -> bytes:
-    """Return the id by which files and people name a public key."""
+def key_id(kind: str, public: bytes) -> bytes:
+    """Return the id by which files and people name a key, made of its public half if it has one."""
     material = kind.encode() + b"\0" + public
     return hashlib.blake2b(material, digest_size=32, person=b"polyvm key id").digest()[
         :KEY_ID_BYTES
@@ -228,7 +228,7 @@ def parse_public(text: bytes | bytearray, where: str) -> PublicKey:
                 f"{where}: line {number} is not `endorsed-by KEYID SIGNATURE`; get the file anew "
                 "from its owner"
             )
-        signature = _decode(match[2], bindings.crypto_sign_BYTES, f"{where}: line {number}")
+        signature = decode_secret(match[2], bindings.crypto_sign_BYTES, f"{where}: line {number}")
         endorsements.append(Endorsement(bytes.fromhex(match[1].decode()), signature))
     return PublicKey(kind, public, comment, tuple(endorsements))
 
@@ -279,10 +279,10 @@ def _parse(text: bytes | bytearray, half: str, where: str) -> tuple[KeyKind, byt
             f"{where}: the comment is not up to {MAX_COMMENT} printable characters; shorten it"
         )
     view = memoryview(text)
-    return kind, _decode(view[begin:stop], _KEY_BYTES, where), comment, bytes(view[end + 1 :])
+    return kind, decode_secret(view[begin:stop], _KEY_BYTES, where), comment, bytes(view[end + 1 :])
 
 
-def _decode(encoded: bytes | memoryview, size: int, where: str) -> bytes:
+def decode_secret(encoded: bytes | memoryview, size: int, where: str) -> bytes:
     """Decode the one way to write ``size`` bytes in Base64."""
     refusal = KeyFileError(f"{where}: not the Base64 of {size} bytes; copy the file again")
     # The length first: to wipe a bytes object of one byte, which CPython shares, would be fatal.
@@ -317,14 +317,7 @@ def load_secret(spec: str, kind: KeyKind) -> PublisherKey | HostKey:
 
     Raises KeyFileError.
     """
-    scheme, colon, rest = spec.partition(":")
-    if colon and scheme == "env":
-        where, text = spec, _from_environment(rest)
-    elif colon and scheme == "cmd":
-        where, text = key_command.name(rest), key_command.output(rest)
-    else:
-        where = rest if colon and scheme == "file" else spec
-        text = files.read(Path(where), private=True)
+    where, text = secret_text(spec)
     try:
         key = parse_secret(text, where)
     finally:
@@ -336,6 +329,19 @@ def load_secret(spec: str, kind: KeyKind) -> PublisherKey | HostKey:
             f"make one with `polyvm keygen {kind}`"
         )
     return key
+
+
+def secret_text(spec: str) -> tuple[str, bytearray]:
+    """Return where a secret key comes from, for people, and its text, for the caller to wipe."""
+    scheme, colon, rest = spec.partition(":")
+    if colon and scheme == "env":
+        where, text = spec, _from_environment(rest)
+    elif colon and scheme == "cmd":
+        where, text = key_command.name(rest), key_command.output(rest)
+    else:
+        where = rest if colon and scheme == "file" else spec
+        text = files.read(Path(where), private=True)
+    return where, text
 
 
 def _from_environment(name: str) -> bytearray:

@@ -77,9 +77,9 @@ def test_a_file(tmp_path: Path) -> None:
         ),
         ('[streams.x]\nkeep = "7 years"', "is no limit"),
         ("[streams.x]\nversion = 0", "stream 'x': version: expected"),
-        ('[streams."features.x"]', 'does not begin with "features."'),
+        ('[streams."features.x"]\nopen = true', "only keep, sensitive and level count"),
         (f'[streams."{"x" * 65}"]', "a name has 1 to 64 bytes"),
-        ("[streams.dead-letters]\nopen = true", "only keep and sensitive count"),
+        ("[streams.dead-letters]\nopen = true", "only keep, sensitive and level count"),
         ("[streams.x]\nfields = {" + ", ".join(f'f{n} = "int"' for n in range(257)) + "}", "256"),
     ],
 )

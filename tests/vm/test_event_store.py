@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from polyvm.vm import EventStore, Executor, UnknownTask
+from polyvm.vm import EventStore, Executor, Level, UnknownTask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +23,9 @@ def pack(**event: Any) -> bytes:
     return msgspec.msgpack.encode(event)
 
 
-def put(store: EventStore, events: list[bytes], *, synced: bool = False) -> None:
+def put(store: EventStore, events: list[bytes]) -> None:
     with Executor(1) as executor:
-        executor.triggers.configure(store=store.handle, synced=synced)
+        executor.triggers.configure(store=store.handle)
         executor.triggers.events(events)
 
 
@@ -91,7 +91,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 FULL = """
 import pathlib, resource, sys
 import msgspec
-from polyvm.vm import EventStore, Executor, StoreError
+from polyvm.vm import EventStore, Executor, Level, StoreError
 store = EventStore(pathlib.Path(sys.argv[1]), segment_bytes=1 << 16)
 event = msgspec.msgpack.encode({"event": "e", "pad": "x" * 1000})
 with Executor(1) as executor:
@@ -127,8 +127,8 @@ def segments(folder: Path) -> list[Path]:
 
 
 def filled(folder: Path) -> int:
-    store = EventStore(folder, segment_bytes=SEGMENT)
-    put(store, [pack(event="e", n=n, pad="x" * 500) for n in range(400)], synced=True)
+    store = EventStore(folder, segment_bytes=SEGMENT, level=Level.SYNCED)
+    put(store, [pack(event="e", n=n, pad="x" * 500) for n in range(400)])
     store.close()
     return len(segments(folder))
 

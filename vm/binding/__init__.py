@@ -21,7 +21,7 @@ from .errors import (
     VmError,
     WrongThread,
 )
-from .event_store import EventStore, StreamStats
+from .event_store import EventStore, Level, Sealing, StreamStats, rekey
 from .executor import (
     AddOptions,
     Executor,
@@ -72,6 +72,7 @@ __all__ = [
     "Info",
     "IntakeStats",
     "Lane",
+    "Level",
     "Limits",
     "LogRecord",
     "Memory",
@@ -81,6 +82,7 @@ __all__ = [
     "Program",
     "QueueFull",
     "RateLimited",
+    "Sealing",
     "Stage",
     "StateError",
     "StoreError",
@@ -106,6 +108,7 @@ __all__ = [
     "process_filter",
     "process_ruleset",
     "protect_process",
+    "rekey",
     "report_crashes",
     "wipe",
 ]

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .library import ERR_MAX, check, ffi, lib, take
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class Level(enum.IntEnum):
+    """What an accepted event outlives: nothing, the process, the machine; see pvm_level."""
+
+    MEMORY = 1
+    FLUSHED = 2
+    SYNCED = 3
+
+
+class Sealing(NamedTuple):
+    """A key of 32 bytes, its id of 8, and the addresses of what seals; see pvm_sealing."""
+
+    key: bytes
+    key_id: bytes
+    xchacha_seal: int
+    xchacha_unseal: int
+    aes_seal: int  # 0: the processor has no instructions for it
+    aes_unseal: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +46,38 @@ class StreamStats:
     damaged: int
     aside: int
     cleared: int
+    level: str  # "memory", "flushed" or "synced"
+    sealed: bool
 
 
-_COUNTS = tuple(StreamStats.__dataclass_fields__)[1:]
+_COUNTS = tuple(StreamStats.__dataclass_fields__)[1:-2]
+
+
+def _raw(sealing: Sealing) -> Any:
+    raw = ffi.new("pvm_sealing *")
+    raw.key, raw.key_id = sealing.key, sealing.key_id
+    for name in Sealing._fields[2:]:
+        setattr(raw, name, ffi.cast("void *", getattr(sealing, name)))
+    return raw
+
+
+def _wipe(raw: Any) -> None:
+    ffi.memmove(raw, bytes(ffi.sizeof("pvm_sealing")), ffi.sizeof("pvm_sealing"))
+
+
+def rekey(folder: Path, old: Sealing, newer: Sealing) -> int:
+    """Wrap the keys of a store's sealed segments by another key; how many have that now.
+
+    Nobody may have it open. Raises VmError with the reason.
+    """
+    err, done = ffi.new("char[]", ERR_MAX), ffi.new("uint64_t *")
+    before, after = _raw(old), _raw(newer)
+    try:
+        check(lib.pvm_store_rekey(bytes(folder), before, after, done, err), err)
+    finally:
+        _wipe(before)
+        _wipe(after)
+    return int(done[0])
 
 
 class EventStore:
@@ -42,18 +91,28 @@ class EventStore:
         keep_bytes: int = 0,
         keep_events: int = 0,
         keep_ns: int = 0,
+        level: Level = Level.FLUSHED,
+        sealing: Sealing | None = None,
     ) -> None:
         """Open the folder, or make it. 0: the default size; no limit.
 
-        Raises VmError with the reason: another process has it, a disk is full, ...
+        Without sealing, a store that has sealed streams is not opened. Raises VmError with the
+        reason: another process has it, a disk is full, ...
         """
         config = ffi.new("pvm_store_config *")
         lib.pvm_store_config_init(config)
         config.segment_bytes = segment_bytes or config.segment_bytes
         config.keep_bytes, config.keep_events, config.keep_ns = keep_bytes, keep_events, keep_ns
+        config.level = level
+        raw = _raw(sealing) if sealing is not None else None
+        config.sealing = raw if raw is not None else ffi.NULL
         err = ffi.new("char[]", ERR_MAX)
         opened = ffi.new("pvm_store **")
-        check(lib.pvm_store_open(bytes(folder), config, opened, err), err)
+        try:
+            check(lib.pvm_store_open(bytes(folder), config, opened, err), err)
+        finally:
+            if raw is not None:
+                _wipe(raw)
         self.handle: Any = opened[0]  # what pvm_trigger_config takes
 
     def close(self) -> None:
@@ -64,6 +123,14 @@ class EventStore:
     def sync(self) -> None:
         """Wait until all that is kept outlives the machine too."""
         check(lib.pvm_store_sync(self.handle))
+
+    def declare(self, stream: str, *, level: Level | None = None, sealed: bool = False) -> None:
+        """Make a stream, or tell one without events, how it is kept. None: as the store's.
+
+        Raises VmError with the reason: it has events that are kept in another way, ...
+        """
+        err = ffi.new("char[]", ERR_MAX)
+        check(lib.pvm_store_declare(self.handle, stream.encode(), level or 0, sealed, err), err)
 
     def retain(
         self, stream: str, *, keep_bytes: int = 0, keep_events: int = 0, keep_ns: int = 0
@@ -78,7 +145,9 @@ class EventStore:
         raw = ffi.new("pvm_stream_stats *")
         while lib.pvm_stream_stats_get(self.handle, len(found), raw) == lib.PVM_OK:
             name = ffi.string(raw.name).decode("utf-8", "replace")
-            found.append(StreamStats(name, *(getattr(raw, count) for count in _COUNTS)))
+            counts = {count: getattr(raw, count) for count in _COUNTS}
+            level = Level(raw.level).name.lower()
+            found.append(StreamStats(name, **counts, level=level, sealed=bool(raw.sealed)))
         return sorted(found, key=lambda stream: stream.name)
 
     def read(

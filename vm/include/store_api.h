@@ -9,12 +9,34 @@ typedef struct pvm_store pvm_store;
 
 #define PVM_STREAM_NAME_MAX 64
 
+/* What an accepted event of a stream outlives: nothing, the process, the machine. An event that is handed
+** in counts as accepted when the call returns. */
+typedef enum pvm_level {
+  PVM_LEVEL_MEMORY = 1,
+  PVM_LEVEL_FLUSHED = 2,
+  PVM_LEVEL_SYNCED = 3
+} pvm_level;
+
+/* What sealed streams need: a key with an id that names it, and functions with the signatures of
+** libsodium's crypto_aead_*_encrypt and _decrypt, XChaCha20-Poly1305 (ietf) and AES-256-GCM; NULL for both
+** of the latter where the processor has no instructions for it. */
+typedef struct pvm_sealing {
+  unsigned char key[32];
+  unsigned char key_id[8];
+  void *xchacha_seal;
+  void *xchacha_unseal;
+  void *aes_seal;
+  void *aes_unseal;
+} pvm_sealing;
+
 /* 0 where nothing is said: no limit. Whole segments go, the oldest first. */
 typedef struct pvm_store_config {
   uint64_t segment_bytes; /* 16 MiB; 64 KiB to 2 GiB, a multiple of 4096 */
   uint64_t keep_bytes;    /* of each stream */
   uint64_t keep_events;
   uint64_t keep_ns;       /* since they came */
+  pvm_level level;        /* PVM_LEVEL_FLUSHED; of streams that are told no other */
+  const pvm_sealing *sealing; /* copied; NULL: a store that has sealed streams is not opened */
 } pvm_store_config;
 
 PVM_API void pvm_store_config_init(pvm_store_config *config);
@@ -26,6 +48,13 @@ PVM_API void pvm_store_close(pvm_store *store);
 /* Wait until all that is in it now outlives the machine too. PVM_E_STORE. */
 PVM_API int pvm_store_sync(pvm_store *store);
 
+/* Make a stream, or tell one that has no events yet, how it is kept. level 0: as the store's. sealed:
+** encrypted and authenticated in its files; what was sealed stays so. PVM_E_INVALID and PVM_E_STORE with
+** a sentence in `err`: it has events that are kept in another way, there is no key, ... */
+PVM_API int pvm_store_declare(pvm_store *store, const char *stream, int level, int sealed, char *err);
+/* Another key for all sealed streams of a folder that nobody has open; see store_rekey. */
+PVM_API int pvm_store_rekey(const char *folder, const pvm_sealing *old, const pvm_sealing *newer,
+                            uint64_t *segments, char *err);
 /* Give a stream limits of its own, and make it if there is none. PVM_E_INVALID: that is no name. */
 PVM_API int pvm_store_retain(pvm_store *store, const char *stream, uint64_t keep_bytes,
                              uint64_t keep_events, uint64_t keep_ns);
@@ -42,6 +71,8 @@ typedef struct pvm_stream_stats {
   uint64_t damaged;  /* events that were found lost at the opening */
   uint64_t aside;    /* files that could not be read then, and were put aside */
   uint64_t cleared;  /* bytes behind the last event that were cleared then */
+  int level;         /* pvm_level */
+  int sealed;        /* 1: it is */
 } pvm_stream_stats;
 
 /* The i-th stream; PVM_E_UNKNOWN beyond the last. */

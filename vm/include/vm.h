@@ -683,7 +683,6 @@ typedef struct pvm_trigger_config {
   const void *streams;   /* declarations of streams, as engine/include/intake.h has them; NULL: none.
                          ** They need a store */
   size_t streams_len;
-  int synced;            /* pvm_events returns when what it kept outlives the machine too */
   uint64_t time_unit_ns; /* of these times, which count from the epoch; 1 to 1000000000 (seconds) */
   uint64_t max_bytes;    /* of events that partial matches hold */
   uint64_t ttl_ns;       /* a key that rests so long loses its partial matches */

@@ -6,6 +6,7 @@
 
 _Static_assert(PVM_STREAM_NAME_MAX == STORE_NAME_MAX, "one limit in two headers");
 _Static_assert(PVM_ERR_MAX >= STORE_ERR_MAX, "its sentences fit");
+_Static_assert((int)PVM_LEVEL_SYNCED == (int)STORE_SYNCED, "the same levels");
 
 static store *of(pvm_store *handle) {
   return (store *)handle;
@@ -14,7 +15,8 @@ static store *of(pvm_store *handle) {
 void pvm_store_config_init(pvm_store_config *config) {
   store_config defaults;
   store_config_init(&defaults);
-  *config = (pvm_store_config){.segment_bytes = defaults.segment_bytes};
+  *config = (pvm_store_config){.segment_bytes = defaults.segment_bytes,
+                               .level = (pvm_level)defaults.level};
 }
 
 int pvm_store_status(int status) {
@@ -25,6 +27,21 @@ int pvm_store_status(int status) {
                                      : PVM_E_STORE;
 }
 
+static store_sealing sealing_of(const pvm_sealing *given) {
+  store_sealing sealing = {.xchacha_seal = (store_seal *)given->xchacha_seal,
+                           .xchacha_unseal = (store_unseal *)given->xchacha_unseal,
+                           .aes_seal = (store_seal *)given->aes_seal,
+                           .aes_unseal = (store_unseal *)given->aes_unseal};
+  memcpy(sealing.key, given->key, sizeof sealing.key);
+  memcpy(sealing.key_id, given->key_id, sizeof sealing.key_id);
+  return sealing;
+}
+
+static int can_seal(const pvm_sealing *given) {
+  return given != NULL && given->xchacha_seal != NULL && given->xchacha_unseal != NULL &&
+         (given->aes_seal == NULL) == (given->aes_unseal == NULL);
+}
+
 int pvm_store_open(const char *folder, const pvm_store_config *config, pvm_store **opened,
                    char *err) {
   if (folder == NULL || config == NULL || opened == NULL || err == NULL) return PVM_E_INVALID;
@@ -33,7 +50,32 @@ int pvm_store_open(const char *folder, const pvm_store_config *config, pvm_store
   own.folder = folder;
   own.segment_bytes = config->segment_bytes;
   own.retention = (store_retention){config->keep_bytes, config->keep_events, config->keep_ns};
-  return pvm_store_status(store_open(&own, (store **)opened, err));
+  own.level = (store_level)config->level;
+  if (config->sealing == NULL) return pvm_store_status(store_open(&own, (store **)opened, err));
+  if (!can_seal(config->sealing)) return PVM_E_INVALID;
+  store_sealing sealing = sealing_of(config->sealing);
+  own.sealing = &sealing;
+  int status = store_open(&own, (store **)opened, err);
+  explicit_bzero(&sealing, sizeof sealing);
+  return pvm_store_status(status);
+}
+
+int pvm_store_rekey(const char *folder, const pvm_sealing *old, const pvm_sealing *newer,
+                    uint64_t *segments, char *err) {
+  if (folder == NULL || !can_seal(old) || !can_seal(newer) || segments == NULL || err == NULL)
+    return PVM_E_INVALID;
+  store_sealing from = sealing_of(old), to = sealing_of(newer);
+  int status = store_rekey(folder, &from, &to, segments, err);
+  explicit_bzero(&from, sizeof from);
+  explicit_bzero(&to, sizeof to);
+  return pvm_store_status(status);
+}
+
+int pvm_store_declare(pvm_store *handle, const char *name, int level, int sealed, char *err) {
+  if (handle == NULL || name == NULL || err == NULL) return PVM_E_INVALID;
+  store_stream *stream;
+  store_rules rules = {(store_level)level, sealed != 0};
+  return pvm_store_status(store_stream_declare(of(handle), name, &rules, &stream, err));
 }
 
 void pvm_store_close(pvm_store *handle) {
@@ -43,6 +85,7 @@ void pvm_store_close(pvm_store *handle) {
 int pvm_store_sync(pvm_store *handle) {
   store_stream *stream;
   for (uint32_t i = 0; (stream = store_stream_at(of(handle), i)) != NULL; i++) {
+    if (store_stream_level(stream) == STORE_MEMORY) continue;
     store_stats stats;
     store_stream_stats(stream, &stats);
     int status = store_sync(stream, stats.next - 1);
@@ -76,7 +119,9 @@ int pvm_stream_stats_get(pvm_store *handle, uint32_t i, pvm_stream_stats *stats)
                               .dropped = seen.dropped,
                               .damaged = seen.damaged,
                               .aside = seen.aside,
-                              .cleared = seen.cleared};
+                              .cleared = seen.cleared,
+                              .level = store_stream_level(stream),
+                              .sealed = store_stream_is_sealed(stream)};
   memcpy(stats->name, store_stream_name(stream), strlen(store_stream_name(stream)) + 1);
   return PVM_OK;
 }

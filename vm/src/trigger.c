@@ -43,7 +43,6 @@ struct pvm_trigger_set {
   pvm_store *store;      /* NULL */
   stream_intake *intake; /* NULL without a store */
   struct pvm_flows *flows;
-  int synced;
   pthread_mutex_t lock; /* of the table: adding, removing, setting, figures; never of an event */
   slot *slots;
   uint32_t count, capacity, free;
@@ -267,7 +266,6 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
   stream.enough = enough;
   stream.taken = taken;
   set->store = config->store;
-  set->synced = config->synced;
   if (config->store != NULL) {
     set->intake = stream_intake_new(&stream, config->streams, config->streams_len, err);
     if (set->intake == NULL) {
@@ -669,8 +667,8 @@ int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_ba
            : in->ends != NULL ? take_packed(&i, in->data, in->ends, in->count)
                               : take_values(&i, in->data, in->len);
   pvm_firing_free(&f);
-  if (i.done > 0 && set->store != NULL && set->synced) {
-    int synced = pvm_store_sync(set->store);
+  if (i.done > 0 && set->store != NULL) {
+    int synced = pvm_store_status(store_commit((store *)set->store));
     if (synced != PVM_OK) return synced;
   }
   i.told->status = status;
