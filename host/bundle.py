@@ -22,6 +22,7 @@ import msgspec
 
 from polyvm.host import manifest as manifests
 from polyvm.host import models, triggers
+from polyvm.host.deferred_models import DeferredModels
 from polyvm.host.errors import BundleError, ManifestError
 from polyvm.host.sources import Sources
 from polyvm.vm import Memory, Module, Program, VmError, wipe
@@ -75,7 +76,8 @@ class Bundle:
     program: Program | Sources
     source: Path
     seal: Seal | None = None
-    models: tuple[Any, ...] = ()  # those of the manifest, kept ready
+    models: tuple[Any, ...] = ()  # those of the manifest that are kept ready
+    deferred: DeferredModels | None = None  # those that a trigger loads
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +105,15 @@ class Contents:
                 else self._program()
             )
             # a process of its own shares nothing with this one
-            ready = (
-                models.preload(self.manifest.models, self.assets, self.source)
-                if self.manifest.isolation == "vm"
-                else ()
-            )
+            wanted = self.manifest.models if self.manifest.isolation == "vm" else ()
+            at_once = [entry for entry in wanted if entry.load == "deploy"]
+            ready = models.preload(at_once, self.assets, self.source)
+            later = [entry for entry in wanted if entry.load == "preload"]
+            deferred = DeferredModels(later, self.assets, self.source) if later else None
         finally:
             if seal is not None:
                 self.wipe()
-        return Bundle(self.manifest, program, self.source, seal, ready)
+        return Bundle(self.manifest, program, self.source, seal, ready, deferred)
 
     def _program(self) -> Program:
         try:

@@ -1,7 +1,8 @@
 """Models that a manifest names: loaded, and their plans made, when the task is deployed.
 
-Tasks that load them (`polyvm.model`) then find both, in whatever VM. They are kept as long as the
-task's bundle is. What is wrong with a model refuses the bundle.
+Or when a trigger of the task preloads it. Tasks that load them (`polyvm.model`) then find both, in
+whatever VM. They are kept as long as the task's bundle is, or for a while after they were
+preloaded. What is wrong with a model that is loaded with its task refuses the bundle.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 import polyvm
+from polyvm.host import durations
 from polyvm.host.errors import BundleError, ManifestError
 
 if TYPE_CHECKING:
     from polyvm.vm import Memory
 
+LOADS = ("deploy", "preload")
 PRECISIONS = ("exact", "fast", "small")
 MAX_MODELS = 64
 MAX_ELEMENTS = 2**28  # of one input that a plan is made for
@@ -37,6 +40,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     precision: str = "exact"
     threads: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
     shapes: tuple[Shapes, ...] = ({},)
+    load: str = "deploy"  # or "preload": when a trigger with that action fires
+    keep: str = "10m"  # of one that is preloaded: after the last time
 
 
 def check(entries: Sequence[Entry], where: str) -> None:
@@ -49,6 +54,14 @@ def check(entries: Sequence[Entry], where: str) -> None:
                 f"{where}: the precision of the model {entry.file!r} must be one of "
                 f"{', '.join(PRECISIONS)}"
             )
+        if entry.load not in LOADS:
+            raise ManifestError(
+                f"{where}: load of the model {entry.file!r} must be one of {', '.join(LOADS)}"
+            )
+        try:
+            durations.parse(entry.keep)
+        except ValueError as error:
+            raise ManifestError(f"{where}: keep of the model {entry.file!r} {error}") from None
         for shapes in entry.shapes:
             for name, shape in shapes.items():
                 if math.prod(shape) > MAX_ELEMENTS:
@@ -65,13 +78,19 @@ def preload(
     return tuple(_preload(entry, assets, source) for entry in entries)
 
 
-def _preload(entry: Entry, assets: Mapping[str, bytes | Memory], source: object) -> Any:
+def find(entry: Entry, assets: Mapping[str, bytes | Memory], source: object) -> bytes | Memory:
+    """Return a model's content. Raises BundleError if the bundle has none."""
     asset = assets.get(entry.file)
     if asset is None:
         raise BundleError(
             f"{source}: the manifest names the model {entry.file!r}, and the bundle has no such "
             "file; put it beside task.toml"
         )
+    return asset
+
+
+def _preload(entry: Entry, assets: Mapping[str, bytes | Memory], source: object) -> Any:
+    asset = find(entry, assets, source)
     content = asset if isinstance(asset, bytes) else asset.buffer
     try:
         model = polyvm.model(content, precision=entry.precision, threads=entry.threads)

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from operator import add
 from typing import TYPE_CHECKING, Unpack
 
-from polyvm.host import breakers
+from polyvm.host import breakers, log
 from polyvm.host.chains import Chains
 from polyvm.host.latency import Histogram
+from polyvm.host.live_triggers import LiveTrigger
 from polyvm.host.switches import Disabled, Paused, Switches
 from polyvm.vm import AfterFailure, ChainNode, Lane, Limits, Outcome, UnknownTask, VmError
 
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
 
     from polyvm.host.breakers import Hold, Snapshot
     from polyvm.host.bundle import Bundle
+    from polyvm.host.deferred_models import DeferredModels
     from polyvm.host.flows import Flow
     from polyvm.host.live_flows import FlowFigures, LiveFlow, LiveFlows
-    from polyvm.host.live_triggers import LiveTrigger, LiveTriggers, TriggerFigures
+    from polyvm.host.live_triggers import LiveTriggers, TriggerFigures
     from polyvm.host.manifest import Manifest
     from polyvm.host.runners import Runners
     from polyvm.vm import (
@@ -67,11 +69,13 @@ class Deployment:
     latency: Histogram = field(default_factory=Histogram)
     memory_bytes: int = 0  # of its VMs, when last seen with any
     chain: tuple[Deployment, ...] = ()  # what each of its invocations starts after it
+    warming: set[int] = field(default_factory=set)  # ids of what makes VMs ready for it
+    deferred: DeferredModels | None = None  # models that triggers load
 
     @property
     def pending(self) -> int:
-        """Invocations submitted and not yet settled."""
-        return self.submitted - self.finished
+        """Invocations submitted and not yet settled, and VMs that are being made ready."""
+        return self.submitted - self.finished + len(self.warming)
 
     def takes(self, event: str | None) -> bool:
         """Whether a feed line with this ``event`` (None: it has none) is for this task.
@@ -138,11 +142,15 @@ class Registry:
         added: Callable[[str, int], None] | None = None,
         triggers: LiveTriggers | None = None,
         flows: LiveFlows | None = None,
+        load: Callable[[Deployment, DeferredModels], None] | None = None,
     ) -> None:
         """``added(name, id)`` is called for each version before its first invocation.
 
         triggers, flows: those of the executor; None: tasks have none here. Flows need triggers.
+        load: called when a trigger asks for a version's models, with the lock: it is to return at
+        once.
         """
+        self._load = load
         self._triggers = triggers
         self._flows = flows
         self._refusals: Counter[tuple[str, str]] = Counter()
@@ -179,7 +187,7 @@ class Registry:
         )
         if self._added is not None:
             self._added(manifest.name, task_id)
-        deployment = Deployment(task_id, bundle.manifest)
+        deployment = Deployment(task_id, bundle.manifest, deferred=bundle.deferred)
         with self._lock:
             try:
                 if self._flows is not None:
@@ -429,11 +437,34 @@ class Registry:
     def _submit_handed_out(
         self, trigger: LiveTrigger | LiveFlow, payload: bytes, tag: int
     ) -> Exception | None:
+        if isinstance(trigger, LiveTrigger) and trigger.preload:
+            self._preload(trigger.task)
+            return None
         try:
             self._submit(trigger.task, payload, tag)
         except (VmError, Disabled, Paused) as error:
             return error
         return None
+
+    def _preload(self, task: str) -> None:
+        """Make VMs ready for the task and what comes after it, and load their models.
+
+        It does nothing where that is done, and counts what is refused.
+        """
+        deployment = self._live.get(task)
+        for each in (deployment, *deployment.chain) if deployment is not None else ():
+            name, lane = each.manifest.name, each.manifest.lane
+            try:
+                self._switches.check(name, lane)
+                number = self._runner.warm(each.id) if not each.warming else 0
+            except (VmError, Disabled, Paused):
+                self._refusals[name, "preload"] += 1
+                continue
+            if number:
+                each.warming.add(number)
+                self._pending += 1
+            if each.deferred is not None and self._load is not None:
+                self._load(each, each.deferred)
 
     def count_refusal(self, task: str, reason: str) -> None:
         """Count that what a trigger started was not accepted in the end."""
@@ -555,6 +586,11 @@ class Registry:
         with self._lock:
             for completion in completions:
                 deployment = self._by_id[completion.task]
+                if completion.id in deployment.warming:
+                    deployment.warming.remove(completion.id)
+                    _tell_of_warming(deployment, completion)
+                    self._settle_state(deployment)
+                    continue
                 deployment.finished += 1
                 deployment.failed += completion.outcome is not Outcome.DONE
                 deployment.outcomes[completion.outcome] += 1
@@ -691,6 +727,12 @@ class Registry:
             running=stats.running if stats is not None else 0,
             vms=stats.vms if stats is not None else 0,
         )
+
+
+def _tell_of_warming(deployment: Deployment, completion: Completion) -> None:
+    if completion.outcome is not Outcome.DONE:
+        reason = bytes(completion.data).decode("utf-8", "replace")
+        log.get().error("task not preloaded", task=deployment.manifest.name, reason=reason)
 
 
 @dataclass(slots=True)

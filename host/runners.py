@@ -57,6 +57,15 @@ class Runners:
         """Accept one invocation and return its id, or raise as `Executor.submit` does."""
         return self._of(task_id).submit(task_id, payload, tag, **options)
 
+    def warm(self, task_id: int) -> int:
+        """Make a VM ready that holds the task; an invocation's id, or 0 if there is nothing to do.
+
+        Raises as `submit` does.
+        """
+        if self._processes.has(task_id) or self._executor.stats(task_id).vms > 0:
+            return 0
+        return self._executor.submit(task_id, b"", warm=True)
+
     def takes_arrays(self, task_id: int) -> bool:
         """Whether it runs in VMs."""
         return not self._processes.has(task_id)

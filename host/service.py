@@ -31,6 +31,7 @@ from polyvm.host.lifetime import Lifetime
 from polyvm.host.live_flows import LiveFlows
 from polyvm.host.live_triggers import LiveTriggers
 from polyvm.host.mapping import Mapping
+from polyvm.host.preloader import Preloader
 from polyvm.host.recovery import Recovery
 from polyvm.host.registry import Registry
 from polyvm.host.results import ResultWriter
@@ -122,12 +123,14 @@ class Service:
         folder = _state_folder(options)
         self._breakers = BreakerKeeper(folder, self._executor) if folder is not None else None
         self._timers = TimerKeeper(folder) if folder is not None else None
+        self._preloader = Preloader(self._lifetime.stopping)
         self._registry = Registry(
             Runners(self._executor, self._processes),
             self.switches,
             self._breakers.added if self._breakers is not None else None,
             self._make_triggers(),
             LiveFlows(self._executor.flows, self.switches),
+            self._preloader.want,
         )
         try:
             self._registry.set_flows(options.flows)
@@ -231,7 +234,10 @@ class Service:
         self._save_breakers()
         self.scanned.set()
         ticking = self._lifetime.thread(self._ticker.run)
-        helpers = [self._lifetime.thread(self._watch)]
+        helpers = [
+            self._lifetime.thread(self._watch),
+            self._lifetime.thread(self._preloader.run),
+        ]
         if self._feed is not None:
             helpers.append(self._lifetime.thread(self._run_feed, self._feed))
         else:
@@ -246,6 +252,7 @@ class Service:
                 )
             self._lifetime.stopping.set()
             self._ticker.wake()
+            self._preloader.wake()
             ticking.join()
             self._ticker.finish()
             self._until(display, "draining", self._drained)

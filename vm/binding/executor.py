@@ -90,7 +90,7 @@ class SubmitOptions(TypedDict, total=False):
     deadline_ns: from now to its end; priority: -100 to 100.
     id, attempt: of an invocation that an earlier process had accepted. ids: how many it had with
     its chain. crashed: bit i says that invocation id + i of it took that process down.
-    trace: trace it, see Batch.traces.
+    trace: trace it, see Batch.traces. warm: only make a VM ready, with the task imported.
     """
 
     deadline_ns: int
@@ -100,6 +100,7 @@ class SubmitOptions(TypedDict, total=False):
     ids: int
     crashed: int
     trace: bool
+    warm: bool
 
 
 def raw_task_config(lane: Lane, limits: Limits | None, options: AddOptions) -> Any:

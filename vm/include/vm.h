@@ -430,6 +430,8 @@ typedef struct pvm_submit_options {
   uint32_t ids;         /* how many ids it had, the further ones for its chain; 0: 1 */
   uint64_t crashed;     /* in a chain, bit i: id + i took that process down and is not run */
   uint32_t trace;       /* 1: trace it, and what follows in its chain; see pvm_trace */
+  uint32_t warm;        /* 1: only make a VM ready, with the task imported: PVM_DONE with nil, or why it
+                        ** could not be loaded. Not in the journal, not held to the rate, no chain */
 } pvm_submit_options;
 
 /* Accept one invocation; the payload is copied. options may be NULL. Returns its id (> 0), or a

@@ -22,6 +22,7 @@ typedef struct pvm_invocation {
   uint64_t token;              /* of the task's breaker */
   struct pvm_invocation *next; /* in its task's backlog, or in a chain's list of what is next */
   int in_backlog;              /* it was taken from there, and so never dispatched */
+  int warm;                    /* only makes a VM ready */
   int waited_for;              /* pvm_invoke waits for it: it does not go to the queue */
   pvm_array *array;            /* that it is part of: the same; NULL: none */
   _Atomic uint32_t over;       /* futex of who waits: PVM_OVER_NOT ... */

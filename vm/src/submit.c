@@ -58,7 +58,7 @@ uint64_t pvm_executor_new_ids(pvm_executor *executor, uint32_t n) {
 static int write_down(pvm_executor *executor, pvm_invocation *invocation, uint32_t ids,
                       uint64_t crashed) {
   invocation->block = PVM_JOURNAL_NONE;
-  if (executor->journal == NULL) return PVM_OK;
+  if (executor->journal == NULL || invocation->warm) return PVM_OK;
   pvm_buffer elements; /* the record outlives what is shared */
   int expanded = pvm_expand(invocation->payload, invocation->len, &elements);
   if (expanded < 0) return expanded;
@@ -92,7 +92,8 @@ typedef struct intake {
 static int let_in(const intake *in, pvm_invocation *invocation, uint64_t tag, uint64_t id) {
   pvm_task *task = in->task;
   const pvm_submit_options *options = in->options;
-  if (!pvm_task_rate_admits(task, in->now)) return PVM_E_RATE;
+  invocation->warm = options != NULL && options->warm;
+  if (!invocation->warm && !pvm_task_rate_admits(task, in->now)) return PVM_E_RATE;
   uint64_t token = pvm_breaker_admit(task->breaker, in->now);
   if (token == PVM_BREAKER_NO_TOKEN) return PVM_E_BREAKER;
   int again = options != NULL && options->id != 0;
@@ -260,7 +261,8 @@ int pvm_executor_accept(pvm_executor *executor, pvm_task *task, uint64_t tag, co
 static int accept(pvm_executor *executor, pvm_task *task, uint64_t tag, const void *payload,
                   size_t len, const pvm_submit_options *options, pvm_invocation **out) {
   for (;;) {
-    pvm_chain *chain = pvm_chain_is_set(task) ? pvm_chain_of(task) : NULL;
+    int chained = pvm_chain_is_set(task) && !(options != NULL && options->warm);
+    pvm_chain *chain = chained ? pvm_chain_of(task) : NULL;
     if (chain == NULL) return pvm_executor_accept(executor, task, tag, payload, len, options, out);
     int status = pvm_chain_trigger(executor, chain, tag, payload, len, options, out);
     /* a member was withdrawn just after another chain without it had been set */
@@ -315,7 +317,7 @@ static int64_t submit(pvm_executor *executor, int64_t id, uint64_t first_tag, co
   if (ends == NULL || (payloads == NULL && ends[count - 1] != 0)) return PVM_E_INVALID;
   for (size_t i = 1; i < count; i++)
     if (ends[i] < ends[i - 1]) return PVM_E_INVALID;
-  if (pvm_chain_is_set(task))
+  if (pvm_chain_is_set(task) && !(options != NULL && options->warm))
     return submit_chains(executor, task, first_tag, payloads, ends, count, options, last);
   pvm_lane lane = task->config.lane;
   uint32_t wanted = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
@@ -407,7 +409,8 @@ int64_t pvm_array_submit(pvm_executor *executor, int64_t id, uint64_t first_tag,
   int status = find_own(executor, id, &task);
   if (status != PVM_OK) return status;
   if (out == NULL || (packed == NULL && len != 0)) return PVM_E_INVALID;
-  if (!is_valid(options) || (options != NULL && options->id != 0)) return PVM_E_INVALID;
+  if (!is_valid(options) || (options != NULL && (options->id != 0 || options->warm)))
+    return PVM_E_INVALID;
   if (pvm_chain_is_set(task)) return PVM_E_INVALID;
   const unsigned char *end = (const unsigned char *)packed + len;
   uint32_t count;

@@ -319,7 +319,10 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   pvm_vm *vm = seat_take(t, task, &data, &load_ns);
   int loaded = vm != NULL;
   if (loaded) pvm_trace_mark(invocation->trace, PVM_STAGE_READY);
-  if (loaded) {
+  if (loaded && invocation->warm) {
+    pvm_buffer_text(&data, "\xc0"); /* nil */
+    outcome = data.data != NULL ? PVM_DONE : PVM_FAILED;
+  } else if (loaded) {
     char err[PVM_ERR_MAX] = "";
     pvg_thread_busy(invocation->completion.worker, 1); /* models' helpers use the cores left */
     outcome = pvm_vm_run(vm, invocation->payload, invocation->len, &data, err);
