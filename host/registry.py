@@ -141,6 +141,7 @@ class Registry:
         switches: Switches | None = None,
         added: Callable[[str, int], None] | None = None,
         triggers: LiveTriggers | None = None,
+        *,
         flows: LiveFlows | None = None,
         load: Callable[[Deployment, DeferredModels], None] | None = None,
     ) -> None:

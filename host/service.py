@@ -129,8 +129,8 @@ class Service:
             self.switches,
             self._breakers.added if self._breakers is not None else None,
             self._make_triggers(),
-            LiveFlows(self._executor.flows, self.switches),
-            self._preloader.want,
+            flows=LiveFlows(self._executor.flows, self.switches),
+            load=self._preloader.want,
         )
         try:
             self._registry.set_flows(options.flows)
