@@ -1,7 +1,9 @@
 /* functions_of_text.c - functions of texts that expressions call.
 **
 ** Texts are UTF-8; positions count characters. Of what is no UTF-8, every byte counts that does not go
-** on with the character before it. Only the letters of ASCII have cases. */
+** on with the character before it. Cases are those of Latin, Greek and Cyrillic letters up to U+052F
+** which have just one of each in two bytes of UTF-8: those of all European languages, but for the Turkish
+** dotted I and the German sharp s. */
 #include "functions.h"
 
 #include <string.h>
@@ -35,25 +37,58 @@ static stream_value part(stream_text text, size_t from, size_t until) {
 
 /* ---- Cases and white space ---------------------------------------------- */
 
-static stream_value change_case(const stream_value *value, char first, flow_arena *arena) {
-  if (value->kind != STREAM_STRING) return flow_nil();
-  char *copy = flow_arena_take(arena, value->text.len);
-  if (copy == NULL) return flow_nil();
-  for (size_t i = 0; i < value->text.len; i++) {
-    char c = value->text.data[i];
-    copy[i] = (char)(c >= first && c < first + 26 ? c ^ 0x20 : c);
+typedef struct letters {
+  uint16_t first, last; /* small letters */
+  uint16_t step;        /* 2: every other one, with its capital before it */
+  int16_t to_capital;
+} letters;
+
+static const letters alphabets[] = {
+    {0x00e0, 0x00f6, 1, -32}, {0x00f8, 0x00fe, 1, -32}, {0x00ff, 0x00ff, 1, 121},
+    {0x0101, 0x012f, 2, -1},  {0x0133, 0x0137, 2, -1},  {0x013a, 0x0148, 2, -1},
+    {0x014b, 0x0177, 2, -1},  {0x017a, 0x017e, 2, -1},  {0x03ac, 0x03ac, 1, -38},
+    {0x03ad, 0x03af, 1, -37}, {0x03b1, 0x03c1, 1, -32}, {0x03c3, 0x03cb, 1, -32},
+    {0x03cc, 0x03cc, 1, -64}, {0x03cd, 0x03ce, 1, -63}, {0x0430, 0x044f, 1, -32},
+    {0x0450, 0x045f, 1, -80}, {0x0461, 0x0481, 2, -1},  {0x048b, 0x04bf, 2, -1},
+    {0x04d1, 0x052f, 2, -1},
+};
+
+/* Of a character of two bytes. */
+static unsigned other_case(unsigned character, int up) {
+  for (size_t i = 0; i < sizeof alphabets / sizeof *alphabets; i++) {
+    const letters *of = &alphabets[i];
+    unsigned small = up ? character : character - (unsigned)of->to_capital;
+    if (small >= of->first && small <= of->last && (small - of->first) % of->step == 0)
+      return up ? character + (unsigned)of->to_capital : small;
   }
-  return flow_string((stream_text){copy, value->text.len});
+  return character;
+}
+
+static stream_value change_case(const stream_value *value, int up, flow_arena *arena) {
+  if (value->kind != STREAM_STRING) return flow_nil();
+  size_t len = value->text.len;
+  const unsigned char *text = (const unsigned char *)value->text.data;
+  unsigned char *copy = flow_arena_take(arena, len), first = up ? 'a' : 'A';
+  if (copy == NULL) return flow_nil();
+  for (size_t i = 0; i < len; i++) {
+    unsigned c = text[i];
+    copy[i] = (unsigned char)(c >= first && c < first + 26u ? c ^ 0x20 : c);
+    if (c < 0xc3 || c > 0xd4 || i + 1 == len || (text[i + 1] & 0xc0) != 0x80) continue;
+    unsigned other = other_case((c & 31) << 6 | (text[i + 1] & 63), up);
+    copy[i] = (unsigned char)(0xc0 | other >> 6);
+    copy[++i] = (unsigned char)(0x80 | (other & 63));
+  }
+  return flow_string((stream_text){(const char *)copy, len});
 }
 
 static stream_value lower(const stream_value *value, uint32_t count, flow_arena *arena) {
   (void)count;
-  return change_case(value, 'A', arena);
+  return change_case(value, 0, arena);
 }
 
 static stream_value upper(const stream_value *value, uint32_t count, flow_arena *arena) {
   (void)count;
-  return change_case(value, 'a', arena);
+  return change_case(value, 1, arena);
 }
 
 /* With what is to go as the second value; else white space. */

@@ -291,6 +291,18 @@ def test_the_calendar_is_python_s(flow: flow_direct.Flow, rand: Seeded) -> None:
     check_function(flow, "floor_time(t, '15m')", rows, lambda t: t // 900 * 900)
 
 
+def test_letters_of_european_languages_have_cases(flow: flow_direct.Flow) -> None:
+    characters = [*range(0x80), *range(0xC0, 0x180), *range(0x386, 0x3CF), *range(0x400, 0x530)]
+    # the Turkish i, the n after an apostrophe, the long s, the palochka, the final sigma: their
+    # cases are of other lengths, or not each other's
+    odd = {0x130, 0x131, 0x149, 0x17F, 0x4C0, 0x4CF, 0x3C2, 0xDF, 0x390, 0x3B0}
+    letters = [chr(c) for c in characters if c not in odd and not 0x4C1 <= c <= 0x4CE]
+    rows = [{"x": letter} for letter in letters]
+    check_function(flow, "lower(x)", rows, lambda x: x.lower())
+    check_function(flow, "upper(x)", rows, lambda x: x.upper())
+    assert flow.value(parse("upper(x)"), x="aßﬁ中z") == "Aßﬁ中Z"
+
+
 def random_text(rand: Seeded, most: int) -> str:
     return "".join(rand.choice("aabü%_ €") for _ in range(rand.randrange(most)))
 
