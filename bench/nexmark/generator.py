@@ -58,11 +58,12 @@ class Settings:
     rate: int = 10_000  # events to a second of their own time
     seed: int = 1
     disorder: int = 1  # events in a row that come in any order among themselves; 1: all in order
+    arrival_window_ms: int = 10_000  # of query 12: of the time of arrival, which nobody generates
 
     @property
     def lateness_ms(self) -> int:
         """How much earlier than the latest one before it an event may be."""
-        return -(-self.disorder * 1_000 // self.rate)
+        return -(-(self.disorder - 1) * 1_000 // self.rate)
 
 
 def longest_auction_ms(settings: Settings) -> int:

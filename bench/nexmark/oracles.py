@@ -134,14 +134,3 @@ def q11(events: Sequence[Event]) -> list[Row]:
                 rows.append((bidder, at - first, found[first], found[at - 1] + GAP_MS))
                 first = at
     return rows
-
-
-def q12(arrivals: Iterable[tuple[int, int]]) -> list[Row]:
-    """Bids of a person in each window of arrival: (bidder, bids, window's start).
-
-    Takes (bidder, time of arrival in ms) of every bid.
-    """
-    counts: dict[tuple[int, int], int] = defaultdict(int)
-    for bidder, arrived in arrivals:
-        counts[bidder, arrived // WINDOW_MS * WINDOW_MS] += 1
-    return [(bidder, count, start) for (bidder, start), count in counts.items()]

@@ -33,15 +33,15 @@ def measure(setup: Setup) -> dict[str, Any]:
 def _windows(setup: Setup) -> dict[str, Any]:
     """Nanoseconds for a bid, by contender."""
     events = setup.rounds(50_000, 400_000)
-    found: dict[str, list[float]] = {}
-    prints: dict[str, str] = {}
     names = [OURS] if setup.streams is None else list(NAMES)
+    found: dict[str, list[float]] = {name: [] for name in names}
+    prints: dict[str, str] = {}
     for turn in range(setup.rounds(1, 5)):
         for name in names if turn % 2 else reversed(names):
             setup.progress(f"windows: round {turn + 1}, {NAMES[name]}")
             with _contender(setup, name) as contender:
                 told = contender.ask("windows" if name == OURS else name, count=events)
-            found.setdefault(name, []).append(told["bid_ns"])
+            found[name].append(told["bid_ns"])
             prints[name] = told["digest"]
     different = [name for name in names if prints[name] != prints[OURS]]
     return {"events": events, "bid_ns": found, "different": different}

@@ -222,6 +222,11 @@ void flow_keyed_take(flow_run *run, flow_stage *stage, int side, flow_row *row) 
     uint64_t hash = stream_mix(stream_hash(text, set->seed), (uint64_t)(uintptr_t)stage);
     flow_shard *shard = &set->shards[(hash >> 40) % set->config.shards];
     pthread_mutex_lock(&shard->lock);
+    if (stage->core->arrival) {
+      /* what comes now is not late, though another thread has moved time on meanwhile */
+      int64_t now = atomic_load_explicit(&stage->watermark, memory_order_relaxed);
+      if (row->time_ns < now) row->time_ns = now;
+    }
     flow_key *key = find(shard, stage, text, hash);
     if (key == NULL) {
       key = add(shard, stage, text, hash);

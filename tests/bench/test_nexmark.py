@@ -1,4 +1,4 @@
-"""Nexmark: its generator."""
+"""Nexmark: its generator, and its queries as flows beside plain Python."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections import Counter
 
 import pytest
 
-from bench.nexmark import oracles
-from bench.nexmark.generator import FIRST_ID, SIZES, Settings, events
+from bench.nexmark import engine, oracles
+from bench.nexmark.engine import packed, right
+from bench.nexmark.generator import FIRST_ID, SIZES, Event, Settings, events
+from bench.nexmark.queries import QUERIES
 
 
 def test_proportions_ids_and_times() -> None:
@@ -50,3 +52,47 @@ def test_disorder_is_within_the_lateness() -> None:
         latest = max(latest, each["time"])
         behind = max(behind, latest - each["time"])
     assert 0 < behind <= settings.lateness_ms
+
+
+SETTINGS = Settings(20_000, rate=200, arrival_window_ms=50)
+DISORDERED = Settings(20_000, rate=200, seed=7, disorder=64, arrival_window_ms=50)
+
+
+@pytest.fixture(scope="module")
+def in_order() -> list[Event]:
+    return list(events(SETTINGS))
+
+
+@pytest.fixture(scope="module")
+def disordered() -> list[Event]:
+    return list(events(DISORDERED))
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_flows_give_what_plain_python_does(query: str, in_order: list[Event]) -> None:
+    assert right(query, SETTINGS, in_order, engine.run(QUERIES[query], SETTINGS, packed(in_order)))
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_in_any_order_within_the_lateness(query: str, disordered: list[Event]) -> None:
+    ran = engine.run(QUERIES[query], DISORDERED, packed(disordered))
+    assert right(query, DISORDERED, disordered, ran)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_from_two_threads(query: str, in_order: list[Event]) -> None:
+    # However far one thread is behind the other: no window ends before the last event.
+    slack_ms = SETTINGS.count * 1_000 // SETTINGS.rate
+    batches = packed(in_order)
+    ran = engine.run(QUERIES[query], SETTINGS, batches, threads=2, slack_ms=slack_ms)
+    assert right(query, SETTINGS, in_order, ran)
+
+
+def test_rows_that_are_missing_or_changed_are_told(in_order: list[Event]) -> None:
+    for name in ("q5", "q12"):
+        ran = engine.run(QUERIES[name], SETTINGS, packed(in_order))
+        assert right(name, SETTINGS, in_order, ran)
+        last = ran.rows.pop()
+        assert not right(name, SETTINGS, in_order, ran)
+        ran.rows.append(last | {"bids": last["bids"] + 1})
+        assert not right(name, SETTINGS, in_order, ran)
