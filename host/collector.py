@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from polyvm.host import log, results
+from polyvm.host.invocations import reason
 from polyvm.host.rejections import RejectionLog
 from polyvm.host.returned import Returned
 from polyvm.vm import Outcome
@@ -132,6 +133,10 @@ class Collector:
             last = self._over.is_set()
             batch = collect(timeout_ms=0 if last else _WAIT_MS)
             completions = list(batch)
+            # before the runs that appended them count as over
+            for start in self._registry.appended():
+                if start.error is not None:
+                    self._registry.count_refusal(start.task, reason(start.error))
             if self._registry.settle_arrays() and self._registry.pending == 0:
                 self._lifetime.changed.set()
             if completions:

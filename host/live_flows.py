@@ -156,6 +156,10 @@ class LiveFlows:
         elsewhere = manifest.isolation != "vm"
         return task_id, TriggerMode.HAND_OUT if paused or elsewhere else TriggerMode.SUBMIT
 
+    def has(self, number: int) -> bool:
+        """Whether the one with this number is live."""
+        return number in self._by_id
+
     def get(self, number: int) -> LiveFlow:
         """Return a live one by its number."""
         return self._by_id[number]

@@ -267,6 +267,14 @@ class LiveTriggers:
         """Count what a declared stream did not take. Raises UnknownTask."""
         return self._triggers.intake_stats(stream)
 
+    def collect(self) -> EventBatch | None:
+        """Return what fired by events that tasks appended, a part of it; None: there is no more."""
+        return self._triggers.collect()
+
+    def has(self, number: int) -> bool:
+        """Whether the one with this number is live."""
+        return number in self._by_id
+
     def get(self, number: int) -> LiveTrigger:
         """Return a live one by its number."""
         return self._by_id[number]

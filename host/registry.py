@@ -399,6 +399,20 @@ class Registry:
             waits = [each for each in (wait, other) if each is not None]
             return started, counted, min(waits) if waits else None
 
+    def appended(self) -> list[Start]:
+        """Start what fired by events that tasks have appended; as `events` tells it."""
+        started: list[Start] = []
+        with self._lock:
+            while self._triggers is not None and (batch := self._triggers.collect()) is not None:
+                started += [self._started(fired) for fired in batch.fired if self._knows(fired)]
+        return started
+
+    def _knows(self, fired: Fired) -> bool:
+        """Whether what fired is live: it may have been taken out since."""
+        if fired.flow:
+            return self._flows is not None and self._flows.has(fired.flow)
+        return self._triggers is not None and self._triggers.has(fired.trigger)
+
     def flush_counters(self) -> list[Start]:
         """Fire all counters that have counted anything, enough or not."""
         with self._lock:
@@ -426,7 +440,7 @@ class Registry:
             assert self._triggers is not None, "something has fired"
             starter = self._triggers.get(fired.trigger)
         if fired.payload is not None and error is None:  # the executor does not submit it
-            error = self._submit_handed_out(starter, fired.payload, fired.tag)
+            error = self._submit_handed_out(starter, fired.payload, fired.tag, fired.depth)
         return Start(
             starter.task,
             starter.full_name,
@@ -436,13 +450,13 @@ class Registry:
         )
 
     def _submit_handed_out(
-        self, trigger: LiveTrigger | LiveFlow, payload: bytes, tag: int
+        self, trigger: LiveTrigger | LiveFlow, payload: bytes, tag: int, depth: int = 0
     ) -> Exception | None:
         if isinstance(trigger, LiveTrigger) and trigger.preload:
             self._preload(trigger.task)
             return None
         try:
-            self._submit(trigger.task, payload, tag)
+            self._submit(trigger.task, payload, tag, depth=depth)
         except (VmError, Disabled, Paused) as error:
             return error
         return None

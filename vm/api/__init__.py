@@ -11,6 +11,9 @@ The same names work in a VM and under ordinary Python:
   back, without a copy of its elements.
 - ``model(name)`` loads a model in ONNX, to be called with arrays; ``safetensors(name)`` gives the
   arrays of such a file.
+- ``features(table)`` gives a table of features of the host's: read and write rows by key.
+- ``append(event)`` hands an event to the host as any other that comes in; ``events(stream)`` reads
+  those that it has kept.
 - ``task.name`` and ``task.version`` are the manifest's.
 - ``in_vm`` is True in a VM, False under ordinary Python (tests, ``polyvm dev``).
 
@@ -19,15 +22,18 @@ This package is frozen into every VM: it imports nothing at the top but `_polyvm
 
 from __future__ import annotations
 
-__all__ = ["Interrupted", "Task", "asset", "asset_view", "in_vm", "model", "safetensors"]
-__all__ += ["share", "task"]
+__all__ = ["Interrupted", "Task", "append", "asset", "asset_view", "events", "features"]
+__all__ += ["in_vm", "model", "safetensors", "share", "task"]
 
 # Set, not imported: typing alone costs a VM more than the rest of this.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from polyvm.kept import Kept
     from polyvm.models import Model
+    from polyvm.tables import Table
 
 try:
     import _polyvm as _runtime
@@ -119,6 +125,53 @@ def safetensors(source: Any) -> dict[str, Any]:
     from polyvm import tensor_files
 
     return tensor_files.load(source)
+
+
+def features(table: str) -> Table:
+    """Return the host's table of features with this name; see `polyvm.tables.Table`.
+
+    It is looked up when it is first used. Tables are a running host's: under ordinary Python, in
+    tasks with processes of their own and in VMs without a host there are none, and using one
+    raises RuntimeError.
+    """
+    from polyvm.tables import Table
+
+    return Table(table)
+
+
+def append(events: Mapping[str, Any] | Iterable[Mapping[str, Any]]) -> int:
+    """Hand one event, a dict, or several to the host, as those that come to it from outside.
+
+    They are kept, if the host keeps events, matched by triggers, and go through flows. What they
+    start is submitted by the host, and runs on its own. Returns how many were taken, without
+    repeated ones and dead letters. Raises TypeError and ValueError for what is no event, OSError if
+    the next one cannot be kept, and RuntimeError in a run that was itself started by an appended
+    event, eight times in a row, and where there is no host; its text says how many were taken.
+    """
+    taken: int = _runtime.append_events(events)
+    return taken
+
+
+def events(
+    stream: str = "events",
+    key: Any = None,
+    *,
+    since: float | None = None,
+    until: float | None = None,
+    after: int = 0,
+    most: int = 1000,
+) -> list[Kept]:
+    """Return events that the host has kept in a stream, at most so many.
+
+    With a key, those of that key, the latest first; else in the order in which they came, from
+    behind the sequence number ``after`` or, with since and until, in that span of their own time,
+    in seconds since the epoch. Raises LookupError for a stream that is not there, and RuntimeError
+    where the host keeps no events, or there is none.
+    """
+    from polyvm.kept import Kept
+
+    rows = _runtime.kept_events(stream, key, since, until, after, most)
+    return [Kept(*row) for row in rows]
 
 
 class Task:

@@ -15,7 +15,7 @@ import sys
 import tomllib
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +74,18 @@ def asset_view(path: str) -> memoryview:
         except KeyError:
             raise FileNotFoundError(f"task {_installed.name!r} has no asset {path!r}") from None
     return memoryview(asset(path))
+
+
+def _no_host(*_: object) -> NoReturn:
+    """Stand for what only a host's VMs have."""
+    raise RuntimeError(
+        "tables of features and kept events are those of a running host, and its VMs have them: "
+        "run the task with `polyvm run`, without a process of its own"
+    )
+
+
+feature_table = feature_get = feature_get_many = feature_history = _no_host
+feature_put = feature_remove = append_events = kept_events = _no_host
 
 
 def task() -> tuple[str, str]:

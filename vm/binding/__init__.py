@@ -32,6 +32,7 @@ from .executor import (
     ThreadStats,
 )
 from .external import ExternalTasks, Ticket
+from .features import LATEST, Features, PutReport, TableStats
 from .flows import Flows, FlowStats
 from .library import Info, info, report_crashes
 from .logs import LogRecord, collect_logs
@@ -51,6 +52,7 @@ from .triggers import (
 )
 
 __all__ = [
+    "LATEST",
     "AddOptions",
     "AfterFailure",
     "Array",
@@ -65,6 +67,7 @@ __all__ = [
     "EventStore",
     "Executor",
     "ExternalTasks",
+    "Features",
     "Fired",
     "FlowStats",
     "Flows",
@@ -80,6 +83,7 @@ __all__ = [
     "Module",
     "Outcome",
     "Program",
+    "PutReport",
     "QueueFull",
     "RateLimited",
     "Sealing",
@@ -88,6 +92,7 @@ __all__ = [
     "StoreError",
     "StreamStats",
     "SubmitOptions",
+    "TableStats",
     "TaskStats",
     "ThreadStats",
     "Ticket",

@@ -91,6 +91,7 @@ class SubmitOptions(TypedDict, total=False):
     id, attempt: of an invocation that an earlier process had accepted. ids: how many it had with
     its chain. crashed: bit i says that invocation id + i of it took that process down.
     trace: trace it, see Batch.traces. warm: only make a VM ready, with the task imported.
+    depth: of what fired, see Fired.
     """
 
     deadline_ns: int
@@ -101,6 +102,7 @@ class SubmitOptions(TypedDict, total=False):
     crashed: int
     trace: bool
     warm: bool
+    depth: int
 
 
 def raw_task_config(lane: Lane, limits: Limits | None, options: AddOptions) -> Any:

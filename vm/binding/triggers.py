@@ -29,6 +29,7 @@ class Fired:
 
     ``payload`` is there unless its invocation was accepted; then ``id`` is its id. error: why that
     was refused; None for one that was accepted, or is only handed out.
+    depth: how many tasks in a row appended the event; 0: it came from outside.
     """
 
     trigger: int
@@ -38,6 +39,7 @@ class Fired:
     payload: bytes | None
     error: VmError | None
     flow: int = 0
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,15 @@ class Triggers:
         finally:
             lib.pvm_fired_free(batch)
 
+    def collect(self) -> EventBatch | None:
+        """Return what fired by events that tasks appended, a part of it; None: there is no more."""
+        batch = ffi.new("pvm_fired_batch *")
+        try:
+            check(lib.pvm_fired_collect(self._handle(), batch))
+            return _batch(0, batch) if batch.count or batch.lost else None
+        finally:
+            lib.pvm_fired_free(batch)
+
     def ingest(
         self,
         data: bytes | bytearray | memoryview,
@@ -253,7 +264,8 @@ def _batch(taken: int, batch: Any) -> EventBatch:
             payload = bytes(ffi.buffer(batch.data + start, one.end - start))
         start = one.end
         error = refusal(one.status) if one.status < 0 else None
-        fired.append(Fired(one.trigger, one.task, one.tag, one.id, payload, error, flow=one.flow))
+        numbers = (one.trigger, one.task, one.tag, one.id)
+        fired.append(Fired(*numbers, payload, error, one.flow, one.depth))
     stopped = refusal(batch.status) if batch.status < 0 else None
     return EventBatch(
         taken, batch.matched, fired, batch.lost, batch.duplicates, batch.dead, stopped

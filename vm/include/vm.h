@@ -432,6 +432,7 @@ typedef struct pvm_submit_options {
   uint32_t trace;       /* 1: trace it, and what follows in its chain; see pvm_trace */
   uint32_t warm;        /* 1: only make a VM ready, with the task imported: PVM_DONE with nil, or why it
                         ** could not be loaded. Not in the journal, not held to the rate, no chain */
+  uint32_t depth;       /* of what fired; see pvm_fired */
 } pvm_submit_options;
 
 /* Accept one invocation; the payload is copied. options may be NULL. Returns its id (> 0), or a
@@ -647,6 +648,7 @@ PVM_API void pvm_executor_note_position(pvm_executor *executor, uint64_t positio
 /* ---- Keeping events ----------------------------------------------------- */
 
 #include "store_api.h"
+#include "feature_api.h"
 
 /* ---- Triggers ----------------------------------------------------------- */
 
@@ -762,6 +764,7 @@ typedef struct pvm_fired {
   uint64_t end;    /* of the payload in the batch's data; it starts at the end before. There is one
                    ** only if status is not PVM_OK */
   int32_t status;  /* PVM_OK: accepted; PVM_TRIGGER_HANDED_OUT; or why it was refused */
+  uint32_t depth;  /* how many tasks in a row appended the event; 0: it came from outside */
 } pvm_fired;
 
 typedef struct pvm_fired_batch {
@@ -787,6 +790,9 @@ PVM_API int pvm_event(pvm_executor *executor, uint64_t tag, const void *event, s
 PVM_API int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *events,
                            const size_t *ends, size_t count, pvm_fired_batch *batch);
 PVM_API void pvm_fired_free(pvm_fired_batch *batch);
+/* What fired by events that tasks have appended (polyvm.append) since the last call, oldest first; its
+** invocations are not submitted. pvm_collect returns early when there is some. 1: there is more; 0. */
+PVM_API int pvm_fired_collect(pvm_executor *executor, pvm_fired_batch *batch);
 /* Fire the counters that have waited for as long as they are to, or with `all` whatever they have
 ** counted; tags are 0. batch as above. *next_ns: how long until one that has begun to count has
 ** waited for as long as it is to; UINT64_MAX: none has. */

@@ -347,6 +347,7 @@ static void number(pvm_executor *executor, pvm_chain_run *run, const pvm_submit_
     completion->tag = trigger->tag;
     completion->attempt = trigger->attempt;
     completion->trigger = trigger->id;
+    invocation->depth = first->depth;
     if (first->trace != NULL) pvm_trace_begin(UINT64_MAX, NULL, invocation);
     invocation->priority = options != NULL && options->priority != 0
                                ? options->priority

@@ -77,14 +77,17 @@ static void gather(pvm_executor *executor, uint32_t wanted) {
   }
 }
 
-/* Wait for completions; 1 when there are some, 0 on time-out. Another collector may be
-** quicker to take them. */
+/* Wait for completions; 1 when there are some, 0 on time-out, or when there is something else for the
+** host. Another collector may be quicker to take them. */
 static int await_completions(pvm_executor *executor, uint64_t deadline) {
   while (pvm_ring_count(&executor->completed) == 0) {
+    if (atomic_load(&executor->outbox.count) != 0) return 0;
     uint64_t now = pvm_now();
     if (now >= deadline) return 0;
     uint32_t ticket = pvm_park_ticket(&executor->collector);
-    if (pvm_ring_count(&executor->completed) != 0) pvm_park_leave(&executor->collector);
+    int come =
+        pvm_ring_count(&executor->completed) != 0 || atomic_load(&executor->outbox.count) != 0;
+    if (come) pvm_park_leave(&executor->collector);
     else pvm_park_sleep(&executor->collector, ticket, (int64_t)(deadline - now));
   }
   return 1;
@@ -139,6 +142,14 @@ static int collect(pvm_executor *executor, uint32_t max, uint32_t timeout_ms,
   for (int lane = 0; lane < PVM_LANES; lane++)
     if (places[lane] > 0) pvm_executor_return_places(executor, (pvm_lane)lane, places[lane]);
   return (int)count;
+}
+
+int pvm_fired_collect(pvm_executor *executor, pvm_fired_batch *batch) {
+  if (pvm_runtime_forked()) return PVM_E_FORKED;
+  if (executor == NULL || batch == NULL) return PVM_E_INVALID;
+  *batch = (pvm_fired_batch){0};
+  (void)pvm_outbox_take(&executor->outbox, batch);
+  return atomic_load(&executor->outbox.count) != 0;
 }
 
 static void take_completion(void *to, uint32_t index, pvm_invocation *invocation) {

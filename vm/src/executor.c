@@ -55,6 +55,7 @@ static void release(pvm_executor *executor) {
   pvm_trigger_set_free(atomic_load(&executor->triggers));
   free(executor->handed);
   pthread_mutex_destroy(&executor->handing);
+  pvm_outbox_free(&executor->outbox);
   for (uint32_t i = 0; i < executor->group_count; i++) pvm_group_free(executor->groups[i]);
   pvm_ring_free(&executor->completed);
   pvm_task_table_free(&executor->tasks);
@@ -133,6 +134,7 @@ int pvm_executor_start(const pvm_executor_config *config, pvm_executor **out, ch
   executor->cores = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? (uint32_t)CPU_COUNT(&cpus) : 1;
   pthread_mutex_init(&executor->grouping, NULL);
   pthread_mutex_init(&executor->handing, NULL);
+  pvm_outbox_init(&executor->outbox);
   pthread_mutex_init(&executor->ladder.lock, NULL);
   struct timespec wall;
   clock_gettime(CLOCK_REALTIME, &wall);

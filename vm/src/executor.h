@@ -5,6 +5,7 @@
 #include "group.h"
 #include "journal.h"
 #include "ladder.h"
+#include "outbox.h"
 #include "trigger.h"
 
 enum {
@@ -26,6 +27,7 @@ struct pvm_executor {
   _Atomic uint64_t withdrawals;  /* counts occasions on which VMs may have to retire */
   pvm_task_table tasks;
   _Atomic(struct pvm_trigger_set *) triggers; /* NULL: there were none yet */
+  _Atomic(pvm_features *) features;           /* NULL: it has no tables */
   pthread_mutex_t grouping; /* of starting a group, and of leaving the state RUNNING */
   _Atomic uint32_t group_count;
   pvm_group *groups[PVM_MAX_WORKERS]; /* those below group_count stay as they are */
@@ -38,6 +40,7 @@ struct pvm_executor {
   /* Between workers and collectors: */
   pvm_ring completed; /* of pvm_invocation; never full: see outstanding */
   _Alignas(64) pvm_park collector;
+  pvm_outbox outbox;
   pthread_mutex_t handing; /* of what was handed out by the last collection */
   uint32_t *handed;        /* blocks of the journal: finished at the next */
   size_t handed_count;

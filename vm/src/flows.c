@@ -152,6 +152,10 @@ struct pvm_flows *pvm_flows_new(struct pvm_trigger_set *set, const pvm_trigger_c
   return flows;
 }
 
+void pvm_flows_set_tables(struct pvm_flows *flows, feature_store *features) {
+  flow_set_tables(flows->flows, features);
+}
+
 void pvm_flows_free(struct pvm_flows *flows) {
   if (flows == NULL) return;
   flow_set_free(flows->flows); /* and the flows, by forget */

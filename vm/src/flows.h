@@ -2,12 +2,15 @@
 #ifndef PVM_FLOWS_H
 #define PVM_FLOWS_H
 
+#include "feature.h"
 #include "trigger.h"
 
 struct pvm_flows;
 
 /* NULL without memory. */
 struct pvm_flows *pvm_flows_new(struct pvm_trigger_set *set, const pvm_trigger_config *config);
+/* Where the tables of flows that are added from now on are. */
+void pvm_flows_set_tables(struct pvm_flows *flows, feature_store *features);
 void pvm_flows_free(struct pvm_flows *flows);
 
 /* An event was kept and matched. */

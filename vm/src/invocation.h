@@ -31,6 +31,7 @@ typedef struct pvm_invocation {
   struct pvm_trace_marks *trace; /* see trace.h; NULL: it is not traced */
   struct pvm_chain_run *chain;   /* that it is part of; NULL */
   uint32_t node;                 /* and its number there */
+  uint32_t depth;                /* how many tasks in a row appended what started it */
   pvm_held *held;                /* what the payload needs */
   size_t len;
   unsigned char *payload; /* `copied`, or memory of its own */

@@ -102,6 +102,7 @@ static int let_in(const intake *in, pvm_invocation *invocation, uint64_t tag, ui
   invocation->completion.id = again ? options->id : id;
   invocation->completion.attempt = again && options->attempt > 1 ? options->attempt : 1;
   invocation->task = task;
+  invocation->depth = options != NULL ? options->depth : 0;
   invocation->token = token;
   invocation->accepted_ns = in->now;
   invocation->deadline_ns = deadline_of(task, options, in->now);

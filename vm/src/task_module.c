@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "task_store.h"
 #include "vm_state.h"
 
 static pvm_program *current_program(void) {
@@ -86,6 +87,8 @@ static int exec_module(PyObject *module) {
   PyObject *interrupted =
       PyErr_NewExceptionWithDoc("polyvm.Interrupted", INTERRUPTED_DOC, PyExc_BaseException, NULL);
   if (interrupted == NULL || PyModule_Add(module, "Interrupted", interrupted) < 0) return -1;
+  if (PyModule_AddFunctions(module, pvm_task_features) < 0) return -1;
+  if (PyModule_AddFunctions(module, pvm_task_events) < 0) return -1;
   PyType_Spec *specs[] = {&pvm_importer_spec, &pvm_stream_spec};
   for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
     PyObject *type = PyType_FromModuleAndSpec(module, specs[i], NULL);

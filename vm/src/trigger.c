@@ -10,6 +10,7 @@
 #include "../../engine/stream/json.h"
 #include "event_store.h"
 #include "executor.h"
+#include "feature_store.h"
 #include "flow.h"
 #include "flows.h"
 #include "intake.h"
@@ -174,13 +175,14 @@ static void tell(pvm_firing *f, const pvm_starter *starter, int status, uint64_t
                                       .tag = f->tag,
                                       .id = id,
                                       .end = f->data_len,
-                                      .status = status};
+                                      .status = status,
+                                      .depth = f->appended};
 }
 
 int pvm_firing_start(pvm_firing *f, const pvm_starter *starter, int mode, size_t len) {
   int64_t id = PVM_E_NOMEM;
   if (len != 0)
-    id = mode == PVM_TRIGGER_HAND_OUT
+    id = mode == PVM_TRIGGER_HAND_OUT || f->appended != 0
              ? 0
              : pvm_submit(f->executor, starter->task, f->tag, f->payload, len, NULL);
   int status = id < 0 ? (int)id : id > 0 ? PVM_OK : PVM_TRIGGER_HANDED_OUT;
@@ -291,6 +293,7 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
     return PVM_E_NOMEM;
   }
   pthread_mutex_init(&set->lock, NULL);
+  pvm_flows_set_tables(set->flows, pvm_executor_features(executor));
   atomic_store(&executor->triggers, set);
   return PVM_OK;
 }
@@ -641,7 +644,8 @@ static int take_lines(ingesting *i, const char *data, size_t len) {
   return status;
 }
 
-int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_batch *batch) {
+int64_t pvm_trigger_ingest(pvm_executor *executor, const pvm_ingestion *in, uint32_t appended,
+                           pvm_fired_batch *batch) {
   int status = pvm_runtime_check();
   pvm_fired_batch untold = {0};
   if (batch != NULL) memset(batch, 0, sizeof *batch);
@@ -654,7 +658,7 @@ int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_ba
   struct pvm_trigger_set *set;
   status = pvm_trigger_set_of(executor, &set, NULL);
   if (status != PVM_OK) return status;
-  pvm_firing f = {.executor = executor, .set = set, .batch = batch};
+  pvm_firing f = {.executor = executor, .set = set, .appended = appended, .batch = batch};
   ingesting i = {.set = set,
                  .origin = {{in->source, in->source != NULL ? strlen(in->source) : 0},
                             {in->stream, in->stream != NULL ? strlen(in->stream) : 0}},
@@ -673,6 +677,15 @@ int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_ba
   }
   i.told->status = status;
   return i.done > 0 || status == PVM_OK ? (int64_t)i.done : status;
+}
+
+int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_batch *batch) {
+  return pvm_trigger_ingest(executor, in, 0, batch);
+}
+
+pvm_store *pvm_trigger_store(pvm_executor *executor) {
+  struct pvm_trigger_set *set = atomic_load_explicit(&executor->triggers, memory_order_acquire);
+  return set != NULL ? set->store : NULL;
 }
 
 int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *events,

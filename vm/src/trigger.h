@@ -17,8 +17,9 @@ typedef struct pvm_firing {
   size_t data_len, data_capacity;
   unsigned char *payload; /* room for one, kept between events */
   size_t payload_capacity;
-  uint32_t depth; /* how many flows an event has come through */
-  int quiet;      /* what leaves flows for streams and tasks has left before */
+  uint32_t depth;    /* how many flows an event has come through */
+  uint32_t appended; /* tasks in a row that appended; not 0: nothing is submitted from here */
+  int quiet;         /* what leaves flows for streams and tasks has left before */
 } pvm_firing;
 
 /* Whose match it is: of these, one is 0. */
@@ -41,5 +42,10 @@ int pvm_firing_start(pvm_firing *f, const pvm_starter *starter, int mode, size_t
 /* An event from within, on its way as any other. What pvm_events says of one. */
 int pvm_firing_append(pvm_firing *f, const stream_origin *origin, const char *event, size_t len);
 void pvm_firing_free(pvm_firing *f);
+/* As pvm_ingest. appended, if not 0: so many tasks in a row did; nothing is submitted, but handed out. */
+int64_t pvm_trigger_ingest(pvm_executor *executor, const pvm_ingestion *in, uint32_t appended,
+                           pvm_fired_batch *batch);
+/* Where the executor's events are kept; NULL: nowhere. */
+pvm_store *pvm_trigger_store(pvm_executor *executor);
 
 #endif
