@@ -16,9 +16,9 @@ import msgspec
 
 from polyvm.host import codec, event_files
 from polyvm.host.api import client
+from polyvm.host.cli import events_key
 from polyvm.host.errors import ExitCode, MissingError, UsageError
 from polyvm.host.event_store import Keeping, Query, change_key, losses, open_store, read
-from polyvm.host.sealing import events_key
 from polyvm.host.streams import DEAD, STREAM
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--after", metavar="NUMBER", type=int, default=0, help="those behind this one"
     )
     parser.add_argument("--most", metavar="N", type=int, help="no more than so many")
-    add_events_key(parser)
+    events_key.add_arguments(parser)
     parser.add_argument("--new-key", metavar="SPEC", help="rekey: the key to change to")
     client.add_arguments(parser)
 
@@ -80,18 +80,8 @@ def run(options: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def add_events_key(parser: argparse.ArgumentParser) -> None:
-    """Declare ``--events-key``."""
-    parser.add_argument(
-        "--events-key",
-        metavar="SPEC",
-        help="PATH, env:NAME or cmd:COMMAND of the key of sealed streams (default: "
-        f"${events_key.VARIABLE})",
-    )
-
-
 def _change_key(options: argparse.Namespace, folder: Path) -> ExitCode:
-    old = events_key.given(options.events_key)
+    old = events_key.spec(options)
     if old is None or options.new_key is None:
         raise UsageError("rekey needs the key of now, --events-key, and the next one, --new-key")
     if not folder.is_dir():
@@ -131,7 +121,7 @@ def _query(options: argparse.Namespace, sequence: int, most: int) -> Query:
 def _of_folder(options: argparse.Namespace, folder: Path) -> Iterable[Any]:
     if not folder.is_dir():
         raise MissingError(f"{folder}: no such folder; `polyvm run --events` makes one")
-    store = open_store(Keeping(folder=folder, key=events_key.given(options.events_key)))
+    store = open_store(Keeping(folder=folder, key=events_key.spec(options)))
     try:
         for lost in filter(None, map(losses, store.streams())):
             print(f"polyvm: {lost}", file=sys.stderr)

@@ -10,11 +10,9 @@ from pathlib import Path
 from rich.console import Console
 
 from polyvm.host import event_fields, loader, log, operators, supervisor
-from polyvm.host.cli import policy, serving
-from polyvm.host.cli.events import add_events_key
+from polyvm.host.cli import events_key, policy, serving
 from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
 from polyvm.host.event_store import Keeping, keeping
-from polyvm.host.sealing import events_key
 from polyvm.host.sealing.history import default_folder
 from polyvm.host.service import Options, Service
 
@@ -100,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="what events of the streams in --events are like: fields, ids, limits of their own",
     )
-    add_events_key(parser)
+    events_key.add_arguments(parser)
     parser.add_argument(
         "--flows",
         metavar="FILE.toml",
@@ -172,7 +170,7 @@ def _keeping(options: argparse.Namespace) -> Keeping | None:
             options.keep,
             synced=options.synced,
             declared=options.streams,
-            key=events_key.given(options.events_key),
+            key=events_key.spec(options),
         )
     if options.events_key is not None:
         raise UsageError("--events-key is the key of --events; give it a folder")

@@ -11,6 +11,7 @@ import msgspec
 
 from polyvm.host import series
 from polyvm.host.api import client
+from polyvm.host.cli import events_key
 from polyvm.host.errors import ExitCode, MissingError
 from polyvm.host.event_store import Keeping, losses, open_store
 
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of steps without points: none, null, previous, linear or a number (default: "
         "%(default)s, no row)",
     )
+    events_key.add_arguments(parser)
     client.add_arguments(parser)
 
 
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> ExitCode:
 def _of_folder(query: series.Query, options: argparse.Namespace) -> list[dict[str, Any]]:
     if not options.folder.is_dir():
         raise MissingError(f"{options.folder}: no such folder; `polyvm run --events` makes one")
-    store = open_store(Keeping(folder=options.folder))
+    store = open_store(Keeping(folder=options.folder, key=events_key.spec(options)))
     try:
         for lost in filter(None, map(losses, store.streams())):
             print(f"polyvm: {lost}", file=sys.stderr)

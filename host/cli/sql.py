@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from polyvm.host.api import client
+from polyvm.host.cli import events_key
 from polyvm.host.errors import ExitCode, MissingError
 from polyvm.host.event_store import Keeping, Kept, losses, open_store
 from polyvm.host.sql import Database, Result, Source, StoreSource
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="table",
         help="how rows are printed; json is one object a line (default: %(default)s)",
     )
+    events_key.add_arguments(parser)
     client.add_arguments(parser)
 
 
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace) -> ExitCode:
         return ExitCode.OK
     if not options.folder.is_dir():
         raise MissingError(f"{options.folder}: no such folder; `polyvm run --events` makes one")
-    store = open_store(Keeping(folder=options.folder))
+    store = open_store(Keeping(folder=options.folder, key=events_key.spec(options)))
     try:
         for lost in filter(None, map(losses, store.streams())):
             print(f"polyvm: {lost}", file=sys.stderr)

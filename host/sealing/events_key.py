@@ -9,7 +9,6 @@ XChaCha20-Poly1305, which seals them elsewhere and wraps keys everywhere.
 from __future__ import annotations
 
 import binascii
-import os
 import re
 from pathlib import Path
 from typing import Any, NoReturn
@@ -107,11 +106,6 @@ def keep(key: EventsKey, folder: Path) -> Path:
 def kept(folder: Path) -> list[Path]:
     """Return the files of such keys in a folder of keys, the newest first. Raises KeyFileError."""
     return [path for path in reversed(files.listed(folder)) if _FILE.fullmatch(path.name)]
-
-
-def given(spec: str | None) -> str | None:
-    """Return where the key is: as an option says, or else the environment; None: there is none."""
-    return spec or os.environ.get(VARIABLE) or None
 
 
 def load(spec: str) -> EventsKey:

@@ -98,9 +98,12 @@ def test_keys(cli: Cli, place: Path) -> None:
     assert after == before
     done = cli("events", "rekey", "kept", "--events-key", one, "--new-key", f"cmd:cat {two}")
     assert done.out == "1 segments have the new key\n"
-    assert [each["event"] for each in lines(cli("events", "kept", "--events-key", two).out)] == [
-        event
-    ]
+    found = lines(cli("events", "kept", "--events-key", f"cmd:cat {two}").out)
+    assert [each["event"] for each in found] == [event]
+    done = cli("sql", "select n from events", "kept", "--format", "json", "--events-key", two)
+    assert done.out == '{"n":1}\n'
+    asked = ("--stream", "events", "--field", "n", "--events-key", two)
+    assert lines(cli("series", "kept", *asked).out)[0]["value"] == 1
     assert "another key" in cli("events", "kept", "--events-key", one).err
 
 

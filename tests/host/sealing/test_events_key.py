@@ -62,9 +62,6 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     with pytest.raises(KeyFileError, match="no such variable"):
         events_key.load("env:THE_KEY")
     path = private(tmp_path / "k", LINE)
-    monkeypatch.setenv(events_key.VARIABLE, str(path))
-    assert events_key.given(None) == str(path)
-    assert events_key.given("other") == "other"
     assert events_key.load(f"cmd:cat {path}").text == events_key.load(str(path)).text
 
 
