@@ -7,6 +7,7 @@ given to a version after its withdrawal.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import threading
 import time
@@ -23,7 +24,7 @@ from polyvm.host.switches import Disabled, Paused, Switches
 from polyvm.vm import AfterFailure, ChainNode, Lane, Limits, Outcome, UnknownTask, VmError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from polyvm.host.breakers import Hold, Snapshot
     from polyvm.host.bundle import Bundle
@@ -167,6 +168,8 @@ class Registry:
         self._pending = 0
         self._arrays: list[tuple[Deployment, Array]] = []  # not settled
         self._graphs: dict[int, int] = {}  # of each trigger, how many have not been settled
+        self._batches = 0  # of events, in C now; what they start is not counted yet
+        self._turns = 0  # threads that wait until there is none
         self._switches.listen(self._switched)
 
     def deploy(self, bundle: Bundle) -> Deployment:
@@ -189,7 +192,7 @@ class Registry:
         if self._added is not None:
             self._added(manifest.name, task_id)
         deployment = Deployment(task_id, bundle.manifest, deferred=bundle.deferred)
-        with self._lock:
+        with self._alone():
             try:
                 if self._flows is not None:
                     self._flows.check(manifest)
@@ -210,7 +213,7 @@ class Registry:
 
     def set_flows(self, flows: tuple[Flow, ...]) -> None:
         """Have these flows, which belong to no task. Raises VmError; then nothing has changed."""
-        with self._lock:
+        with self._alone():
             assert self._flows is not None, "the host has flows"
             self._flows.set_operators(flows)
         self.triggers_changed.set()
@@ -220,9 +223,24 @@ class Registry:
         with self._lock:
             return self._flows.figures() if self._flows is not None else []
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock while no batch of events is in C: all that was started is counted.
+
+        Batches run side by side without the lock, and those that come now wait.
+        """
+        with self._lock:
+            self._turns += 1
+            self._settled.wait_for(lambda: self._batches == 0)
+            self._turns -= 1
+            try:
+                yield
+            finally:
+                self._settled.notify_all()
+
     def withdraw(self, name: str) -> bool:
         """Take the task out; what it has begun finishes. False if it is not live."""
-        with self._lock:
+        with self._alone():
             former = self._live.pop(name, None)
             if self._triggers is not None:
                 self._triggers.withdraw(name)
@@ -325,7 +343,7 @@ class Registry:
             return names
 
     def _switched(self) -> None:
-        with self._lock:
+        with self._alone():
             self._routes.clear()
             self._connect()
             if self._triggers is not None:
@@ -354,13 +372,22 @@ class Registry:
         and is not counted: see `count_refusal`. What is not taken in is told by the report's error.
         """
         with self._lock:
-            if self._triggers is None or not self.has_triggers:
+            if self._triggers is None:
                 return EventReport(0, [])
-            try:
-                batch = self._triggers.ingest(data, lines, stream, source, first_tag)
-            except VmError as error:
-                return EventReport(0, [], error=error)
-            starts = [self._started(fired) for fired in batch.fired]
+            self._settled.wait_for(lambda: self._turns == 0)
+            self._batches += 1
+        fired: list[Fired] = []
+        starts: list[Start] = []
+        try:
+            batch = self._triggers.ingest(data, lines, stream, source, first_tag)
+            fired = batch.fired
+        except VmError as error:
+            return EventReport(0, [], error=error)
+        finally:
+            with self._lock:
+                self._batches -= 1
+                starts += map(self._started, fired)
+                self._settled.notify_all()
         return EventReport(
             batch.matched, starts, batch.taken, batch.duplicates, batch.dead, batch.error
         )
@@ -598,7 +625,7 @@ class Registry:
     def settle(self, completions: list[Completion]) -> list[tuple[Completion, Manifest]]:
         """Count completions and pair each with its task's manifest."""
         paired = []
-        with self._lock:
+        with self._alone():
             for completion in completions:
                 deployment = self._by_id[completion.task]
                 if completion.id in deployment.warming:

@@ -19,7 +19,6 @@
 #include "stream.h"
 
 #define STREAM_DEAD "dead-letters"
-#define STREAM_OWN "features." /* names that begin so are not for events from outside */
 #define STREAM_DEAD_MAX ((size_t)1 << 20)
 #define STREAM_KEY_MAX ((size_t)1 << 16)
 

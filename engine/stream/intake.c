@@ -245,8 +245,8 @@ static int check_any(int read, const stream_event *event, char *reason) {
   else if (event->bad_time || event->time_ns > INT64_MAX) wrong = "its time is out of range";
   else if (event->stream.data != NULL &&
            (is_named(event->stream, STREAM_DEAD) ||
-            (event->stream.len >= strlen(STREAM_OWN) &&
-             memcmp(event->stream.data, STREAM_OWN, strlen(STREAM_OWN)) == 0)))
+            (event->stream.len >= strlen(STREAM_ROWS) &&
+             memcmp(event->stream.data, STREAM_ROWS, strlen(STREAM_ROWS)) == 0)))
     wrong = "its stream is not for events from outside";
   if (wrong != NULL) {
     snprintf(reason, STREAM_REASON_MAX, "%s", wrong);

@@ -13,6 +13,7 @@ from polyvm.host import manifest
 from polyvm.host.bundle import Bundle
 from polyvm.host.events import Events
 from polyvm.host.feed import Feed
+from polyvm.host.ingestion import batches
 from polyvm.host.invocations import Invocations, Stopping
 from polyvm.host.isolation import ProcessRunner
 from polyvm.host.live_triggers import LiveTriggers
@@ -206,6 +207,52 @@ def test_threads_and_versions(stage: Stage) -> None:
     values += stage.drain()
     assert counts == [100] * 3
     assert len(values) == 300
+
+
+def test_batches_run_side_by_side_while_versions_change(stage: Stage) -> None:
+    stage.deploy("a", ONE)
+    stage.deploy("b", 'after = ["a"]\n')
+    lines = b'{"event": "buy"}\n{"event": "view"}\n' * 50
+    accepted: list[int] = []
+    problems: list[BaseException] = []
+    over = threading.Event()
+
+    def hand_in() -> None:
+        try:
+            for _ in range(12):
+                report = stage.events.put_batches(batches(lines))
+                assert report.error is None
+                assert report.events == 100
+                accepted.append(report.accepted)
+        except BaseException as error:  # noqa: BLE001 - told below
+            problems.append(error)
+
+    def settle() -> None:
+        try:
+            while not over.is_set():
+                stage.registry.settle(stage.executor.collect(timeout_ms=1))
+        except BaseException as error:  # noqa: BLE001 - told below
+            problems.append(error)
+
+    threads = [threading.Thread(target=hand_in) for _ in range(4)]
+    collector = threading.Thread(target=settle)
+    for thread in (*threads, collector):
+        thread.start()
+    version = 2
+    while any(thread.is_alive() for thread in threads):
+        stage.deploy("a", ONE, version=f"{version}.0")
+        stage.switches.turn("task", "b", Verb.DISABLE if version % 2 else Verb.ENABLE)
+        if version % 5 == 0:
+            stage.registry.withdraw("a")
+        version += 1
+    for thread in threads:
+        thread.join()
+    assert stage.registry.wait_until_idle(60)
+    over.set()
+    collector.join()
+    assert problems == []
+    finished = {tally.name: sum(tally.outcomes) for tally in stage.registry.tallies()}
+    assert finished["a"] == sum(accepted) > 0
 
 
 def test_metrics(stage: Stage) -> None:

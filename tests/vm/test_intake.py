@@ -492,3 +492,50 @@ def test_values_one_behind_the_other(tmp_path: Path) -> None:
     with Executor(1) as executor:  # without a store nothing is lost either
         batch = executor.triggers.ingest(b'{"a": 1}\n\nx\n{"a": 2}', lines=True)
         assert (batch.taken, type(batch.error)) == (1, DecodeError)
+
+
+CRASHING = """
+import pathlib, sys
+import msgspec
+from polyvm.vm import EventStore, Executor
+pack = msgspec.msgpack.encode
+store = EventStore(pathlib.Path(sys.argv[1]), segment_bytes=1 << 16)
+executor = Executor(1)
+executor.triggers.configure(store=store.handle, streams=pack({"s": {"id": "i", "span_ns": 10**15}}))
+sys.stdin.readline()
+for start in range(0, 20_000, 50):
+    numbers = range(start, start + 50)
+    batch = executor.triggers.ingest(b"".join(pack({"i": n, "ts": n}) for n in numbers), stream="s")
+    assert batch.error is None
+    print(start + 50, flush=True)
+"""
+
+
+def test_what_is_sent_again_after_a_kill_is_kept_once(tmp_path: Path) -> None:
+    seed = random.randrange(2**32)
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    declared = {"id": "i", "span_ns": 10**15}
+    for turn in range(4):
+        folder = tmp_path / str(turn)
+        child = subprocess.Popen(
+            [sys.executable, "-c", CRASHING, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with child:
+            assert child.stdin is not None
+            assert child.stdout is not None
+            child.stdin.write("go\n")
+            child.stdin.flush()
+            told = [int(child.stdout.readline()) for _ in range(draw.randrange(1, 200))]
+            child.kill()
+        with taking(folder, s=declared) as (triggers, store):
+            before = [each["i"] for each in kept(store, "s")]
+            assert before == list(range(len(before)))
+            assert len(before) >= told[-1]
+            again = [pack({"i": n, "ts": n}) for n in range(20_000)]
+            batch = triggers.ingest(b"".join(again), stream="s")
+            assert batch.duplicates == len(before)
+            assert [each["i"] for each in kept(store, "s")] == list(range(20_000))
