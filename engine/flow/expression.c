@@ -374,7 +374,7 @@ static int compile_operation(compiler *on, uint32_t depth, uint32_t count, node 
   return refuse(on, "there is no operator '%.*s'", SHOWN(name));
 }
 
-/* What has nothing but literals in it is computed once. */
+/* What has nothing but literals in it is computed once; but for nil, which may be for want of memory. */
 static void fold(compiler *on, node *made) {
   if (made->op == LITERAL || made->op == FIELD) return;
   uint32_t children = made->op == IN ? 1 : made->count;
@@ -382,7 +382,8 @@ static void fold(compiler *on, node *made) {
     if (made->children[i]->op != LITERAL) return;
   context with = {NULL, on->memory};
   stream_value value = compute(made, &with);
-  if (value.kind <= STREAM_STRING) *made = (node){.op = LITERAL, .literal = value};
+  if (value.kind > STREAM_NIL && value.kind <= STREAM_STRING)
+    *made = (node){.op = LITERAL, .literal = value};
 }
 
 static int compile_node(compiler *on, uint32_t depth, node **out) {

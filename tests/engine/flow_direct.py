@@ -19,6 +19,7 @@ SHIM = sanitize.ROOT / "tests" / "engine" / "c" / "flow_direct.c"
 PARTS = ("aggregate*", "arena", "arithmetic", "expression", "function*", "hyperloglog")
 PARTS += ("kept", "number_text", "pack", "row")
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fPIC", "-shared", "-UNDEBUG"]
+FLAGS += [f"-Wl,--wrap={name}" for name in ("malloc", "calloc", "realloc")]
 DECLARATIONS = """
 long direct_expression(const char *packed, size_t packed_len, const char *events,
                        size_t events_len, unsigned char *out, size_t size, char *err);
@@ -27,6 +28,7 @@ int direct_compile(const char *packed, size_t packed_len, const char *names, siz
 long direct_aggregate(const char *name, const char *parameters, size_t parameters_len,
                       const char *panes, size_t panes_len, unsigned char *out, size_t size,
                       int64_t *most, char *err);
+void direct_fail_after(long allocations);
 uint64_t direct_hash(const char *value, size_t len, uint64_t seed);
 """
 ERR_MAX = 512
@@ -35,6 +37,10 @@ ROOM = 1 << 22
 
 class FlowError(Exception):
     """What the engine refuses, in its words."""
+
+
+class NoMemoryError(Exception):
+    """Memory ended where it was told to."""
 
 
 def build(folder: Path) -> Flow:
@@ -86,6 +92,10 @@ class Flow:
         if self._lib.direct_compile(packed, len(packed), names, len(names), self._err) != 0:
             raise FlowError(self._sentence())
 
+    def fail_after(self, allocations: int) -> None:
+        """The next call gets no memory once, after it did so many times."""
+        self._lib.direct_fail_after(allocations)
+
     def aggregate(self, name: str, parameters: Sequence[Any], *panes: Sequence[Any]) -> Any:
         """What panes of rows, (time, value, ...) each, come to when their states are merged."""
         given, rows = pack(list(parameters)), pack([[list(row) for row in pane] for pane in panes])
@@ -94,6 +104,8 @@ class Flow:
             name.encode(), given, len(given), rows, len(rows), self._room, ROOM, held, self._err
         )
         assert size != -101, "what the states held was not given back"
+        if size == -1:
+            raise NoMemoryError
         self.held = int(held[0])
         return self._answer(size)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import collections
+import contextlib
 import math
 import re
 import shutil
@@ -344,6 +345,33 @@ def test_a_quantile_of_many_rows_keeps_its_error(
         assert flow.held < 8 * 8 * k
     assert max(errors) <= 2 * error, errors
     assert sorted(errors)[len(errors) * 9 // 10] <= error, errors
+
+
+ALL = [(name, parameters) for name, parameters, *_ in CASES]
+ALL += [("distinct", [40]), ("distinct_approx", [8]), ("top_k", [2]), ("quantile", [0.3, 8])]
+
+
+@pytest.mark.parametrize("case", ALL, ids=lambda case: f"{case[0]}-{case[1]}")
+def test_a_row_that_found_no_memory_has_not_counted(
+    flow: flow_direct.Flow, rand: Seeded, case: tuple[str, list[Any]]
+) -> None:
+    name, parameters = case
+    rows = [
+        (time, f"value {rand.randrange(150)}" if i % 3 else rand.randrange(100),
+         *[rand.randrange(9)] * (AGGREGATES[name].arguments - 1))
+        for i, time in enumerate(rand.choices(range(300), k=300))
+    ]  # fmt: skip
+    rows = [row[: 1 + AGGREGATES[name].arguments] for row in rows]
+    wanted = flow.aggregate(name, parameters, rows)
+    for allocation in [*range(60), *(rand.randrange(60, 400) for _ in range(20))]:
+        flow.fail_after(allocation)  # the shim adds the row again
+        found = flow.aggregate(name, parameters, rows)
+        # a sketch that could not be halved in time halves other numbers later
+        assert found == wanted or name == "quantile"
+        flow.fail_after(allocation)
+        with contextlib.suppress(flow_direct.NoMemoryError):
+            flow.aggregate(name, parameters, rows[:100], rows[100:150], rows[150:])
+    flow.fail_after(-1)
 
 
 def test_what_a_state_holds_is_bounded(flow: flow_direct.Flow) -> None:

@@ -436,6 +436,21 @@ def test_nesting_and_columns_are_bounded(flow: flow_direct.Flow) -> None:
     assert found == 63
 
 
+def test_without_memory_nothing_is_compiled(flow: flow_direct.Flow) -> None:
+    tree = parse("concat('a', 'b' * 2, x) in ('c', 1, 2, 3, 4, 5, 6, 7, 8, 9) or x.lower() == 'd'")
+    flow.compile(tree, ["x"])
+    refused = 0
+    for allocation in range(12):
+        flow.fail_after(allocation)
+        try:
+            flow.compile(tree, ["x"])
+        except flow_direct.FlowError as error:
+            assert str(error) == "there is no memory for the expression"
+            refused += 1
+    flow.fail_after(-1)
+    assert 3 <= refused < 12
+
+
 def test_texts_that_grow_beyond_bounds_are_nil(flow: flow_direct.Flow) -> None:
     text: Any = ["field", "x"]
     for _ in range(8):

@@ -5,6 +5,37 @@
 #include "../../../engine/flow/aggregate.h"
 #include "../../../engine/flow/expression.h"
 
+/* ---- Memory that ends --------------------------------------------------- */
+
+static long allocations_left = -1; /* until one fails; below 0: none does */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *block, size_t size);
+
+static int fails(void) {
+  return allocations_left >= 0 && allocations_left-- == 0;
+}
+
+void *__wrap_malloc(size_t size) {
+  return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size) {
+  return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *block, size_t size) {
+  return fails() ? NULL : __real_realloc(block, size);
+}
+
+/* The allocation after so many others fails, once; below 0: none does. */
+void direct_fail_after(long allocations) {
+  allocations_left = allocations;
+}
+
+/* ---- MessagePack -------------------------------------------------------- */
+
 typedef struct bytes {
   unsigned char *at, *end;
 } bytes_of_result;
@@ -36,6 +67,8 @@ static uint32_t begin_array(stream_reader *reader) {
 static stream_reader reader_of(const void *data, size_t len) {
   return (stream_reader){data, (const unsigned char *)data + len};
 }
+
+/* ---- Expressions -------------------------------------------------------- */
 
 /* The array of an expression's values for an array of events. How many bytes, or a status; -100: they
 ** do not fit. */
@@ -89,7 +122,7 @@ uint64_t direct_hash(const char *value, size_t len, uint64_t seed) {
 /* ---- Aggregates --------------------------------------------------------- */
 
 #define PARAMETERS_MAX 8
-#define NOTHING_HELD_BROKEN -101
+#define HELD_AT_THE_END -101
 
 static int add_pane(const flow_aggregate *aggregate, uint32_t arguments, stream_reader *reader,
                     void *state, int64_t *held) {
@@ -103,14 +136,17 @@ static int add_pane(const flow_aggregate *aggregate, uint32_t arguments, stream_
       values[i] = head;
       if (head.kind == STREAM_ARRAY || head.kind == STREAM_MAP) values[i].text = text;
     }
-    int status = flow_aggregate_add(aggregate, state, values + 1, (int64_t)values[0].integer, held);
+    int64_t time_ns = (int64_t)values[0].integer;
+    int status = flow_aggregate_add(aggregate, state, values + 1, time_ns, held);
+    if (status == STREAM_E_NOMEM) /* then it has not counted */
+      status = flow_aggregate_add(aggregate, state, values + 1, time_ns, held);
     if (status != STREAM_OK) return status;
   }
   return STREAM_OK;
 }
 
 /* What rows come to: an array of panes, each an array of rows [time, value, ...]. Each pane has a state
-** of its own; they are merged into the first one. *most: bytes that they held together. */
+** of its own; they are merged into the first one. *most: bytes that it held then. */
 long direct_aggregate(const char *name, const char *parameters, size_t parameters_len,
                       const char *panes, size_t panes_len, unsigned char *out, size_t size,
                       int64_t *most, char *err) {
@@ -120,36 +156,39 @@ long direct_aggregate(const char *name, const char *parameters, size_t parameter
   for (uint32_t i = 0; i < count; i++)
     if (stream_read(&reader, &given[i]) != 0) abort();
   flow_aggregate *aggregate;
+  long failing = allocations_left; /* what the states need, and nothing else */
+  allocations_left = -1;
   int status = flow_aggregate_new((stream_text){name, strlen(name)}, given, count, &aggregate,
                                   &arguments, err);
   if (status != STREAM_OK) return status;
   size_t bytes = flow_aggregate_bytes(aggregate);
-  char *first = malloc(bytes), *pane = malloc(bytes);
+  char *first = malloc(bytes), *pane = malloc(bytes), *moved = malloc(bytes);
   int64_t held = 0;
   flow_aggregate_begin(aggregate, first);
   reader = reader_of(panes, panes_len);
   uint32_t left = begin_array(&reader);
+  allocations_left = failing;
   if (left != 0) status = add_pane(aggregate, arguments, &reader, first, &held);
   for (; left > 1 && status == STREAM_OK; left--) {
     flow_aggregate_begin(aggregate, pane);
     status = add_pane(aggregate, arguments, &reader, pane, &held);
-    char *moved = malloc(bytes); /* states may move */
-    memcpy(moved, pane, bytes);
+    memcpy(moved, pane, bytes); /* states may move */
     memset(pane, 0xee, bytes);
     if (status == STREAM_OK) status = flow_aggregate_merge(aggregate, first, moved, &held);
     flow_aggregate_end(aggregate, moved, &held);
-    free(moved);
   }
+  allocations_left = -1;
   *most = held + (int64_t)bytes;
   flow_arena *arena = flow_arena_new();
   stream_value result = flow_aggregate_result(aggregate, first, arena);
   flow_aggregate_end(aggregate, first, &held);
   bytes_of_result to = {out, out + size};
-  if (status == STREAM_OK && held != 0) status = NOTHING_HELD_BROKEN;
+  if (held != 0) status = HELD_AT_THE_END;
   if (status == STREAM_OK && put(&to, &result) != 0) status = -100;
   flow_arena_free(arena);
   flow_aggregate_free(aggregate);
   free(first);
   free(pane);
+  free(moved);
   return status == STREAM_OK ? (long)(to.at - out) : status;
 }
