@@ -69,14 +69,14 @@ class TimerKeeper:
         return past.last_ns if past is not None and past.schedule == schedule else None
 
     def note(self, last_ns: dict[str, int]) -> None:
-        """Take down when each was due last. Nothing is written."""
+        """Take down when some were due last. Nothing is written."""
         with self._lock:
-            self._noted = last_ns
+            self._noted.update(last_ns)
 
     def save(self, *, at_once: bool = False) -> None:
         """Write what has changed, if it is time to."""
         with self._lock:
-            noted, schedules = self._noted, self._schedules.copy()
+            noted, schedules = self._noted.copy(), self._schedules.copy()
         changed = {name for name, last in noted.items() if self._saved.get(name) != last}
         due = at_once or time.monotonic() - self._written >= _WRITE_EVERY_S
         seldom = any(noted[name] - self._saved.get(name, 0) >= _SELDOM_NS for name in changed)

@@ -114,6 +114,12 @@ class Timers:
             if timer.serial == 0:
                 self._push(name, timer, now)
 
+    def at_once(self, name: str, now: Moment) -> None:
+        """One is due now, besides its times."""
+        timer = self._timers[name]
+        timer.at_once = True
+        self._push(name, timer, now)
+
     def wait_ns(self, now: Moment) -> int:
         """Return how long nothing is due, at most `LONGEST_WAIT_NS`."""
         wait = LONGEST_WAIT_NS

@@ -8,18 +8,16 @@ authors write, checked, and handed down as a condition, a counter, or the plan o
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from polyvm.host import durations, schedules, sizes
+from polyvm.host import durations, schedules, sizes, times
 from polyvm.host.errors import ManifestError
-from polyvm.host.timers import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from polyvm.host.timers import Plan
 
-_T = TypeVar("_T")
 
 FILE_NAME = "triggers.json"
 MAX_FILE_BYTES = 2**20
@@ -34,7 +32,6 @@ MAX_STREAM_BYTES = 64
 OPS = ("==", "!=", "<", "<=", ">", ">=", "in", "exists")
 
 ACTIONS = ("start", "preload")
-MISSED = ("once", "skip")
 
 _PAGE_VIEW = "pv"
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -136,14 +133,7 @@ class Trigger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def plan(self) -> Plan | None:
         """When a timer fires; None for the others."""
-        if self.cron is not None:
-            schedule: schedules.Schedule = schedules.Cron(self.cron, self.timezone)
-        elif self.every is not None and self.stream is None:
-            schedule = schedules.Every(durations.parse(self.every))
-        else:
-            return None
-        jitter_ns = durations.parse(self.jitter) if self.jitter is not None else 0
-        return Plan(schedule, jitter_ns, self.at_start, self.missed == "skip")
+        return times.plan(self) if self.kind in ("cron", "every") else None
 
 
 def named(triggers: tuple[Trigger, ...]) -> dict[str, Trigger]:
@@ -166,14 +156,13 @@ def check(triggers: tuple[Trigger, ...], where: str) -> None:
             )
         _check_kind(trigger, place)
         _check_word(trigger.action, ACTIONS, f"{place}: action")
-        _check_word(trigger.missed, MISSED, f"{place}: missed")
         _check_text(trigger.key, f"{place}: key", empty=True)
         if trigger.sequence is not None:
             _check_sequence(trigger, trigger.sequence, place)
         elif trigger.stream is not None:
             _check_counter(trigger, trigger.stream, place)
         else:
-            _check_timer(trigger, place)
+            times.check(trigger, place)
     if len(named(triggers)) != len(triggers):
         raise ManifestError(
             f"{where}: two triggers have the same name; a trigger without one has "
@@ -231,30 +220,7 @@ def _check_counter(trigger: Trigger, stream: str, place: str) -> None:
     except ValueError as error:
         raise ManifestError(f"{place}: bytes {error}") from None
     if trigger.every is not None:
-        _read(schedules.every, "every", trigger.every, place)
-
-
-def _check_timer(trigger: Trigger, place: str) -> None:
-    most = schedules.MAX_JITTER_NS
-    if trigger.cron is not None:
-        _read(schedules.check_timezone, "timezone", trigger.timezone, place)
-        _read(lambda line: schedules.cron(line, trigger.timezone), "cron", trigger.cron, place)
-    elif trigger.every is not None:
-        most = _read(schedules.every, "every", trigger.every, place).every_ns // 2
-    if trigger.jitter is None:
-        return
-    if _read(durations.parse, "jitter", trigger.jitter, place) > most:
-        limit = "24h" if trigger.cron is not None else "half of every"
-        raise ManifestError(
-            f"{place}: jitter {trigger.jitter!r} is too much; it is at most {limit}"
-        )
-
-
-def _read(read: Callable[[str], _T], field: str, text: str, place: str) -> _T:
-    try:
-        return read(text)
-    except ValueError as error:
-        raise ManifestError(f"{place}: {field} {error}") from None
+        times.read(schedules.every, "every", trigger.every, place)
 
 
 def _check_within(text: str | None, place: str) -> None:

@@ -3,7 +3,8 @@
 ** A point is an event whose field is a number; others are passed over, and so are NaN. Times are the
 ** events' own, so what came late is where it belongs. Limits first:
 **
-** - An answer has at most SERIES_ROWS_MAX rows, filled gaps included; else SERIES_E_ROWS.
+** - An answer has at most SERIES_ROWS_MAX rows, filled gaps included; else SERIES_E_ROWS. Memory is taken
+**   for twice the rows, of 88 bytes each.
 ** - All points of a span are looked at: the store finds the chunks of events that may be in it by their
 **   times. Of a key in a span without a beginning or an end, only its own events are.
 ** - Any thread may read at any time. Events appended meanwhile are in the answer or not.
@@ -45,7 +46,8 @@ typedef enum series_status {
   SERIES_E_NOMEM = -1,
   SERIES_E_INVALID = -2,
   SERIES_E_ROWS = -3, /* there would be too many */
-  SERIES_E_STORE = -4 /* *store_status says why */
+  SERIES_E_STORE = -4, /* *store_status says why */
+  SERIES_E_STOPPED = -5
 } series_status;
 
 typedef struct series_query {
@@ -58,6 +60,10 @@ typedef struct series_query {
   series_function functions[SERIES_FUNCTIONS_MAX];
   series_fill fill;
   double value; /* of SERIES_FILL_VALUE */
+  uint32_t rows; /* at most, up to SERIES_ROWS_MAX; 0: so many */
+  /* Called for each event that is looked at; not 0 ends it with SERIES_E_STOPPED. NULL: none is */
+  int (*poll)(void *arg);
+  void *poll_arg;
 } series_query;
 
 /* A row: when its step begins, or the point's time, and a value for each function, or the point's. NaN:

@@ -22,6 +22,7 @@ typedef struct step {
 
 typedef struct scan {
   const series_query *query;
+  uint32_t most; /* rows */
   int status;
   point *points; /* without steps */
   size_t point_count, point_capacity;
@@ -52,7 +53,7 @@ static int64_t step_of(int64_t time_ns, int64_t step_ns) {
 }
 
 static int add_point(scan *s, point one) {
-  if (s->point_count == SERIES_ROWS_MAX) return SERIES_E_ROWS;
+  if (s->point_count == s->most) return SERIES_E_ROWS;
   if (s->point_count == s->point_capacity) {
     size_t capacity = s->point_capacity != 0 ? s->point_capacity * 2 : 256;
     point *more = realloc(s->points, capacity * sizeof *more);
@@ -87,7 +88,7 @@ static int make_room(scan *s, int64_t low, int64_t high) {
 static int cover(scan *s, int64_t first, int64_t last) {
   int64_t low = s->used && s->low < first ? s->low : first;
   int64_t high = s->used && s->high > last ? s->high : last;
-  if ((uint64_t)high - (uint64_t)low >= SERIES_ROWS_MAX) return SERIES_E_ROWS;
+  if ((uint64_t)high - (uint64_t)low >= s->most) return SERIES_E_ROWS;
   int status = make_room(s, low, high);
   if (status != SERIES_OK) return status;
   s->used = 1;
@@ -119,6 +120,10 @@ static void add_to_step(step *to, point one) {
 static int see(void *arg, const store_event *event) {
   scan *s = arg;
   const series_query *query = s->query;
+  if (query->poll != NULL && query->poll(query->poll_arg) != 0) {
+    s->status = SERIES_E_STOPPED;
+    return 1;
+  }
   if (event->time_ns < query->from_ns ||
       (event->time_ns >= query->until_ns && query->until_ns != INT64_MAX))
     return 0;
@@ -212,7 +217,9 @@ static int fill_in(scan *s) {
 
 static int is_valid(const series_query *query) {
   if (query->field.len == 0 || query->from_ns >= query->until_ns || query->step_ns < 0) return 0;
-  if (query->function_count > SERIES_FUNCTIONS_MAX || isnan(query->value)) return 0;
+  if (query->function_count > SERIES_FUNCTIONS_MAX || isnan(query->value) ||
+      query->rows > SERIES_ROWS_MAX)
+    return 0;
   if ((query->step_ns == 0) != (query->function_count == 0)) return 0;
   for (uint32_t i = 0; i < query->function_count; i++)
     if ((unsigned)query->functions[i] > SERIES_LAST) return 0;
@@ -222,7 +229,7 @@ static int is_valid(const series_query *query) {
 int series_read(store_stream *stream, const series_query *query, series_visit *visit, void *arg,
                 int *store_status) {
   if (!is_valid(query)) return SERIES_E_INVALID;
-  scan s = {.query = query};
+  scan s = {.query = query, .most = query->rows != 0 ? query->rows : SERIES_ROWS_MAX};
   int bounded = query->from_ns != INT64_MIN && query->until_ns != INT64_MAX;
   int64_t visited =
       query->key.data != NULL && !bounded

@@ -174,6 +174,32 @@ def events(
     return [Kept(*row) for row in rows]
 
 
+def series(
+    field: str,
+    stream: str = "events",
+    *,
+    key: Any = None,
+    since: float | None = None,
+    until: float | None = None,
+    step: float | None = None,
+    agg: str = "mean",
+    fill: str | float = "none",
+) -> list[tuple[Any, ...]]:
+    """Return the numbers of a field of kept events over time, as (time, value) in its order.
+
+    ``field`` has dots into nested maps; times are in seconds since the epoch, by the events' own.
+    With a ``step``, in seconds, a row for each step: when it begins, and a value for each of
+    ``agg``, of count, sum, mean, min, max, first and last with commas between. What stands for a
+    step without numbers: ``fill``, "none" for no row, "null" for None, "previous", "linear", or a
+    number. At most 10,000 rows. Raises LookupError for a stream that is not there, ValueError with
+    the reason, and RuntimeError where the host keeps no events, or there is none.
+    """
+    functions = agg if step is not None else ""
+    kind, value = (fill, 0.0) if isinstance(fill, str) else ("value", float(fill))
+    rows = _runtime.kept_series(stream, field, key, since, until, step, functions, kind, value)
+    return [tuple(row) for row in rows]
+
+
 class Task:
     """The running task, as its manifest names it. Both fields are asked for at each use."""
 

@@ -85,7 +85,7 @@ def _no_host(*_: object) -> NoReturn:
 
 
 feature_table = feature_get = feature_get_many = feature_history = _no_host
-feature_put = feature_remove = append_events = kept_events = _no_host
+feature_put = feature_remove = append_events = kept_events = kept_series = _no_host
 
 
 def task() -> tuple[str, str]:

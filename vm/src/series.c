@@ -109,6 +109,11 @@ static int write_row(void *arg, int64_t time_ns, const double *values, uint64_t 
 }
 
 int pvm_series_read(pvm_store *handle, const pvm_series_query *query, pvm_buffer *rows, char *err) {
+  return pvm_series_read_polled(handle, query, 0, NULL, rows, err);
+}
+
+int pvm_series_read_polled(pvm_store *handle, const pvm_series_query *query, uint32_t most,
+                           int (*poll)(void *), pvm_buffer *rows, char *err) {
   if (handle == NULL || query == NULL || rows == NULL) return PVM_E_INVALID;
   if (query->stream == NULL || query->field == NULL || query->functions == NULL ||
       query->fill == NULL)
@@ -116,6 +121,8 @@ int pvm_series_read(pvm_store *handle, const pvm_series_query *query, pvm_buffer
   series_query own;
   int status = read_query(query, &own, err);
   if (status != PVM_OK) return status;
+  own.rows = most;
+  own.poll = poll;
   store_stream *stream = pvm_store_find(handle, query->stream);
   if (stream == NULL) return PVM_E_UNKNOWN;
   writing w = {.query = &own, .data = malloc(4096), .len = 5, .capacity = 4096};
@@ -131,7 +138,8 @@ int pvm_series_read(pvm_store *handle, const pvm_series_query *query, pvm_buffer
   if (read == SERIES_E_ROWS)
     return refuse(err,
                   "the series has more than 1000000 rows: take a longer step, or a shorter span");
-  return read == SERIES_E_STORE     ? pvm_store_status(store_status)
+  return read == SERIES_E_STOPPED   ? PVM_E_STATE
+         : read == SERIES_E_STORE   ? pvm_store_status(store_status)
          : read == SERIES_E_INVALID ? PVM_E_INVALID
                                     : PVM_E_NOMEM;
 }

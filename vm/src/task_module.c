@@ -89,6 +89,7 @@ static int exec_module(PyObject *module) {
   if (interrupted == NULL || PyModule_Add(module, "Interrupted", interrupted) < 0) return -1;
   if (PyModule_AddFunctions(module, pvm_task_features) < 0) return -1;
   if (PyModule_AddFunctions(module, pvm_task_events) < 0) return -1;
+  if (PyModule_AddFunctions(module, pvm_task_series) < 0) return -1;
   PyType_Spec *specs[] = {&pvm_importer_spec, &pvm_stream_spec};
   for (size_t i = 0; i < sizeof specs / sizeof specs[0]; i++) {
     PyObject *type = PyType_FromModuleAndSpec(module, specs[i], NULL);

@@ -9,6 +9,7 @@
 /* The functions of `_polyvm`; they end with a NULL name. */
 extern PyMethodDef pvm_task_features[];
 extern PyMethodDef pvm_task_events[];
+extern PyMethodDef pvm_task_series[];
 
 /* The executor that runs the task in this VM. NULL with RuntimeError, in which `what` is what it would
 ** have been asked for. */
