@@ -152,6 +152,7 @@ PROGRAM_LIST = (
     Program("counters_test", (), ("100000",), ("stream", "store")),
     Program("series_test", (), ("100000",), ("stream", "store")),
     Program("store_test", (), ("400000",), ("stream", "store")),
+    Program("flows_test", (), ("20000",), ENGINE_PARTS),
     Program("flow_values_test", (), ("400000",), ENGINE_PARTS),
     Program("features_test", (), ("400000",), ("stream", "store", "feature")),
     Program("flow_aggregates_test", (), ("1000000",), ENGINE_PARTS),
