@@ -92,6 +92,7 @@ class _HostCollector(Collector):
             rejections.add_metric([task, reason], count)
         yield rejections
         yield from _trigger_metrics(self._registry)
+        yield from _flow_metrics(self._registry)
         bundles = GaugeMetricFamily(
             "polyvm_bundles", "Bundles in the tasks folder.", labels=["state"]
         )
@@ -193,6 +194,26 @@ def _trigger_metrics(registry: Registry) -> Iterable[Metric]:
     for (task, reason), count in sorted(registry.trigger_refusals().items()):
         refused.add_metric([task, reason], count)
     yield refused
+
+
+def _flow_metrics(registry: Registry) -> Iterable[Metric]:
+    figures = registry.flow_figures()
+    for name, what in (
+        ("events", "Events that came into a flow."),
+        ("rows", "Rows that left it."),
+        ("late", "Rows that came after the result that they belong to."),
+        ("dropped", "Keys given up: they rested, or there was too much state."),
+        ("refused", "Rows that could not go on."),
+    ):
+        counter = CounterMetricFamily(f"polyvm_flow_{name}", what, labels=["flow"])
+        for flow in figures:
+            counter.add_metric([flow.name], getattr(flow.stats, name))
+        yield counter
+    for name, what in (("keys", "Keys with state."), ("bytes", "Memory of that state.")):
+        gauge = GaugeMetricFamily(f"polyvm_flow_{name}", what, labels=["flow"])
+        for flow in figures:
+            gauge.add_metric([flow.name], getattr(flow.stats, name))
+        yield gauge
 
 
 def _breaker_states(breakers: Mapping[str, Snapshot]) -> Metric:

@@ -345,7 +345,7 @@ static int take(flow_run *run, flow *flow, const flow_event *given) {
     flow_input_saw(input, event.time_ns);
   }
   if (taken) flow_core_advance(run);
-  return status;
+  return status != STREAM_OK ? status : taken;
 }
 
 int flow_append(flow_set *set, const flow_event *event, void *context) {
@@ -355,7 +355,7 @@ int flow_append(flow_set *set, const flow_event *event, void *context) {
   int status = STREAM_OK;
   for (uint32_t i = 0; i < v.list->count; i++) {
     int one = take(v.run, v.list->flow[i], event);
-    if (one != STREAM_OK) status = one;
+    if (one < 0 || status == STREAM_OK) status = one;
   }
   end(&v);
   return status;

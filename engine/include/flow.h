@@ -96,7 +96,7 @@ int flow_says(const flow *flow, const void *declaration, size_t len);
 stream_text flow_stream_at(const flow *flow, uint32_t i);
 void flow_stats_get(flow *flow, flow_stats *stats);
 
-/* One event through all flows that take its stream. STREAM_OK or a status. */
+/* One event through all flows that take its stream. 1 if there are any, 0 if not, or a status. */
 int flow_append(flow_set *set, const flow_event *event, void *context);
 /* Move on what only time moves. wall_ns: since the epoch. */
 int flow_tick(flow_set *set, int64_t wall_ns, void *context);

@@ -5,6 +5,7 @@
     POST /v1/tasks/NAME:breaker-open|breaker-close|breaker-auto
     GET  /v1/tasks, /v1/tasks/NAME, /v1/tasks/NAME:breaker, /v1/breakers
     POST /v1/events                                  one event or an array; GET /v1/triggers
+    GET  /v1/flows
     POST /v1/triggers/TASK.TRIGGER:enable|disable
     GET  /v1/series                                  see series.py
     GET  /v1/lanes, /v1/invocations/ID
@@ -31,6 +32,7 @@ from polyvm.host.api import answers
 from polyvm.host.api.access import objection
 from polyvm.host.api.breakers import BreakerApi
 from polyvm.host.api.events import EventApi
+from polyvm.host.api.flows import FlowApi
 from polyvm.host.api.request import run_options
 from polyvm.host.api.series import SeriesApi
 from polyvm.host.lines import MAX_LINE_BYTES
@@ -63,6 +65,7 @@ def make(access: Access, backend: Backend) -> web.Application:
     app.add_routes(
         [
             *BreakerApi(backend.registry).routes(),
+            *FlowApi(backend.registry).routes(),
             *EventApi(
                 backend.registry, backend.events, backend.event_store, backend.streams
             ).routes(),

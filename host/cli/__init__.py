@@ -22,6 +22,7 @@ _COMMANDS = {
     "breaker": "tell of the circuit breakers of a running host, and force them",
     "call": "run one invocation of one task, here or on a running host, and print its result",
     "cancel": "end one invocation of a running host",
+    "flows": "list the flows of a running host, with their figures",
     "events": "read the events that a host has kept",
     "series": "read the numbers of a field of these over time, by steps",
     "sql": "ask kept events and feature tables by SQL",

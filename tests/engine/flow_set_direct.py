@@ -130,7 +130,7 @@ class FlowSet:
         self._lib.direct_remove(self._set, flow)
 
     def append(self, stream: str, event: Any, time_ns: int, key: str = "") -> int:
-        """Append an event; 0 or a status."""
+        """Append an event; 1 if a flow took it, 0 if none did, or a status."""
         packed = msgspec.msgpack.encode(event)
         status: int = self._lib.direct_append(
             self._set, stream.encode(), key.encode(), packed, len(packed), time_ns

@@ -94,7 +94,7 @@ def test_tumbling_and_sliding_windows(make: Callable[..., FlowSet], rng: random.
         with make(shards=rng.choice((1, 4))) as flows:
             added = flows.add(flow)
             for event in events:
-                assert flows.append("s", event, event["t"]) == 0
+                assert flows.append("s", event, event["t"]) == 1
             finish(flows)
             expected, late = flow_model.panes(events, lateness, size, step, offset)
             assert by_window(flows.rows()) == expected
@@ -436,6 +436,7 @@ def test_a_flow_that_says_the_same_goes_on(make: Callable[..., FlowSet]) -> None
         assert flows.stats(fourth).events == 1
         flows.remove(fourth)
         assert flows.append("s", {"k": 1}, 4 * SECOND) == 0
+        assert flows.append("other", {"k": 1}, 4 * SECOND) == 0
         finish(flows)
         assert flows.rows() == []
     with make() as flows:

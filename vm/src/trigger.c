@@ -542,6 +542,7 @@ static int take_event(struct pvm_trigger_set *set, const stream_origin *origin, 
   }
   int kept = STORE_OK;
   if (f->depth == 0) pvm_flows_enter(set->flows);
+  f->flowed = 0;
   int status = stream_append_from(set->stream, origin, event, len, wall_ns, now_ns, f, &kept);
   if (f->depth == 0) pvm_flows_leave(set->flows);
   pvm_buffer_free(&elements);
@@ -575,7 +576,7 @@ static int take_next(ingesting *i, const char *event, size_t len) {
   int status = take_event(i->set, &i->origin, event, len, i->wall_ns, i->now_ns, i->firing);
   if (status < 0) return status;
   i->done++;
-  i->told->matched += status == 1;
+  i->told->matched += status == 1 || (status == 0 && i->firing->flowed);
   i->told->duplicates += status == STREAM_PASSED_OVER;
   i->told->dead += status == STREAM_REFUSED;
   return PVM_OK;

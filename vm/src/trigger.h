@@ -19,6 +19,7 @@ typedef struct pvm_firing {
   size_t payload_capacity;
   uint32_t depth;    /* how many flows an event has come through */
   uint32_t appended; /* tasks in a row that appended; not 0: nothing is submitted from here */
+  int flowed;        /* a flow has taken the latest event */
   int quiet;         /* what leaves flows for streams and tasks has left before */
 } pvm_firing;
 
