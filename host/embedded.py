@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
+    from polyvm.host.flows import Flow
     from polyvm.host.invocations import Invocation
     from polyvm.host.registry import EventReport
     from polyvm.host.switches import Switches
@@ -104,6 +105,14 @@ class Host:
         return self._service.events.put_batches(
             ingestion.batches(data, unit_ns), stream=stream, source=source
         )
+
+    def set_flows(self, *flows: Flow) -> None:
+        """Have these flows, beside those of tasks, instead of those that were given before.
+
+        One that says the same as the one of its name goes on with its state. Raises VmError for
+        one that cannot be, and then nothing has changed.
+        """
+        self._service.set_flows(flows)
 
     def map(
         self,

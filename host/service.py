@@ -221,6 +221,10 @@ class Service:
         mapping = Mapping(self._registry, self.invocations, stopping, task, options)
         return mapping.run(values, chunk)
 
+    def set_flows(self, flows: tuple[Flow, ...]) -> None:
+        """Have these flows, as `Host.set_flows` says."""
+        self._registry.set_flows(flows)
+
     def stop(self, *, cancel: bool = False) -> None:
         """Let `run` finish what was accepted, or cancel it, and end. From any thread."""
         self._lifetime.stop(cancel=cancel)

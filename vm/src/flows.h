@@ -15,7 +15,7 @@ void pvm_flows_free(struct pvm_flows *flows);
 
 /* An event was kept and matched. */
 void pvm_flows_take(struct pvm_flows *flows, const stream_taken *event, pvm_firing *f);
-/* When it is to be called again, of pvm_now; UINT64_MAX: there are no flows. */
+/* How long until it is to be called again; UINT64_MAX: there are no flows. */
 uint64_t pvm_flows_tick(struct pvm_flows *flows, pvm_firing *f);
 
 /* Around the keeping of an event and its way through flows, so that a flow that catches up meets each
