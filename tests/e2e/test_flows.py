@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,7 @@ def test_flows_of_a_running_host(cli: Cli, tmp_path: Path) -> None:
         assert busy["accepted"] == busy["rows"] > 0
         assert flows["totals"]["keys"] == 2
         assert "alert.busy" in cli("flows", "--socket", "s").out
-        (tmp_path / "tasks" / "alert" / "task.toml").unlink()
+        shutil.rmtree(tmp_path / "tasks" / "alert")
         wait_for(lambda: set(listed()) == {"copies", "totals"}, "the task's end")
     finally:
         process.terminate()
@@ -138,7 +139,10 @@ def test_wrong_flows(cli: Cli, tmp_path: Path) -> None:
             'steps = [{map = {a = "b"}, keep = false}, {filter = "c"}]\ninto = {stream = "x"}',
             "step 2 (filter)",
         ),
-        ('steps = [{window = {tumbling = "1m"}, columns = {n = "nope()"}}]', "nope"),
+        (
+            'into = {stream = "x"}\nsteps = [{window = {count = 3}, columns = {n = "nope()"}}]',
+            "column n: aggregate 'nope()'",
+        ),
     ):
         operators.write_text(f'[[flows]]\nname = "x"\nfrom = "events"\n{wrong}\n')
         done = cli(*run)

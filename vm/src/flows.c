@@ -119,7 +119,7 @@ void pvm_flows_leave(struct pvm_flows *flows) {
 void pvm_flows_take(struct pvm_flows *flows, const stream_taken *event, pvm_firing *f) {
   if (atomic_load_explicit(&flows->count, memory_order_acquire) == 0) return;
   flow_event one = {event->stream, event->key, event->whole, event->time_ns};
-  flow_append(flows->flows, &one, f);
+  f->flowed = flow_append(flows->flows, &one, f) == 1;
 }
 
 uint64_t pvm_flows_tick(struct pvm_flows *flows, pvm_firing *f) {
@@ -183,12 +183,6 @@ static void let_events(struct pvm_flows *flows) {
   for (int i = GATES; i-- > 0;) pthread_rwlock_unlock(&flows->gate[i].lock);
 }
 
-static struct pvm_flows *flows_of(pvm_executor *executor, struct pvm_trigger_set *set) {
-  (void)executor;
-  struct pvm_flows *flows = pvm_trigger_set_flows(set);
-  return flows;
-}
-
 /* Feed it what is kept, and start it when nothing is left that it has not seen. */
 static int catch_up(pvm_executor *executor, struct pvm_flows *flows, flow *made) {
   pvm_firing f = {.executor = executor, .set = flows->set, .depth = 1, .quiet = 1};
@@ -241,7 +235,7 @@ int pvm_flow_check(pvm_executor *executor, const void *declaration, size_t len, 
   int status = pvm_trigger_set_of(executor, &set, err);
   if (status != PVM_OK) return status;
   if (declaration == NULL && len != 0) return PVM_E_INVALID;
-  struct pvm_flows *flows = flows_of(executor, set);
+  struct pvm_flows *flows = pvm_trigger_set_flows(set);
   status = flow_check(flows->flows, declaration, len, err);
   return status == STREAM_OK ? PVM_OK : status_of(status);
 }
@@ -258,7 +252,7 @@ int64_t pvm_flow_add(pvm_executor *executor, int64_t task, const char *name,
       (task == 0 && mode == PVM_TRIGGER_SUBMIT))
     return PVM_E_INVALID;
   if (task != 0 && pvm_task_table_get(&executor->tasks, task) == NULL) return PVM_E_UNKNOWN;
-  struct pvm_flows *flows = flows_of(executor, set);
+  struct pvm_flows *flows = pvm_trigger_set_flows(set);
   pvm_flow *made = calloc(1, sizeof *made);
   if (made == NULL) return PVM_E_NOMEM;
   atomic_init(&made->task, task);
