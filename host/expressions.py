@@ -7,6 +7,7 @@ lists that MessagePack can hold; which columns there are is known only where it 
 from __future__ import annotations
 
 import ast
+import difflib
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,7 +18,7 @@ from polyvm.host import durations
 from polyvm.host.errors import PolyvmError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 # A literal, or a list whose first item names an operator.
 Tree = bool | int | float | str | list[Any] | None
@@ -38,6 +39,24 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.LtE: "<=",
     ast.Gt: ">",
     ast.GtE: ">=",
+}
+_MANY = 16  # FLOW_CALL_MAX of engine/flow/functions.h
+# How many values each function takes, at least and at most; engine/flow says what they do.
+FUNCTIONS = {
+    **dict.fromkeys(("abs", "sign", "floor", "ceil", "trunc", "is_nan"), (1, 1)),
+    **dict.fromkeys(("sqrt", "exp", "log1p", "log2", "log10"), (1, 1)),
+    **dict.fromkeys(("sin", "cos", "tanh", "sigmoid"), (1, 1)),
+    **dict.fromkeys(("lower", "upper", "str", "int", "float", "bool", "kind", "len"), (1, 1)),
+    **dict.fromkeys(("round", "log", "strip", "lstrip", "rstrip", "hash"), (1, 2)),
+    **dict.fromkeys(("second", "minute", "hour", "day", "month", "year"), (1, 2)),
+    **dict.fromkeys(("weekday", "yearday", "date"), (1, 2)),
+    **dict.fromkeys(("pow", "atan2", "bucket", "find", "like"), (2, 2)),
+    **dict.fromkeys(("startswith", "endswith", "contains"), (2, 2)),
+    **dict.fromkeys(("substr", "get", "floor_time"), (2, 3)),
+    **dict.fromkeys(("clip", "split", "replace"), (3, 3)),
+    **dict.fromkeys(("min", "max", "digitize"), (2, _MANY)),
+    **dict.fromkeys(("concat", "coalesce"), (1, _MANY)),
+    "haversine": (4, 4),
 }
 # Functions some of whose arguments are durations: from which one on, the first being 0.
 _DURATIONS_FROM = dict.fromkeys(
@@ -252,10 +271,21 @@ class _Reader:
             self._refuse(node, "only functions with a name can be called")
         if name == "field":
             return ["field", self._name_of_field(node)]
+        self._check_call(node, name, len(arguments))
         first = _DURATIONS_FROM.get(name, len(arguments))
         trees = [self.tree(argument) for argument in arguments[:first]]
         trees += [self._duration_or_tree(argument) for argument in arguments[first:]]
         return ["call", name, *trees]
+
+    def _check_call(self, node: ast.expr, name: str, count: int) -> None:
+        if name not in FUNCTIONS:
+            if name in AGGREGATES:
+                self._refuse(node, f"{name} is an aggregate, which a window computes")
+            self._refuse(node, f"{name} is no function{_meant(name, FUNCTIONS)}")
+        least, most = FUNCTIONS[name]
+        if not least <= count <= most:
+            takes = f"{least}" if least == most else f"{least} to {most}"
+            self._refuse(node, f"{name} takes {takes} value{'s' * (most != 1)}, not {count}")
 
     def _name_of_field(self, node: ast.Call) -> str:
         match node.args:
@@ -285,7 +315,8 @@ class _Reader:
         known = AGGREGATES.get(name)
         if known is None:
             names = ", ".join(sorted(AGGREGATES))
-            self._refuse(node, f"there is no aggregate '{name}'; there are: {names}")
+            meant = _meant(name, AGGREGATES) or f"; there are: {names}"
+            self._refuse(node, f"{name} is no aggregate{meant}")
         given = node.args[: known.arguments]
         if len(given) < known.arguments:
             plural = "" if known.arguments == 1 else "s"
@@ -331,3 +362,8 @@ class _Reader:
             self._refuse(node, f"{parameter.name} is a {parameter.kind}{example}")
         assert isinstance(value, int | float)
         return value
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {close[0]}?" if close else ""

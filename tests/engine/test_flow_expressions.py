@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from polyvm.host.expressions import parse
+from polyvm.host.expressions import FUNCTIONS, parse
 from tests.engine import expression_model, flow_direct
 
 if TYPE_CHECKING:
@@ -434,6 +434,23 @@ def test_nesting_and_columns_are_bounded(flow: flow_direct.Flow) -> None:
         flow.value(many)
     found = flow.value(["+", ["field", "c63"], many[1]], **{f"c{i}": i for i in range(64)})
     assert found == 63
+
+
+def test_the_host_knows_the_same_functions(flow: flow_direct.Flow) -> None:
+    with pytest.raises(flow_direct.FlowError) as refused:
+        flow.compile(["call", ""], [])
+    listed = str(refused.value).partition("there are: ")[2].split(", ")
+    assert set(listed) <= set(FUNCTIONS)
+    for name, (least, most) in FUNCTIONS.items():
+        for count in range(18):
+            tree = ["call", name, *[["field", "x"]] * count]
+            if least <= count <= most:
+                flow.compile(tree, ["x"])
+            else:
+                with pytest.raises(flow_direct.FlowError, match=f"{name} takes {least}"):
+                    flow.compile(tree, ["x"])
+    tables = "".join(file.read_text() for file in flow_direct.FLOW.glob("functions_of_*.c"))
+    assert set(re.findall(r'\{"(\w+)", \d', tables)) == set(FUNCTIONS)
 
 
 def test_without_memory_nothing_is_compiled(flow: flow_direct.Flow) -> None:
