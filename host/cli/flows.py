@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ def _time(seconds: float | None) -> str:
     if seconds is None:
         return ""
     try:
-        moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+        moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
     except (OverflowError, ValueError, OSError):
         return f"{seconds:.0f}"
     return moment.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")

@@ -1,4 +1,4 @@
-"""Flows through `polyvm run`: of tasks, of an operators' file, results that come back, catching up."""
+"""Flows through `polyvm run`: of tasks and of operators, results that come back, catching up."""
 
 from __future__ import annotations
 
