@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
+    from polyvm.host.features import FeatureTables
     from polyvm.host.flows import Flow
     from polyvm.host.invocations import Invocation
     from polyvm.host.registry import EventReport
@@ -50,6 +51,11 @@ class Host:
             self._error = error
         finally:
             self._service.scanned.set()
+
+    @property
+    def features(self) -> FeatureTables:
+        """The tables of features, to put rows into and to read."""
+        return self._service.features
 
     @property
     def switches(self) -> Switches:

@@ -46,6 +46,10 @@ class ChainError(BundleError):
     """A task asks to come after others in a way that cannot be."""
 
 
+class TableError(BundleError):
+    """A task declares a table of features otherwise than another one does."""
+
+
 class SealedFormatError(BundleError):
     """A sealed bundle is not as the format says: damaged, cut short, of another version."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from polyvm.host import breakers, durations, flows, models, sizes, triggers
+from polyvm.host import breakers, durations, flows, models, sizes, tables, triggers
 from polyvm.host.errors import ManifestError
 
 FILE_NAME = "task.toml"
@@ -95,6 +95,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     triggers: tuple[triggers.Trigger, ...] = ()
     models: tuple[models.Entry, ...] = ()  # loaded when the task is deployed
     flows: tuple[flows.Flow, ...] = ()
+    tables: tuple[tables.Table, ...] = ()  # of features
     results_into: str | None = None  # a stream that its results are appended to, as events
 
     @property
@@ -192,6 +193,7 @@ def check(manifest: Manifest, where: str) -> None:
     triggers.check(manifest.triggers, where)
     models.check(manifest.models, where)
     flows.check(manifest.flows, where, manifest.name)
+    tables.check(manifest.tables, where)
     _check_results_into(manifest.results_into, where)
     _check_after(manifest, where)
     _check_limits(manifest.limits, where)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from polyvm.host.invocations import Invocations
     from polyvm.host.latency import Histogram
     from polyvm.host.registry import Registry, Tally
-    from polyvm.vm import ThreadStats
+    from polyvm.vm import TableStats, ThreadStats
 
 # Bounds of the buckets, in ns, as powers of two: 1 µs to 69 s, by factors of four.
 _EXPONENTS = range(10, 37, 2)
@@ -48,12 +48,14 @@ class Metrics:
         threads: Callable[[], ThreadStats],
         refused: Callable[[], int],
         lost_records: Callable[[], int],
+        tables: Callable[[], list[TableStats]] = list,
     ) -> None:
         """``refused`` counts bundles that cannot be taken, ``lost_records`` tasks' log records."""
         self._sources = CollectorRegistry()
         self._sources.register(
             _HostCollector(registry, invocations, threads, refused, lost_records)
         )
+        self._sources.register(_TableCollector(tables))
         ProcessCollector(registry=self._sources)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
@@ -153,6 +155,36 @@ def _task_metrics(tallies: list[Tally]) -> Iterable[Metric]:
         vms.add_metric(place, tally.vms)
         memory.add_metric(place, tally.bytes)
     return ended, queued_time, run_time, queued, running, vms, memory
+
+
+class _TableCollector(Collector):
+    """What tables of features hold, and what was done with them."""
+
+    def __init__(self, tables: Callable[[], list[TableStats]]) -> None:
+        self._tables = tables
+
+    def collect(self) -> Iterable[Metric]:
+        tables = self._tables()
+        for name, what in (
+            ("keys", "Keys of a table of features."),
+            ("rows", "Rows of a table of features, of all versions."),
+            ("bytes", "Memory of a table of features."),
+        ):
+            gauge = GaugeMetricFamily(f"polyvm_features_{name}", what, labels=["table"])
+            for table in tables:
+                gauge.add_metric([table.name], getattr(table, name))
+            yield gauge
+        for name, what in (
+            ("puts", "Rows that were put into a table of features."),
+            ("gets", "Keys that were looked up in a table of features."),
+            ("misses", "Of these, those that had no row."),
+            ("expired", "Keys that went as they had no new row for long."),
+            ("dropped", "Keys that went as the table was full."),
+        ):
+            counter = CounterMetricFamily(f"polyvm_features_{name}", what, labels=["table"])
+            for table in tables:
+                counter.add_metric([table.name], getattr(table, name))
+            yield counter
 
 
 def _trigger_metrics(registry: Registry) -> Iterable[Metric]:

@@ -1,4 +1,4 @@
-"""The file of `polyvm run --flows`: flows that belong to no task."""
+"""The file of `polyvm run --flows`: flows that belong to no task, and tables of features."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polyvm.host import flows
+from polyvm.host import flows, tables
 from polyvm.host.errors import ManifestError, MissingError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ class Operators(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What the file has."""
 
     flows: tuple[flows.Flow, ...] = ()
+    tables: dict[str, tables.Bounds] = {}
 
 
 def read(path: Path) -> Operators:
@@ -37,4 +38,5 @@ def read(path: Path) -> Operators:
     except msgspec.ValidationError as error:
         raise ManifestError(f"{path}: {error}") from None
     flows.check(made.flows, str(path))
+    tables.check_all(made.tables, str(path))
     return made

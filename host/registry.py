@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from polyvm.host.breakers import Hold, Snapshot
     from polyvm.host.bundle import Bundle
     from polyvm.host.deferred_models import DeferredModels
+    from polyvm.host.features import FeatureTables
     from polyvm.host.flows import Flow
     from polyvm.host.live_flows import FlowFigures, LiveFlow, LiveFlows
     from polyvm.host.live_triggers import LiveTriggers, TriggerFigures
@@ -144,6 +145,7 @@ class Registry:
         triggers: LiveTriggers | None = None,
         *,
         flows: LiveFlows | None = None,
+        tables: FeatureTables | None = None,
         load: Callable[[Deployment, DeferredModels], None] | None = None,
     ) -> None:
         """``added(name, id)`` is called for each version before its first invocation.
@@ -155,6 +157,7 @@ class Registry:
         self._load = load
         self._triggers = triggers
         self._flows = flows
+        self._tables = tables
         self._refusals: Counter[tuple[str, str]] = Counter()
         self._runner = runner
         self._added = added
@@ -176,12 +179,15 @@ class Registry:
         """Make this version its task's live one; a former version drains.
 
         Raises VmError if the VM refuses it, ChainError if it cannot come after the tasks that it
-        names; the former version then stays live.
+        names, TableError if another task declares a table otherwise; the former version then stays
+        live.
         """
         manifest = bundle.manifest
         with self._lock:
             live = {name: each.manifest for name, each in self._live.items()}
         Chains({**live, manifest.name: manifest}).check(manifest.name)
+        if self._tables is not None:
+            self._tables.check(manifest)
         task_id = self._runner.add(
             bundle.program,
             LANES[manifest.lane],
@@ -194,6 +200,8 @@ class Registry:
         deployment = Deployment(task_id, bundle.manifest, deferred=bundle.deferred)
         with self._alone():
             try:
+                if self._tables is not None:
+                    self._tables.deploy(manifest)
                 if self._flows is not None:
                     self._flows.check(manifest)
                 if self._triggers is not None:
@@ -246,6 +254,8 @@ class Registry:
                 self._triggers.withdraw(name)
             if self._flows is not None:
                 self._flows.withdraw(name)
+            if self._tables is not None:
+                self._tables.withdraw(name)
             self._routes.clear()
             self._connect()
             self._retire(former)

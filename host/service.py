@@ -24,6 +24,7 @@ from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
 from polyvm.host.event_fields import EventFields
 from polyvm.host.event_store import Keeping, losses, open_store
 from polyvm.host.events import Events
+from polyvm.host.features import FeatureTables
 from polyvm.host.feed import Feed
 from polyvm.host.invocations import Invocations
 from polyvm.host.isolation import ProcessRunner
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
     from polyvm.host.api.server import Server
     from polyvm.host.flows import Flow
+    from polyvm.host.tables import Bounds
     from polyvm.vm import SubmitOptions
 
 _POLL_EVERY = 0.5  # seconds between looks at the tasks folder
@@ -81,6 +83,7 @@ class Options:
     event_fields: EventFields = field(default_factory=EventFields)  # what triggers look at
     keeping: Keeping | None = None  # of events
     flows: tuple[Flow, ...] = ()  # that belong to no task
+    tables: dict[str, Bounds] = field(default_factory=dict)  # of features, likewise
     journal: Path | None = None  # a folder for what must outlive the process
     trace: Path | None = None  # a file for traces
     trace_share: float = 1.0  # of the invocations
@@ -119,6 +122,8 @@ class Service:
             raise MissingError(f"{blas.SWITCH}: {error}") from error
         self.event_store = open_store(options.keeping) if options.keeping is not None else None
         self._executor = Executor(workers=options.workers, **kept)
+        self.features = FeatureTables(self.event_store)
+        self.features.attach(self._executor)
         self._processes = ProcessRunner(self._executor, options.python)
         folder = _state_folder(options)
         self._breakers = BreakerKeeper(folder, self._executor) if folder is not None else None
@@ -130,9 +135,11 @@ class Service:
             self._breakers.added if self._breakers is not None else None,
             self._make_triggers(),
             flows=LiveFlows(self._executor.flows, self.switches),
+            tables=self.features,
             load=self._preloader.want,
         )
         try:
+            self.features.declare(options.tables)
             self._registry.set_flows(options.flows)
         except VmError as error:
             raise UsageError(f"flows: {error}") from error
@@ -351,12 +358,14 @@ class Service:
             threads=self._executor.threads,
             refused=lambda: len(self._deployer.refused),
             lost_records=lambda: self._collector.lost_records,
+            tables=self.features.stats,
         )
         backend = Backend(
             registry=self._registry,
             invocations=self.invocations,
             events=self.events,
             event_store=self.event_store,
+            features=self.features,
             streams=self._options.keeping.streams if self._options.keeping is not None else {},
             switches=self.switches,
             metrics=metrics,
@@ -390,6 +399,7 @@ class Service:
         lost = self._executor.threads().stuck
         if not self.stuck:
             self._executor.close()
+            self.features.close()
             if self.event_store is not None:
                 self.event_store.close()
         if self._recovery is not None:

@@ -8,6 +8,7 @@
     GET  /v1/flows
     POST /v1/triggers/TASK.TRIGGER:enable|disable
     GET  /v1/series                                  see series.py
+    GET, POST, PUT, DELETE /v1/features/...          see features.py
     GET  /v1/lanes, /v1/invocations/ID
     DELETE /v1/invocations/ID                        cancel it
     GET  /healthz, /readyz, /metrics
@@ -32,6 +33,7 @@ from polyvm.host.api import answers
 from polyvm.host.api.access import objection
 from polyvm.host.api.breakers import BreakerApi
 from polyvm.host.api.events import EventApi
+from polyvm.host.api.features import FeatureApi
 from polyvm.host.api.flows import FlowApi
 from polyvm.host.api.request import run_options
 from polyvm.host.api.series import SeriesApi
@@ -70,6 +72,7 @@ def make(access: Access, backend: Backend) -> web.Application:
                 backend.registry, backend.events, backend.event_store, backend.streams
             ).routes(),
             *SeriesApi(backend.event_store).routes(),
+            *FeatureApi(backend.features).routes(),
             web.post("/v1/tasks/{name:[^/:]+}:run", api.run),
             web.post("/v1/{kind:tasks|lanes|triggers}/{name:[^/:]+}:{verb:[a-z]+}", api.switch),
             web.get("/v1/tasks", api.tasks),

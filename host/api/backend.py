@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from polyvm.host.events import Events
+    from polyvm.host.features import FeatureTables
     from polyvm.host.invocations import Invocations
     from polyvm.host.metrics import Metrics
     from polyvm.host.registry import Registry
@@ -25,6 +26,7 @@ class Backend:
     invocations: Invocations
     events: Events
     event_store: EventStore | None
+    features: FeatureTables
     switches: Switches
     metrics: Metrics
     threads: Callable[[], ThreadStats]

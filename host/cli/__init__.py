@@ -24,6 +24,7 @@ _COMMANDS = {
     "cancel": "end one invocation of a running host",
     "flows": "list the flows of a running host, with their figures",
     "events": "read the events that a host has kept",
+    "features": "read and write the feature tables of a running host",
     "series": "read the numbers of a field of these over time, by steps",
     "sql": "ask kept events and feature tables by SQL",
     "pack": "pack a task folder into a bundle",

@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flows",
         metavar="FILE.toml",
         type=Path,
-        help="flows over streams of events that belong to no task",
+        help="flows over streams of events, and tables of features, that belong to no task",
     )
     parser.add_argument(
         "--trace",
@@ -126,6 +126,9 @@ def run(options: argparse.Namespace) -> ExitCode:
     """Run the tasks to the input's end, or until SIGINT or SIGTERM."""
     _check_files(options.input, options.output)
     log.configure()
+    belongs_to_none = (
+        operators.read(options.flows) if options.flows is not None else operators.Operators()
+    )
     service = Service(
         Options(
             tasks=options.tasks,
@@ -141,7 +144,8 @@ def run(options: argparse.Namespace) -> ExitCode:
             switches=options.switches,
             event_fields=event_fields.parse(options.event_field),
             keeping=_keeping(options),
-            flows=operators.read(options.flows).flows if options.flows is not None else (),
+            flows=belongs_to_none.flows,
+            tables=belongs_to_none.tables,
             journal=_journal(options),
             trace=options.trace,
             trace_share=options.trace_sample,

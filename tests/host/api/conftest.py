@@ -16,6 +16,7 @@ from polyvm.host.api.access import Access
 from polyvm.host.api.backend import Backend
 from polyvm.host.api.server import Server
 from polyvm.host.events import Events
+from polyvm.host.features import FeatureTables
 from polyvm.host.metrics import Metrics
 from polyvm.vm import ThreadStats
 from tests.host.test_invocations import Site
@@ -90,6 +91,7 @@ class Served:
     server: Server
     socket: Path
     unready: list[str] = field(default_factory=list)
+    features: FeatureTables = field(default_factory=FeatureTables)
 
     def tcp(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
@@ -123,6 +125,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         invocations=site.invocations,
         events=Events(site.registry, lambda: False),
         event_store=None,
+        features=made.features,
         switches=site.switches,
         metrics=Metrics(
             site.registry,
