@@ -392,7 +392,7 @@ class Registry:
             batch = self._triggers.ingest(data, lines, stream, source, first_tag)
             fired = batch.fired
         except VmError as error:
-            return EventReport(0, [], error=error)
+            return EventReport(0, [], error=error.with_traceback(None))  # no cycle of frames
         finally:
             with self._lock:
                 self._batches -= 1

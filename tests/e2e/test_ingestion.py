@@ -7,9 +7,11 @@ import gzip
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -155,6 +157,34 @@ def test_batches_over_http(cli: Cli, declared: Path) -> None:
             assert "polyvm_events_dead_total 2.0" in metrics.stdout
     kept = lines(cli("events", "kept", "--stream", "clicks").out)
     assert [each["event"]["id"] for each in kept] == [*range(150), 200, 300]
+
+
+def test_a_full_disk_over_http(cli: Cli, declared: Path) -> None:
+    rows = [click(n, user="u" * 1000) for n in range(40_000)]
+    whole = "".join(json.dumps(row) + "\n" for row in rows[:14_000]).encode()
+    unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    with running(cli, declared) as process:
+        assert figures(post(declared, json.dumps(click(-1)).encode(), NDJSON)[1]) == (1, 0, 0)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        taken = 0
+        for _ in range(5):  # until the segment at hand is full
+            status, answer = post(declared, whole, NDJSON)
+            taken += answer["events"] - answer["duplicates"]
+            if status != HTTPStatus.OK:
+                break
+            whole = "".join(json.dumps(row) + "\n" for row in rows[taken:][:14_000]).encode()
+        assert status == HTTPStatus.INSUFFICIENT_STORAGE
+        assert answer["error"].startswith("not all was kept: the event store did not take it")
+        assert 0 < taken < 40_000
+        status, answer = post(declared, json.dumps(rows[-1]).encode(), NDJSON)
+        assert (status, answer["events"]) == (HTTPStatus.INSUFFICIENT_STORAGE, 0)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
+        again = "".join(json.dumps(row) + "\n" for row in rows[: taken + 10]).encode()
+        (declared / "again.jsonl").write_bytes(again)
+        done = cli("events", "append", "again.jsonl", "--socket", "s")
+        assert done.out.startswith(f"{taken + 10:,} events, {taken:,} duplicates, 0 dead")
+    kept = lines(cli("events", "kept", "--stream", "clicks").out)
+    assert [each["event"]["id"] for each in kept] == [-1, *range(taken + 10)]
 
 
 def test_without_kept_events_bad_lines_are_told(cli: Cli, declared: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from polyvm.host.registry import Registry
 from polyvm.host.runners import Runners
 from polyvm.host.sources import Sources
 from polyvm.host.switches import Disabled, Paused, Switches, Verb
-from polyvm.vm import Executor, Module, Outcome, Program, QueueFull, toolchain
+from polyvm.vm import DecodeError, Executor, Module, Outcome, Program, QueueFull, toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,6 +254,17 @@ def test_batches_run_side_by_side_while_versions_change(stage: Stage) -> None:
     assert problems == []
     finished = {tally.name: sum(tally.outcomes) for tally in stage.registry.tallies()}
     assert finished["a"] == sum(accepted) > 0
+
+
+def test_what_stops_a_batch_is_told_and_holds_no_memory(stage: Stage) -> None:
+    report = stage.events.put_batches(batches(b'{"event": "buy"}\n' * 3 + b"nonsense\n{}"))
+    assert (report.events, type(report.error)) == (3, DecodeError)
+    data = bytearray(b"nonsense")
+    report = stage.events.put_batches(batches(data))
+    assert (report.events, type(report.error)) == (0, DecodeError)
+    del report
+    gc.collect()  # the memory that was lent is given back, whoever still knows the error
+    data += b"!"
 
 
 def test_metrics(stage: Stage) -> None:

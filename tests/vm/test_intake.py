@@ -539,3 +539,23 @@ def test_what_is_sent_again_after_a_kill_is_kept_once(tmp_path: Path) -> None:
             batch = triggers.ingest(b"".join(again), stream="s")
             assert batch.duplicates == len(before)
             assert [each["i"] for each in kept(store, "s")] == list(range(20_000))
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    data=st.binary(max_size=80) | st.lists(JSON, max_size=3).map(lambda v: b"".join(map(pack, v))),
+    cut=st.integers(0, 10),
+    lines=st.booleans(),
+)
+def test_any_bytes_are_events_or_dead_letters(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, cut: int, lines: bool
+) -> None:
+    data = data[: len(data) - cut]
+    declared = {"fields": {"a": "int?"}, "open": True}
+    with taking(tmp_path_factory.mktemp("kept"), events=declared) as (triggers, store):
+        batch = triggers.ingest(data, lines=lines)
+        assert batch.error is None
+        found, dead = kept(store), kept(store, DEAD)
+        others = sum(each.next - 1 for each in store.streams()) - len(found) - len(dead)
+        assert (len(found) + others, len(dead)) == (batch.taken - batch.dead, batch.dead)
+        assert all(isinstance(each, dict) for each in found)

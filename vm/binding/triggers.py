@@ -220,15 +220,17 @@ class Triggers:
         """
         batch = ffi.new("pvm_fired_batch *")
         given = ffi.new("pvm_ingestion *")
-        held = ffi.from_buffer(data)
         names = [ffi.new("char[]", stream.encode()), ffi.new("char[]", source.encode())]
-        given.data, given.len, given.lines = held, len(held), lines
         given.stream, given.source = names
-        given.first_tag = first_tag
-        try:
-            return _batch(check(lib.pvm_ingest(self._handle(), given, batch)), batch)
-        finally:
-            lib.pvm_fired_free(batch)
+        given.lines, given.first_tag = lines, first_tag
+        # Let go of by hand: a memoryview that is lent must not meet the garbage collector, as it
+        # may in the traceback of what is raised here.
+        with ffi.from_buffer(data) as held:
+            given.data, given.len = held, len(held)
+            try:
+                return _batch(check(lib.pvm_ingest(self._handle(), given, batch)), batch)
+            finally:
+                lib.pvm_fired_free(batch)
 
     def bury(self, event: bytes, reason: str, source: str = "") -> None:
         """Keep a dead letter that the caller found."""
