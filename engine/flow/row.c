@@ -40,12 +40,12 @@ static inline int read_name(stream_reader *reader, stream_text *name) {
     reader->at += 1 + len;
     return 0;
   }
-  stream_reader before = *reader;
+  const unsigned char *start = reader->at;
   stream_value value;
   if (stream_read(reader, &value) != 0) return -1;
   *name = value.kind == STREAM_STRING ? value.text : (stream_text){NULL, 0};
   if (value.kind != STREAM_ARRAY && value.kind != STREAM_MAP) return 0;
-  *reader = before;
+  reader->at = start;
   return stream_skip(reader);
 }
 
@@ -65,17 +65,14 @@ typedef enum fit { APART, SAME, WITHIN } fit;
 static inline fit fit_of(stream_text name, size_t offset, stream_text key) {
   size_t len = name.len - offset;
   if (len < key.len || (len != key.len && name.data[offset + key.len] != '.')) return APART;
-  if (key.len != 0) {
-    const char *own = name.data + offset; /* most names differ in their first byte */
-    if (own[0] != key.data[0] || memcmp(own, key.data, key.len) != 0) return APART;
-  }
+  const char *own = name.data + offset;
+  for (size_t i = 0; i < key.len; i++) /* short, and most differ soon */
+    if (own[i] != key.data[i]) return APART;
   return len == key.len ? SAME : WITHIN;
 }
 
-static int is_map(const stream_reader *reader) {
-  if (reader->at >= reader->end) return 0;
-  unsigned head = *reader->at;
-  return (head & 0xf0) == 0x80 || head == 0xde || head == 0xdf;
+static int is_map(const unsigned char *at, const unsigned char *end) {
+  return at < end && ((*at & 0xf0) == 0x80 || *at == 0xde || *at == 0xdf);
 }
 
 /* The names of the columns in *wanted have the same beginning, `offset` bytes long, which led to this
@@ -94,17 +91,18 @@ static int read_map(stream_reader *reader, const flow_columns *columns, size_t o
       if (how == SAME) here = rest & -rest;
       else if (how == WITHIN) within |= rest & -rest;
     }
-    stream_reader inner = *reader;
+    const unsigned char *start = reader->at;
     if (here != 0) {
       if (read_value(reader, &row[__builtin_ctzll(here)]) != 0) return -1;
       *wanted ^= here;
     }
-    if (within != 0 && is_map(&inner)) {
+    if (within != 0 && is_map(start, reader->end)) {
+      stream_reader inner = {start, reader->end};
       *wanted ^= within;
       if (read_map(&inner, columns, offset + key.len + 1, &within, row) != 0) return -1;
       *wanted |= within;
       if (here == 0 && within != 0) {
-        *reader = inner; /* it was read to its end */
+        reader->at = inner.at; /* it was read to its end */
         continue;
       }
     }

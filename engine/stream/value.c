@@ -1,12 +1,19 @@
 /* value.c - see value.h. */
 #include "value.h"
 
+#include <endian.h>
 #include <string.h>
 
 static int take(stream_reader *reader, size_t count, uint64_t *number) {
   if ((size_t)(reader->end - reader->at) < count) return -1;
+  const unsigned char *at = reader->at;
   uint64_t sum = 0;
-  for (size_t i = 0; i < count; i++) sum = sum << 8 | reader->at[i];
+  if (count == 8) { /* as one instruction */
+    memcpy(&sum, at, 8);
+    sum = be64toh(sum);
+  } else {
+    for (size_t i = 0; i < count; i++) sum = sum << 8 | at[i];
+  }
   reader->at += count;
   *number = sum;
   return 0;
