@@ -282,6 +282,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     steps: tuple[dict[str, Any], ...] = ()
     into: Into | None = None  # None: the task whose manifest has it
     lateness: str | None = None
+    late_into: str | None = None  # a stream for events that came too late
     arrival: bool = False
     catch_up: bool = False  # begin with what is kept of its streams
 
@@ -295,6 +296,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 "name": name or self.name,
                 "from": _tuple(self.from_),
                 "lateness_ns": _ns(self.lateness, "lateness", zero=True) if self.lateness else 0,
+                "late_into": self.late_into,
                 "arrival": self.arrival,
                 "steps": [read_step(each).declared() for each in self.steps],
                 "into": goes.declared(),
@@ -342,13 +344,16 @@ def read_step(written: Mapping[str, Any]) -> Step:
 # ---- In Python -----------------------------------------------------------------------
 
 
-def stream(*names: str, lateness: str | None = None, arrival: bool = False) -> Chain:
+def stream(
+    *names: str, lateness: str | None = None, late_into: str | None = None, arrival: bool = False
+) -> Chain:
     """Begin a flow with the events of these streams.
 
-    lateness: how long its windows wait for events that are late, such as "5s". arrival: an event's
-    time is that of its coming.
+    lateness: how long its windows wait for events that are late, such as "5s". late_into: a stream
+    for those that came later. arrival: an event's time is that of its coming.
     """
-    return Chain(Flow(name="", from_=names, lateness=lateness, arrival=arrival), ())
+    begun = Flow(name="", from_=names, lateness=lateness, late_into=late_into, arrival=arrival)
+    return Chain(begun, ())
 
 
 class Chain:
@@ -476,6 +481,7 @@ class Chain:
             steps=tuple(map(_written, self._steps)),
             into=into,
             lateness=begun.lateness,
+            late_into=begun.late_into,
             arrival=begun.arrival,
             catch_up=catch_up,
         )

@@ -458,11 +458,11 @@ static int compile(flow_compiler *c) {
   stream_reader check = {core->declaration, core->declaration + core->declaration_len};
   if (stream_skip(&check) != 0 || check.at != check.end)
     return flow_refuse(&c->reading, "the flow's declaration is no MessagePack, or is cut short");
-  stream_text name, from, lateness, arrival, steps, into;
+  stream_text name, from, lateness, late, arrival, steps, into;
   const flow_field fields[] = {{"name", &name},       {"from", &from},   {"lateness_ns", &lateness},
-                               {"arrival", &arrival}, {"steps", &steps}, {"into", &into}};
+                               {"arrival", &arrival}, {"steps", &steps}, {"into", &into}, {"late_into", &late}};
   c->reading.part = "the flow's declaration";
-  int status = flow_fields_read(&c->reading, whole, fields, 6);
+  int status = flow_fields_read(&c->reading, whole, fields, 7);
   if (status == STREAM_OK)
     status = flow_field_text(&c->reading, name, "name", FLOW_NAME_MAX, &core->name);
   if (status == STREAM_OK && core->name.data == NULL)
@@ -474,6 +474,8 @@ static int compile(flow_compiler *c) {
                                 &core->lateness_ns);
   if (status == STREAM_OK)
     status = flow_field_flag(&c->reading, arrival, "arrival", 0, &core->arrival);
+  if (status == STREAM_OK)
+    status = flow_field_text(&c->reading, late, "late_into", STORE_NAME_MAX, &core->late_into);
   flow_chain chain;
   if (status == STREAM_OK) status = flow_compile_chain(c, from, steps, &chain);
   if (status == STREAM_OK) status = compile_sink(c, &chain, into);

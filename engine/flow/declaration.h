@@ -6,6 +6,7 @@
 **   "name"         text, 1 to FLOW_NAME_MAX bytes
 **   "from"         array of the names of streams
 **   "lateness_ns"  (0) how long the watermark stays behind the latest event
+**   "late_into"    (none) a stream that events are put into which came too late
 **   "arrival"      (false) an event's time is that of its arrival
 **   "steps"        array of maps with one field each, below
 **   "into"         {"table" | "stream" | "task": name, "key": EXPR (the last key; else the event's),

@@ -208,8 +208,16 @@ static void make_room(flow_set *set, flow_shard *shard, flow_key *key) {
 
 static void tell_late(flow_run *run, const flow_row *row) {
   atomic_fetch_add_explicit(&run->flow->core->late, 1, memory_order_relaxed);
-  if (run->set->config.late != NULL && row->event != NULL)
-    run->set->config.late(run->context, run->flow->user, row->event);
+  const flow_event *event = row->event;
+  if (event == NULL) return;
+  if (run->set->config.late != NULL) run->set->config.late(run->context, run->flow->user, event);
+  if (run->flow->core->late_into.data == NULL) return;
+  flow_output output = {.user = run->flow->user,
+                        .into = run->flow->core->late_into,
+                        .key = event->key,
+                        .time_ns = event->time_ns,
+                        .row = event->whole};
+  run->set->config.emit(run->context, &output);
 }
 
 void flow_keyed_take(flow_run *run, flow_stage *stage, int side, flow_row *row) {

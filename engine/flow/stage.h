@@ -215,6 +215,7 @@ struct flow_core {
   stream_text name;
   int64_t lateness_ns;
   int arrival; /* time is that of arrival */
+  stream_text late_into; /* a stream; data NULL: late events are only counted */
   uint32_t input_count;
   flow_input input[FLOW_INPUTS_MAX];
   uint32_t stage_count;

@@ -141,6 +141,18 @@ def test_results_come_as_soon_as_their_time_has(make: Callable[..., FlowSet]) ->
         assert flows.late == 1
 
 
+def test_late_events_go_where_they_are_to_go(make: Callable[..., FlowSet]) -> None:
+    chain = stream("s", late_into="late").key_by("k").window(tumbling="10s", n="count()")
+    with make() as flows:
+        flows.add(chain.into_stream("o"))
+        for time in (1, 12, 2):
+            flows.append("s", {"k": "a", "time": time}, time * SECOND, key="own")
+        on_time, late = flows.left()
+    assert on_time.row["n"] == 1
+    assert (late.into, late.key, late.time_ns) == ("late", "own", 2 * SECOND)
+    assert late.row == {"k": "a", "time": 2}
+
+
 def test_updates_come_with_each_row(make: Callable[..., FlowSet]) -> None:
     flow = stream("s").key_by("k").window(sliding=("10s", "5s"), emit="update", n="count()")
     with make() as flows:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from polyvm.host.flows import Into, stream
-from polyvm.vm import EventStore, Executor, TriggerMode, UnknownTask, VmError
+from polyvm.vm import EventStore, Executor, Features, TriggerMode, UnknownTask, VmError
 from tests.vm.programs import program
 
 if TYPE_CHECKING:
@@ -202,6 +202,27 @@ def test_time_goes_on_with_ticks() -> None:
             batch, _ = executor.triggers.tick()
             rows += [unpack(one.payload or b"")["row"]["n"] for one in batch.fired]
         assert rows == [1]
+
+
+@pytest.mark.parametrize("attached_first", [True, False])
+def test_rows_are_features(store: EventStore, *, attached_first: bool) -> None:
+    features = Features(store)
+    with Executor(workers=1) as executor:
+        if attached_first:
+            features.attach(executor)
+        executor.triggers.configure(key="k", time="t", store=store.handle)
+        if not attached_first:
+            features.attach(executor)
+        chain = stream("events").key_by("k").window(running=True, n="count()")
+        add(executor, chain.into_table("seen"))
+        lookup = stream("events").lookup("seen", "k", "n").map(n="n", keep=False)
+        add(executor, lookup.into_stream("looked"))
+        events = [pack({"k": "ada", "t": second}) for second in range(3)]
+        executor.triggers.events(events)
+        ((time_ns, _, values),) = unpack(features.get("seen", pack(["ada"])))
+        assert (time_ns, values) == (2 * SECOND, {"k": "ada", "n": 3})
+        assert [event["n"] for _, _, event in kept(store, "looked")] in ([1, 2, 3], [None, 1, 2])
+    features.close()
 
 
 def test_what_cannot_be_is_told() -> None:
