@@ -460,7 +460,8 @@ static int compile(flow_compiler *c) {
     return flow_refuse(&c->reading, "the flow's declaration is no MessagePack, or is cut short");
   stream_text name, from, lateness, late, arrival, steps, into;
   const flow_field fields[] = {{"name", &name},       {"from", &from},   {"lateness_ns", &lateness},
-                               {"arrival", &arrival}, {"steps", &steps}, {"into", &into}, {"late_into", &late}};
+                               {"arrival", &arrival}, {"steps", &steps}, {"into", &into},
+                               {"late_into", &late}};
   c->reading.part = "the flow's declaration";
   int status = flow_fields_read(&c->reading, whole, fields, 7);
   if (status == STREAM_OK)

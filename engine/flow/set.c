@@ -365,7 +365,9 @@ int flow_feed(flow_set *set, flow *flow, const flow_event *event, void *context)
   visit v;
   if (begin(set, &v) != 0) return STREAM_E_NOMEM;
   v.run->context = context;
+  v.run->again = 1;
   int status = take(v.run, flow, event);
+  v.run->again = 0;
   end(&v);
   return status;
 }

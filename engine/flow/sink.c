@@ -86,6 +86,16 @@ static stream_text key_of(const flow_run *run, const flow_row *row) {
   return flow_key_text(values, core->group.count, run->arena);
 }
 
+/* Does the table know of this row, or of a later one of its key? */
+static int is_known(feature_table *table, const feature_row *row) {
+  feature_row known;
+  feature_hold hold;
+  if (feature_get(table, row->key, FEATURE_LATEST, &known, &hold) != FEATURE_OK) return 0;
+  int is_later = known.time_ns >= row->time_ns;
+  feature_release(&hold);
+  return is_later;
+}
+
 void flow_sink_put(flow_run *run, flow_row *row) {
   flow_core *core = run->flow->core;
   stream_text key = key_of(run, row);
@@ -99,8 +109,9 @@ void flow_sink_put(flow_run *run, flow_row *row) {
   if (core->sink == FLOW_TO_TABLE) {
     feature_row put = {
         .time_ns = row->time_ns, .key = {key.data, key.len}, .values = {packed.data, packed.len}};
-    int store_status = STORE_OK;
-    int status = feature_put(core->table, &put, core->merge, &store_status);
+    int store_status = STORE_OK, status = FEATURE_OK;
+    if (!run->again || !is_known(core->table, &put))
+      status = feature_put(core->table, &put, core->merge, &store_status);
     atomic_fetch_add_explicit(status == FEATURE_OK ? &core->rows : &core->refused, 1,
                               memory_order_relaxed);
     return;

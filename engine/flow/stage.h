@@ -49,6 +49,7 @@ typedef struct flow_run {
   void *context; /* of the caller, for emit */
   flow_arena *arena;
   flow_result *first, **last;
+  int again;   /* the event has come before, to another process maybe */
   int late;    /* the stage found its row late; told once no lock is held */
   int refused; /* the stage could not take its row */
 } flow_run;
@@ -214,7 +215,7 @@ struct flow_core {
   size_t declaration_len;
   stream_text name;
   int64_t lateness_ns;
-  int arrival; /* time is that of arrival */
+  int arrival;           /* time is that of arrival */
   stream_text late_into; /* a stream; data NULL: late events are only counted */
   uint32_t input_count;
   flow_input input[FLOW_INPUTS_MAX];
