@@ -399,9 +399,10 @@ class Service:
         lost = self._executor.threads().stuck
         if not self.stuck:
             self._executor.close()
-            self.features.close()
-            if self.event_store is not None:
-                self.event_store.close()
+            if lost == 0:  # a thread that was given up may yet ask for a row or an event
+                self.features.close()
+                if self.event_store is not None:
+                    self.event_store.close()
         if self._recovery is not None:
             if self._restarting or self.stuck or self._lifetime.fatal is not None:
                 self._recovery.release()

@@ -73,6 +73,30 @@ def run(x):
     kept.append([re.compile("a+"), decimal.Decimal(1) / 7, datetime.datetime(2020, 1, 1), open("/dev/null")])
     return [rows, arrays, E.M, asyncio.run(later(5)), {"s": {1}, b"b": (1, 2)}, bytes(70_000), 2**64 - 1]
 """,
+    "rows": """
+import polyvm
+from polyvm import np
+t = polyvm.features("t")
+shared = polyvm.share(np.arange(100.0))
+def run(x):
+    for i in range(20):
+        row = t.get(x)
+        assert row is None or row["sum"] == row["a"] + row["b"], row
+        t.put(x, {"a": i, "b": x, "sum": i + x}, merge=i % 2 == 0)
+        t.put(f"own {x}", {"big": "x" * 5000, "array": shared, "n": i}, at=i)
+        assert [row["n"] for _, row in t.history(f"own {x}")][-1] >= i
+        assert t.get_many([x, "none"])[1] is None
+        t.put("gone", {"n": 1})
+        t.remove("gone")
+    polyvm.append([{"event": "row", "key": x, "n": n, "shared": shared} for n in range(10)])
+    polyvm.append({"event": "done", "key": "all"})
+    for e in polyvm.events(key=x, most=5):
+        assert e.event["key"] == x and e.event["shared"].sum() == 4950
+    try: polyvm.features("other").get(1)
+    except LookupError: pass
+    else: raise AssertionError
+    return t.get(x)
+""",
     "count": "n = 0\ndef run(x):\n    global n\n    n += 1\n    return n\n",
     "fail": """
 class Bad(Exception):
@@ -160,6 +184,7 @@ PROGRAM_LIST = (
     Program("sealed_test", (), ("20000",), ("stream", "store")),
     Program("runtime_test", (), ()),
     Program("chains_test", (), ()),
+    Program("task_store_test", (), ()),
     Program("cancel_test", (), ()),
 )
 
