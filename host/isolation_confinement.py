@@ -58,7 +58,11 @@ def _own_paths() -> set[str]:
     """Where this Python imports from, and the libraries that it may load."""
     paths = {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, *sys.path}
     paths.update(os.environ.get("LD_LIBRARY_PATH", "").split(":"))
-    for name in ("polyvm.np", "polyvm.engine"):  # in a checkout they are in folders of their own
+    for name in (
+        "polyvm",
+        "polyvm.np",
+        "polyvm.engine",
+    ):  # in a checkout they are in folders of their own
         spec = importlib.util.find_spec(name)
         paths.update(spec.submodule_search_locations or () if spec is not None else ())
     return {path for path in paths if path.startswith("/")}
