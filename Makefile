@@ -32,12 +32,15 @@ run: export POLYVM_STATE := $(DEMO)/state
 run: build ## run the demo, its tasks sealed, to its summary
 	$(BIN)/python tasks/prepare_data.py $(DEMO)/events.jsonl
 	$(BIN)/python tasks/prepare_inputs.py $(DEMO)/inputs.jsonl
+	$(BIN)/python tasks/prepare_behaviour.py $(DEMO)/behaviour.jsonl
 	$(BIN)/python tasks/prepare_models.py >$(DEMO)/ready
 	$(BIN)/polyvm keygen publisher --if-missing --comment demo
 	$(BIN)/polyvm keygen host --if-missing --comment demo
 	$(BIN)/polyvm keys trust $(DEMO)/keys/publisher-*.pub
-	rm -rf $(DEMO)/tasks && mkdir -p $(DEMO)/tasks
-	$(BIN)/polyvm seal $$(cat $(DEMO)/ready) -o $(DEMO)/tasks
+	rm -rf $(DEMO)/tasks $(DEMO)/views && mkdir -p $(DEMO)/tasks $(DEMO)/views
+	$(BIN)/polyvm seal $$(grep -v ipv-encoding $(DEMO)/ready) -o $(DEMO)/tasks
+	$(BIN)/polyvm seal tasks/ipv-encoding -o $(DEMO)/views
+	$(BIN)/python tasks/show_views.py $(DEMO)/behaviour.jsonl --tasks $(DEMO)/views
 	cat $(DEMO)/inputs.jsonl >>$(DEMO)/events.jsonl
 	$(BIN)/polyvm run $(DEMO)/tasks --require-sealed \
 	  --input $(DEMO)/events.jsonl --output $(DEMO)/results.jsonl
