@@ -15,6 +15,12 @@
 
 #define TASKS 8
 
+/* Adding a trigger takes the locks of all parts of the keys, which are more than it can follow. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) {
+  return "detect_deadlocks=0";
+}
+
 static pvm_executor *executor;
 static pvm_features *features;
 static int64_t tasks[TASKS];
