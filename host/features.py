@@ -63,6 +63,10 @@ class FeatureTables:
 
     # ---- Declarations ----
 
+    def find(self, table: str) -> None:
+        """Have a table, with the defaults if there is none. Raises VmError with a sentence."""
+        self._features.find(table)
+
     def declare(self, tables: Mapping[str, Bounds]) -> None:
         """Have the tables that the operators declare. Raises VmError with a sentence."""
         with self._lock:

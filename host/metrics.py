@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from polyvm.host.breakers import Snapshot
     from polyvm.host.invocations import Invocations
+    from polyvm.host.job_runner import JobFigures
     from polyvm.host.latency import Histogram
     from polyvm.host.registry import Registry, Tally
     from polyvm.vm import TableStats, ThreadStats
@@ -49,6 +50,7 @@ class Metrics:
         refused: Callable[[], int],
         lost_records: Callable[[], int],
         tables: Callable[[], list[TableStats]] = list,
+        jobs: Callable[[], list[JobFigures]] = list,
     ) -> None:
         """``refused`` counts bundles that cannot be taken, ``lost_records`` tasks' log records."""
         self._sources = CollectorRegistry()
@@ -56,6 +58,7 @@ class Metrics:
             _HostCollector(registry, invocations, threads, refused, lost_records)
         )
         self._sources.register(_TableCollector(tables))
+        self._sources.register(_JobCollector(jobs))
         ProcessCollector(registry=self._sources)
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
@@ -185,6 +188,32 @@ class _TableCollector(Collector):
             for table in tables:
                 counter.add_metric([table.name], getattr(table, name))
             yield counter
+
+
+class _JobCollector(Collector):
+    """What jobs did."""
+
+    def __init__(self, jobs: Callable[[], list[JobFigures]]) -> None:
+        self._jobs = jobs
+
+    def collect(self) -> Iterable[Metric]:
+        runs = CounterMetricFamily(
+            "polyvm_job_runs", "Runs of a job that have ended.", labels=["job", "outcome"]
+        )
+        missed = CounterMetricFamily(
+            "polyvm_job_missed", "Times at which a job did not run.", labels=["job"]
+        )
+        seconds = GaugeMetricFamily(
+            "polyvm_job_seconds", "How long a job's last run took.", labels=["job"]
+        )
+        for job in self._jobs():
+            runs.add_metric([job.name, "done"], job.runs - job.failures)
+            runs.add_metric([job.name, "failed"], job.failures)
+            missed.add_metric([job.name], job.missed)
+            seconds.add_metric([job.name], job.took_s)
+        yield runs
+        yield missed
+        yield seconds
 
 
 def _trigger_metrics(registry: Registry) -> Iterable[Metric]:

@@ -1,4 +1,4 @@
-"""The file of `polyvm run --flows`: flows that belong to no task, and tables of features."""
+"""The file of `polyvm run --flows`: flows that belong to no task, tables of features, and jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from polyvm.host import flows, tables
+from polyvm.host import flows, jobs, tables
 from polyvm.host.errors import ManifestError, MissingError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class Operators(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     flows: tuple[flows.Flow, ...] = ()
     tables: dict[str, tables.Bounds] = {}
+    jobs: tuple[jobs.Job, ...] = ()
 
 
 def read(path: Path) -> Operators:
@@ -39,4 +40,5 @@ def read(path: Path) -> Operators:
         raise ManifestError(f"{path}: {error}") from None
     flows.check(made.flows, str(path))
     tables.check_all(made.tables, str(path))
+    jobs.check(made.jobs, str(path))
     return made

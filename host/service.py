@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from polyvm.engine import blas, libraries
-from polyvm.host import loader, log, streams
+from polyvm.host import batch_features, loader, log, streams
 from polyvm.host.admission import Admission, Policy
 from polyvm.host.api.access import Access
+from polyvm.host.batch_features import JobError
 from polyvm.host.breaker_keeper import BreakerKeeper
 from polyvm.host.collector import Collector
 from polyvm.host.deployer import Deployer
@@ -28,6 +29,7 @@ from polyvm.host.features import FeatureTables
 from polyvm.host.feed import Feed
 from polyvm.host.invocations import Invocations
 from polyvm.host.isolation import ProcessRunner
+from polyvm.host.job_runner import JobRunner
 from polyvm.host.lifetime import Lifetime
 from polyvm.host.live_flows import LiveFlows
 from polyvm.host.live_triggers import LiveTriggers
@@ -38,7 +40,7 @@ from polyvm.host.registry import Registry
 from polyvm.host.results import ResultWriter
 from polyvm.host.runners import Runners
 from polyvm.host.sealing.history import default_folder
-from polyvm.host.switches import Switches, SwitchFile
+from polyvm.host.switches import Disabled, Paused, Switches, SwitchFile
 from polyvm.host.table import Display, LiveTable, Progress, ProgressLines, render
 from polyvm.host.ticker import Ticker
 from polyvm.host.timer_keeper import TimerKeeper
@@ -53,7 +55,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from polyvm.host.api.server import Server
+    from polyvm.host.batch_features import Done
     from polyvm.host.flows import Flow
+    from polyvm.host.jobs import Job
     from polyvm.host.tables import Bounds
     from polyvm.vm import SubmitOptions
 
@@ -84,6 +88,7 @@ class Options:
     keeping: Keeping | None = None  # of events
     flows: tuple[Flow, ...] = ()  # that belong to no task
     tables: dict[str, Bounds] = field(default_factory=dict)  # of features, likewise
+    jobs: tuple[Job, ...] = ()
     journal: Path | None = None  # a folder for what must outlive the process
     trace: Path | None = None  # a file for traces
     trace_share: float = 1.0  # of the invocations
@@ -144,6 +149,7 @@ class Service:
         except VmError as error:
             raise UsageError(f"flows: {error}") from error
         self._deployer = Deployer(watcher, self._registry)
+        self._jobs = self._make_jobs(options.jobs)
         self._ticker = Ticker(self._registry, self._lifetime.stopping, self._lifetime.cancelled)
         self.invocations = Invocations(self._registry, self._lifetime.stopping.is_set)
         self.events = Events(self._registry, self._lifetime.stopping.is_set)
@@ -167,6 +173,26 @@ class Service:
         """The unit of the times of events."""
         unit: int = self._options.event_fields.configuration["time_unit_ns"]
         return unit
+
+    def _make_jobs(self, jobs: tuple[Job, ...]) -> JobRunner:
+        store, keeping = self.event_store, self._options.keeping
+        if store is None and any(job.sql is not None for job in jobs):
+            raise UsageError("jobs with sql read kept events; start the host with --events DIR")
+
+        def query(job: Job) -> Done:
+            assert store is not None, "jobs with sql have one"
+            assert keeping is not None, "that is where it is"
+            stopping = self._lifetime.stopping
+            return batch_features.run(job, store, keeping.folder, self.features, stopping=stopping)
+
+        def start(task: str, payload: bytes) -> Exception | None:
+            try:
+                number = self._registry.submit(task, payload, 0)
+            except (VmError, Disabled, Paused) as error:
+                return error
+            return None if number else JobError(f"no task {task!r} is here")
+
+        return JobRunner(jobs, query, start, self._lifetime.stopping, keeper=self._timers)
 
     def _make_triggers(self) -> LiveTriggers:
         configuration = self._options.event_fields.configuration
@@ -253,6 +279,8 @@ class Service:
             helpers.append(self._lifetime.thread(self._run_feed, self._feed))
         else:
             self._fed.set()
+        if self._options.jobs:
+            helpers.append(self._lifetime.thread(self._jobs.run))
         display = self._display()
         try:
             self._until(display, "running", self._input_ended)
@@ -264,6 +292,7 @@ class Service:
             self._lifetime.stopping.set()
             self._ticker.wake()
             self._preloader.wake()
+            self._jobs.wake()
             ticking.join()
             self._ticker.finish()
             self._until(display, "draining", self._drained)
@@ -359,6 +388,7 @@ class Service:
             refused=lambda: len(self._deployer.refused),
             lost_records=lambda: self._collector.lost_records,
             tables=self.features.stats,
+            jobs=self._jobs.figures,
         )
         backend = Backend(
             registry=self._registry,
@@ -366,6 +396,7 @@ class Service:
             events=self.events,
             event_store=self.event_store,
             features=self.features,
+            jobs=self._jobs,
             streams=self._options.keeping.streams if self._options.keeping is not None else {},
             switches=self.switches,
             metrics=metrics,

@@ -7,6 +7,7 @@
     POST /v1/events                                  one event or an array; GET /v1/triggers
     GET  /v1/flows
     POST /v1/triggers/TASK.TRIGGER:enable|disable
+    GET  /v1/jobs; POST /v1/jobs/NAME:run
     GET  /v1/series                                  see series.py
     GET, POST, PUT, DELETE /v1/features/...          see features.py
     GET  /v1/lanes, /v1/invocations/ID
@@ -35,6 +36,7 @@ from polyvm.host.api.breakers import BreakerApi
 from polyvm.host.api.events import EventApi
 from polyvm.host.api.features import FeatureApi
 from polyvm.host.api.flows import FlowApi
+from polyvm.host.api.jobs import JobApi
 from polyvm.host.api.request import run_options
 from polyvm.host.api.series import SeriesApi
 from polyvm.host.lines import MAX_LINE_BYTES
@@ -72,6 +74,7 @@ def make(access: Access, backend: Backend) -> web.Application:
                 backend.registry, backend.events, backend.event_store, backend.streams
             ).routes(),
             *SeriesApi(backend.event_store).routes(),
+            *JobApi(backend.jobs).routes(),
             *FeatureApi(backend.features).routes(),
             web.post("/v1/tasks/{name:[^/:]+}:run", api.run),
             web.post("/v1/{kind:tasks|lanes|triggers}/{name:[^/:]+}:{verb:[a-z]+}", api.switch),

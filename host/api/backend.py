@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from polyvm.host.events import Events
     from polyvm.host.features import FeatureTables
     from polyvm.host.invocations import Invocations
+    from polyvm.host.job_runner import JobRunner
     from polyvm.host.metrics import Metrics
     from polyvm.host.registry import Registry
     from polyvm.host.streams import Declared
@@ -27,6 +28,7 @@ class Backend:
     events: Events
     event_store: EventStore | None
     features: FeatureTables
+    jobs: JobRunner
     switches: Switches
     metrics: Metrics
     threads: Callable[[], ThreadStats]

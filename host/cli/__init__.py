@@ -20,6 +20,7 @@ _COMMANDS = {
     "top": "watch a running host",
     "switch": "stop and start the work of a task, lane or trigger of a running host",
     "breaker": "tell of the circuit breakers of a running host, and force them",
+    "jobs": "list the jobs of a running host, and run one now",
     "call": "run one invocation of one task, here or on a running host, and print its result",
     "cancel": "end one invocation of a running host",
     "flows": "list the flows of a running host, with their figures",

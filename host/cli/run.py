@@ -103,7 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--flows",
         metavar="FILE.toml",
         type=Path,
-        help="flows over streams of events, and tables of features, that belong to no task",
+        help="flows over streams of events, tables of features and jobs that belong to no task",
     )
     parser.add_argument(
         "--trace",
@@ -146,6 +146,7 @@ def run(options: argparse.Namespace) -> ExitCode:
             keeping=_keeping(options),
             flows=belongs_to_none.flows,
             tables=belongs_to_none.tables,
+            jobs=belongs_to_none.jobs,
             journal=_journal(options),
             trace=options.trace,
             trace_share=options.trace_sample,

@@ -17,9 +17,12 @@ from polyvm.host.api.backend import Backend
 from polyvm.host.api.server import Server
 from polyvm.host.events import Events
 from polyvm.host.features import FeatureTables
+from polyvm.host.job_runner import JobRunner
 from polyvm.host.metrics import Metrics
 from polyvm.vm import ThreadStats
 from tests.host.test_invocations import Site
+from tests.host.test_jobs import HOURLY
+from tests.host.test_jobs import Stage as JobStage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,6 +95,7 @@ class Served:
     socket: Path
     unready: list[str] = field(default_factory=list)
     features: FeatureTables = field(default_factory=FeatureTables)
+    jobs: JobRunner = field(default_factory=lambda: JobStage(HOURLY).runner)
 
     def tcp(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
@@ -126,6 +130,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         events=Events(site.registry, lambda: False),
         event_store=None,
         features=made.features,
+        jobs=made.jobs,
         switches=site.switches,
         metrics=Metrics(
             site.registry,
