@@ -5,9 +5,12 @@
 #include "arithmetic.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 static const flow_family *const families[] = {
     flow_family_counts, flow_family_sums,    flow_family_moments,  flow_family_extremes,
@@ -15,6 +18,14 @@ static const flow_family *const families[] = {
     flow_family_lists,  flow_family_decayed,
 };
 #define FAMILIES (sizeof families / sizeof *families)
+
+uint64_t flow_secret;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_secret(void) {
+  if (getrandom(&flow_secret, sizeof flow_secret, GRND_NONBLOCK) != sizeof flow_secret)
+    flow_secret = stream_mix((uint64_t)(uintptr_t)&flow_secret, (uint64_t)time(NULL));
+}
 
 static const flow_family *find_family(stream_text name) {
   for (size_t i = 0; i < FAMILIES; i++)
@@ -53,6 +64,7 @@ static int read_parameter(const flow_family *family, const flow_parameter *asked
 int flow_aggregate_new(stream_text name, const stream_value *parameters, uint32_t parameter_count,
                        flow_aggregate **out, uint32_t *arguments, char *err) {
   const flow_family *family = find_family(name);
+  pthread_once(&once, make_secret);
   if (family == NULL) return refuse_name(name, err);
   flow_aggregate made = {.family = family};
   uint32_t known = 0;

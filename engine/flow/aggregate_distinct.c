@@ -41,7 +41,7 @@ static size_t bytes_of(const flow_aggregate *aggregate, const distinct *of) {
 
 /* Returns 1 if it was not there. */
 static int insert(uint64_t *slots, uint32_t slots_log, uint64_t hash) {
-  uint64_t mask = ((uint64_t)1 << slots_log) - 1, at = hash & mask;
+  uint64_t mask = ((uint64_t)1 << slots_log) - 1, at = flow_placed(hash) & mask;
   for (; slots[at] != 0; at = (at + 1) & mask)
     if (slots[at] == hash) return 0;
   slots[at] = hash;
@@ -89,7 +89,7 @@ static int add_hash(const flow_aggregate *aggregate, distinct *to, uint64_t hash
       to->count += (uint32_t)insert(to->slots, to->slots_log, hash);
       return STREAM_OK;
     }
-    uint64_t mask = ((uint64_t)1 << to->slots_log) - 1, at = hash & mask;
+    uint64_t mask = ((uint64_t)1 << to->slots_log) - 1, at = flow_placed(hash) & mask;
     for (; to->slots[at] != 0; at = (at + 1) & mask)
       if (to->slots[at] == hash) return STREAM_OK;
     int status = sketch(aggregate, to, held);

@@ -2,6 +2,7 @@
 #ifndef FLOW_AGGREGATE_FAMILY_H
 #define FLOW_AGGREGATE_FAMILY_H
 
+#include "../stream/symbol.h"
 #include "aggregate.h"
 
 #define FLOW_PARAMETERS_MAX 2
@@ -31,6 +32,13 @@ struct flow_aggregate {
   const flow_family *family;
   double parameter[FLOW_PARAMETERS_MAX];
 };
+
+/* Where in a table of this process a value's hash goes. Hashes are the same everywhere, so that estimates
+** are; whoever makes the events could have them all meet at one place otherwise. */
+extern uint64_t flow_secret; /* since the first aggregate */
+static inline uint64_t flow_placed(uint64_t hash) {
+  return stream_mix(hash, flow_secret);
+}
 
 /* Each ends with a name that is NULL. */
 extern const flow_family flow_family_counts[];

@@ -42,7 +42,7 @@ static size_t bytes_of(const top *of) {
 }
 
 static uint32_t place_of(const top *of, uint64_t hash) {
-  return (uint32_t)(hash >> (64 - of->places_log));
+  return (uint32_t)(flow_placed(hash) >> (64 - of->places_log));
 }
 
 static uint32_t next_place(const top *of, uint32_t place) {
