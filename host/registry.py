@@ -239,7 +239,8 @@ class Registry:
         """
         with self._lock:
             self._turns += 1
-            self._settled.wait_for(lambda: self._batches == 0)
+            if self._batches:
+                self._settled.wait_for(lambda: self._batches == 0)
             self._turns -= 1
             try:
                 yield
@@ -384,7 +385,8 @@ class Registry:
         with self._lock:
             if self._triggers is None:
                 return EventReport(0, [])
-            self._settled.wait_for(lambda: self._turns == 0)
+            if self._turns:
+                self._settled.wait_for(lambda: self._turns == 0)
             self._batches += 1
         fired: list[Fired] = []
         starts: list[Start] = []
@@ -397,7 +399,8 @@ class Registry:
             with self._lock:
                 self._batches -= 1
                 starts += map(self._started, fired)
-                self._settled.notify_all()
+                if self._turns:
+                    self._settled.notify_all()
         return EventReport(
             batch.matched, starts, batch.taken, batch.duplicates, batch.dead, batch.error
         )

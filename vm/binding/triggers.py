@@ -220,7 +220,7 @@ class Triggers:
         """
         batch = ffi.new("pvm_fired_batch *")
         given = ffi.new("pvm_ingestion *")
-        names = [ffi.new("char[]", stream.encode()), ffi.new("char[]", source.encode())]
+        names = ffi.new("char[]", stream.encode()), ffi.new("char[]", source.encode())
         given.stream, given.source = names
         given.lines, given.first_tag = lines, first_tag
         # Let go of by hand: a memoryview that is lent must not meet the garbage collector, as it
