@@ -89,9 +89,11 @@ static void end_sealed(store_stream *stream) {
 /* Begin the next segment. What retention gives up goes first: its space may be what is missing. */
 static int begin_segment(store_stream *stream, int64_t now_ns) {
   drop_outdated(stream, now_ns);
-  const store_segment *last = last_of(stream);
+  store_segment *last = last_of(stream);
   uint64_t number = last != NULL ? last->number + 1 : 1;
   if (number >= UINT32_MAX) return STORE_E_FULL;
+  /* what comes before the new file's first event is in a file before that is */
+  if (last != NULL && last->sealed != NULL && last->map != NULL) store_sealed_flush(last);
   store_segment *made = NULL;
   store_origin origin = {stream->folder, stream->name, stream->vault};
   int status = store_segment_new(&origin, stream->segment_bytes, number, stream->next, &made);
