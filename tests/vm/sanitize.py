@@ -181,7 +181,7 @@ PROGRAM_LIST = (
     Program("features_test", (), ("400000",), ("stream", "store", "feature")),
     Program("flow_aggregates_test", (), ("1000000",), ENGINE_PARTS),
     Program("store_crash_test", (), ("500",), ("stream", "store")),
-    Program("sealed_test", (), ("20000",), ("stream", "store")),
+    Program("sealed_test", (), ("200000",), ("stream", "store")),
     Program("runtime_test", (), ()),
     Program("chains_test", (), ()),
     Program("task_store_test", (), ()),

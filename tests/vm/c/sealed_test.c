@@ -211,7 +211,7 @@ static void test_nothing_plain_in_files(long events) {
   store_close(opened);
 }
 
-static void test_keys(void) {
+static void test_keys(int rounds) {
   uint64_t before = sum_of_files();
   store *opened;
   CHECK(try_open(7, &opened) == STORE_E_KEY && strstr(err, "another key") != NULL);
@@ -222,7 +222,7 @@ static void test_keys(void) {
   CHECK(store_rekey(folder, &wrong, &newer, &done, err) == STORE_E_KEY && done == 0);
   CHECK(strstr(err, "neither the old key nor the new one") != NULL);
   CHECK(sum_of_files() == before);
-  for (int i = 0; i < 20; i++) { /* killed at some moment, done again */
+  for (int i = 0; i < rounds; i++) { /* killed at some moment, done again */
     pid_t child = fork();
     if (child == 0) _exit(store_rekey(folder, &old, &newer, &done, err) == STORE_OK ? 0 : 1);
     for (volatile uint64_t spin = draw(300000); spin != 0; spin--) continue;
@@ -440,15 +440,14 @@ static void test_read_only_folder(void) {
 }
 
 int main(int argc, char **argv) {
-  long events = number(argc, argv, 1, 3000);
-  if (events > 20000) events = 20000;
+  long events = number(argc, argv, 1, 20000) / 20;
   state = (uint64_t)number(argc, argv, 2, (long)time(NULL));
   fprintf(stderr, "seed %llu\n", (unsigned long long)state);
   CHECK(mkdtemp(folder) != NULL);
   check_sealing();
   test_nothing_plain_in_files(events);
-  test_keys();
-  test_every_byte(5 + draw(5));
+  test_keys(events < 5000 ? 4 : 20);
+  test_every_byte(events < 5000 ? 2 : 10);
   test_places();
   test_rules();
   test_sizes();

@@ -270,13 +270,13 @@ static void test_power_cuts(long cuts) {
 
 int main(int argc, char **argv) {
   long kills = number(argc, argv, 1, 500);
-  if (kills > 2000) kills = 40; /* the quick form of all programs says it so */
+  if (kills > 2000) kills = 16; /* the quick form of all programs says it so */
   state = (uint64_t)number(argc, argv, 2, (long)time(NULL));
   fprintf(stderr, "seed %llu\n", (unsigned long long)state);
   shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   CHECK(shared != MAP_FAILED && mkdtemp(folder) != NULL);
   rules = (store_rules){STORE_MEMORY, 0};
-  test_kills_in_memory(kills / 10);
+  test_kills_in_memory(kills / 8);
   for (int sealed = 0; sealed < 2; sealed++) {
     rules = (store_rules){STORE_FLUSHED, sealed};
     test_kills(kills);
