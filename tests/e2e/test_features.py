@@ -102,6 +102,25 @@ def test_the_command(cli: Cli, tmp_path: Path) -> None:
     host.communicate(timeout=PATIENCE)
 
 
+def test_a_sensitive_table_is_sealed(cli: Cli, tmp_path: Path) -> None:
+    write(tmp_path / "tasks" / "t")
+    (tmp_path / "s.toml").write_text('[streams."features.counts"]\nsensitive = true\n')
+    assert cli("keygen", "events", "--keys", "keys").code == ExitCode.OK
+    (key,) = (tmp_path / "keys").iterdir()
+    for turn in range(2):
+        done = cli(
+            *("run", "tasks", "--input", "-", "--output", f"out{turn}", "--no-table"),
+            *("--events", "kept", "--streams", "s.toml", "--events-key", key),
+            stdin="".join(f'{{"user": "needle", "ts": {10 * turn + n}}}\n' for n in range(3)),
+        )
+        assert done.code == ExitCode.OK, done.err
+    results = [json.loads(line)["result"] for line in (tmp_path / "out1").read_text().splitlines()]
+    assert {"n": 3} in results
+    files = list((tmp_path / "kept" / "sealed" / "stream-features.counts").iterdir())
+    assert files
+    assert not any(b"needle" in file.read_bytes() for file in files)
+
+
 def test_there_are_none_without_a_vm(cli: Cli, tmp_path: Path) -> None:
     write(tmp_path / "tasks" / "t", more='isolation = "process"\n')
     sentence = "tables of features and kept events are those of a running host"

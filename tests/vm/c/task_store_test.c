@@ -46,11 +46,12 @@ static size_t put_rows(unsigned char *out, unsigned key, unsigned n) {
 
 static void *host(void *argument) {
   uint32_t seed = (uint32_t)(uintptr_t)argument;
+  char why[PVM_ERR_MAX];
   while (!atomic_load(&over)) {
     unsigned char rows[64];
     size_t len = put_rows(rows, next_random(&seed) % 16, next_random(&seed) % 60);
     int status;
-    CHECK(pvm_table_put(features, "t", rows, len, 0, &status, err) == 1 && status == PVM_OK);
+    CHECK(pvm_table_put(features, "t", rows, len, 0, &status, why) == 1 && status == PVM_OK);
     pvm_buffer read;
     CHECK(pvm_table_scan(features, "t", PVM_TABLE_LATEST, 8, &read) == PVM_OK);
     pvm_buffer_free(&read);
