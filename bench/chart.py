@@ -1,10 +1,10 @@
-"""One picture of a run: programs, throughput by workers, round trips, memory, arrays, models."""
+"""One picture of a run: programs, throughput, round trips, memory, arrays, models, flows."""
 
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.sections import arrays, models
+from bench.sections import arrays, freshness, models
 from bench.sections.programs import ratios
 
 OURS = "#1b7f4d"
@@ -30,6 +30,8 @@ def draw(results: dict[str, Any], folder: Path) -> list[Path]:
             ("memory", _memory),
             ("arrays", _arrays),
             ("models", _models),
+            ("flows", _flows),
+            ("freshness", _freshness),
         )
         if name in sections and _can_be_drawn(name, sections[name])
     ]
@@ -178,3 +180,32 @@ def _models(axes: Any, data: dict[str, Any]) -> None:
     axes.axvline(1, color="black", linewidth=0.8)
     axes.tick_params(axis="y", labelsize=8)
     axes.set_title("Speed of models, float32, one thread, the best peer = 1")
+
+
+def _flows(axes: Any, data: dict[str, Any]) -> None:
+    queries = data["nexmark"]["queries"]
+    threads = sorted({n for told in queries.values() for n in told["per_second"]})
+    places = range(len(queries))
+    width = 0.8 / len(threads)
+    for at, (number, color) in enumerate(zip(threads, (OURS, OTHERS[1]), strict=False)):
+        rates = [median(told["per_second"][number]) / 1e6 for told in queries.values()]
+        shifted = [place + (at - (len(threads) - 1) / 2) * width for place in places]
+        label = f"{number} thread{'s' * (number != '1')}"
+        axes.bar(shifted, rates, width, color=color, label=label)
+    axes.set_xticks(list(places), list(queries))
+    axes.set_title("Nexmark, million events a second")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _freshness(axes: Any, data: dict[str, Any]) -> None:
+    for kind, color in zip(freshness.KINDS, (OTHERS[1], OURS), strict=True):
+        shares = data["kinds"][kind]["shares"]
+        for name, style in (("p50", "-"), ("p99", "--")):
+            late = [median([told[name] for told in rounds]) / 1e6 for rounds in shares.values()]
+            loads = [100 * float(share) for share in shares]
+            axes.plot(loads, late, style, marker="o", color=color, label=f"{kind}, {name}")
+    axes.axhline(freshness.FEATURE_GOAL_NS / 1e6, color="black", linewidth=0.8)
+    axes.set_yscale("log")
+    axes.set_xlabel("load, % of the greatest rate")
+    axes.set_title("From an event to its trigger's task, to its feature, ms")
+    axes.legend(frameon=False, fontsize=8)

@@ -64,14 +64,16 @@ def _nexmark(setup: Setup) -> dict[str, Any]:
         with _contender(setup, OURS, threads) as contender:
             contender.ask("prepare", count=count)
             for query in QUERIES:
+                setup.progress(f"Nexmark {query}, {threads} threads")
+                rates = [
+                    contender.ask("rate", query=query, threads=threads)
+                    for _ in range(setup.rounds(1, 5))
+                ]
+                told = contender.ask("check", query=query, threads=threads)
                 mine = queries.setdefault(query, {"per_second": {}, "right": True})
-                rates = mine["per_second"].setdefault(str(threads), [])
-                for turn in range(setup.rounds(1, 3)):
-                    setup.progress(f"Nexmark {query}, {threads} threads: round {turn + 1}")
-                    told = contender.ask("nexmark", query=query, threads=threads)
-                    rates.append(told["per_second"])
-                    mine["rows"] = told["rows"]
-                    mine["right"] &= told["right"]
+                mine["per_second"][str(threads)] = rates
+                mine["rows"] = told["rows"]
+                mine["right"] &= told["right"]
     return {"events": count, "queries": queries}
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from bench.chart import draw
 from bench.sections import flows, freshness
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FLOWS: dict[str, Any] = {
     "versions": "Bytewax 0.21.1, Pathway 0.33.0",
@@ -78,3 +84,14 @@ def test_freshness_is_held_against_its_goals() -> None:
     assert (less.reached, less.good) == ("3.8%", True)
     for table in freshness.tables(FRESHNESS):
         assert all(len(line) == len(table.columns) for line in table.lines), table.title
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_both_are_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    results = {
+        "machine": {"cpu": "Test CPU", "cores": 2},
+        "contenders": {"VM": "3.13.5"},
+        "sections": {"flows": FLOWS, "freshness": FRESHNESS},
+    }
+    assert [path.name for path in draw(results, tmp_path)] == ["chart.png", "chart.svg"]
