@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -31,7 +33,6 @@ from tests.vm.programs import apart_ok, failure_of, pack, program, unpack, value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 KEYS = ["ada", "bob", "", "ключ", "x" * 1024]
 NAMES = ["a", "b", "long name of a feature that takes more than 31 bytes"]
@@ -134,6 +135,51 @@ class Model(RuleBasedStateMachine):
         self.features.close()
 
 
+class KeptModel(Model):
+    """The same with a store, in small segments, that is closed and opened again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features.close()
+        self.folder = tempfile.TemporaryDirectory()
+        self._open_store()
+
+    def _open_store(self) -> None:
+        self.store = EventStore(Path(self.folder.name) / "kept", segment_bytes=65536)
+        self.features = Features(self.store)
+
+    @initialize(versions=st.integers(1, 4))
+    def open(self, versions: int) -> None:  # type: ignore[override]
+        super().open(versions, 0)
+
+    @rule(versions=st.integers(1, 4))
+    def keep_fewer(self, versions: int) -> None:
+        """Never more: what is still in a file would come back."""
+        super().keep_fewer(min(versions, self.versions))
+
+    @rule(key=st.sampled_from(KEYS[:2]), start=st.integers(-3, 12), count=st.integers(1, 400))
+    def put_many(self, key: str, start: int, count: int) -> None:
+        """So many that rows are carried on from segment to segment."""
+        rows = [[key, start + n % 3, {"n": n, "pad": "x" * 500}] for n in range(count)]
+        assert self.features.put("t", pack(rows)).error is None
+        for _, at, row in rows:
+            self._write(key, at, row)
+
+    @rule()
+    def reopen(self) -> None:
+        self.features.close()
+        self.store.close()
+        self._open_store()
+        self.features.open("t", versions=self.versions)
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.store.close()
+        self.folder.cleanup()
+
+
+KeptModel.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestKeptModel = KeptModel.TestCase
 Model.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestModel = Model.TestCase
 
@@ -374,6 +420,25 @@ def run(x):
         outcome, _ = ran(executor, task)
         assert outcome in (Outcome.OVER_QUOTA, Outcome.FAILED)
         assert value_at(features, "t", "k") is None
+
+
+def test_an_endless_task_is_stopped_and_the_table_is_whole(features: Features) -> None:
+    source = """
+import polyvm
+t = polyvm.features("t")
+def run(x):
+    while True:
+        t.put("k", {"a": 1, "b": 1})
+        t.get_many(["k"] * 10_000)
+        t.history("k")
+"""
+    with Executor(workers=1) as executor:
+        features.attach(executor)
+        task = executor.add(program(source), limits=Limits(timeout_ns=100_000_000))
+        for _ in range(3):
+            assert ran(executor, task)[0] is Outcome.TIMED_OUT
+            assert value_at(features, "t", "k") == {"a": 1, "b": 1}
+            assert features.put("t", pack([["k", None, {"n": 1}]])).error is None
 
 
 # ---- What is kept ----------------------------------------------------------
