@@ -137,7 +137,8 @@ static int is_member(const node *node, const stream_value *value) {
   return 0;
 }
 
-static stream_value call(const node *node, const context *with) {
+/* By itself: its arguments are not to be on the stack of every level of an expression. */
+__attribute__((noinline)) static stream_value call(const node *node, const context *with) {
   stream_value arguments[FLOW_CALL_MAX];
   for (uint32_t i = 0; i < node->count; i++) {
     stream_value room;
