@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 SEPARATOR = "."  # between task and trigger, where operators name one; task names have none
 
+_AT_ONCE = 64  # timers that fire at most while the registry is locked
+
 
 def moment() -> Moment:
     """Return what time it is."""
@@ -214,7 +216,7 @@ class LiveTriggers:
             self._fired[tick.name] += fired
             return fired
 
-        self._timers.run(now, start)
+        self._timers.run(now, start, _AT_ONCE)
         if self._keeper is not None:
             self._keeper.note(self._timers.last_ns())
         return self._timers.wait_ns(self._clock()) / SECOND if self._timers.names() else None

@@ -785,7 +785,7 @@ class Registry:
 
 
 def _tell_of_warming(deployment: Deployment, completion: Completion) -> None:
-    if completion.outcome is not Outcome.DONE:
+    if completion.outcome not in (Outcome.DONE, Outcome.CANCELLED):
         reason = bytes(completion.data).decode("utf-8", "replace")
         log.get().error("task not preloaded", task=deployment.manifest.name, reason=reason)
 

@@ -77,19 +77,20 @@ class Timers:
         """Forget one."""
         del self._timers[name]
 
-    def run(self, now: Moment, fire: Callable[[Tick], bool]) -> None:
+    def run(self, now: Moment, fire: Callable[[Tick], bool], most: int = 2**63) -> None:
         """Call ``fire`` with each that is due; one for which it returns False is held.
 
-        What is held is due again at `release`, and late.
+        What is held is due again at `release`, and late; what is beyond ``most`` at the next call.
         """
         self._look_at_clocks(now)
         for by_wall, heap in self._heaps.items():
             clock = now.wall_ns if by_wall else now.monotonic_ns
-            while heap and heap[0][0] <= clock:
+            while heap and heap[0][0] <= clock and most > 0:
                 _, serial, name = heapq.heappop(heap)
                 timer = self._timers.get(name)
                 if timer is not None and timer.serial == serial:
                     self._run(name, timer, now, fire)
+                    most -= 1
 
     def _run(self, name: str, timer: _Timer, now: Moment, fire: Callable[[Tick], bool]) -> None:
         schedule = timer.plan.schedule

@@ -90,6 +90,20 @@ def test_a_timer_that_is_late_by_a_little_is_not_missed() -> None:
     assert [tick.missed for tick in stage.later(SECOND // 10)] == [9]
 
 
+def test_many_that_are_due_fire_a_few_at_a_time() -> None:
+    stage = Stage()
+    for number in range(10):
+        stage.timers.add(str(number), Plan(Every(SECOND)), stage.now)
+    stage.now = Moment(stage.now.monotonic_ns + SECOND, stage.now.wall_ns + SECOND)
+    fired: list[int] = []
+    for _ in range(4):
+        found: list[Tick] = []
+        stage.timers.run(stage.now, lambda tick, found=found: found.append(tick) is None, 3)  # type: ignore[misc]
+        fired.append(len(found))
+        assert stage.timers.wait_ns(stage.now) == (0 if sum(fired) < 10 else SECOND)
+    assert fired == [3, 3, 3, 1]
+
+
 def test_the_same_plan_goes_on_and_another_begins() -> None:
     stage = Stage()
     stage.timers.add("t", Plan(Every(10 * SECOND)), stage.now)
