@@ -128,6 +128,8 @@ def _of_folder(options: argparse.Namespace, folder: Path) -> Iterable[Any]:
         if options.streams:
             yield from map(msgspec.to_builtins, store.streams())
             return
+        if options.dead and all(each.name != DEAD for each in store.streams()):
+            return  # nothing was ever refused
         left, sequence = options.most or 2**63, options.after + 1
         by_number = options.key is None and options.until is None and options.since is None
         while left > 0:
@@ -144,8 +146,12 @@ def _of_folder(options: argparse.Namespace, folder: Path) -> Iterable[Any]:
 
 def _of_host(options: argparse.Namespace) -> Iterable[Any]:
     host = client.connect(options)
-    if options.streams:
-        return list(host.get("/v1/streams")["streams"])
+    if options.streams or options.dead:
+        streams = list(host.get("/v1/streams")["streams"])
+        if options.streams:
+            return streams
+        if all(each["name"] != DEAD for each in streams):
+            return []  # nothing was ever refused
     query = _query(options, options.after + 1, options.most or _AT_ONCE)
     asked = {name: value for name, value in msgspec.to_builtins(query).items() if value is not None}
     return list(host.get(f"/v1/events?{urlencode(asked)}")["events"])

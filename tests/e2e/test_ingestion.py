@@ -21,7 +21,7 @@ from pyarrow import ipc, parquet
 
 from polyvm.host.errors import ExitCode
 from tests.conftest import write_task
-from tests.e2e.conftest import PATIENCE, wait_for
+from tests.e2e.conftest import PATIENCE, Finished, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +124,7 @@ def figures(answer: Any) -> tuple[int, int, int]:
 
 def test_batches_over_http(cli: Cli, declared: Path) -> None:
     with running(cli, declared):
+        assert cli("events", "--dead", "--socket", "s") == Finished(ExitCode.OK, "", "")
         first = "\n".join(json.dumps(click(n)) for n in range(100)).encode()
         status, answer = post(declared, first + b"\nnonsense\n", NDJSON)
         assert (status, figures(answer)) == (200, (101, 0, 1))
@@ -214,6 +215,7 @@ def test_files_are_appended_once_each(cli: Cli, declared: Path) -> None:
         return cli("events", "append", file, "--socket", "s", *options, **stdin)
 
     with running(cli, declared) as process:
+        assert cli("events", "append", "a.jsonl", "b.jsonl", "--socket", "s").code == ExitCode.USAGE
         done = append("a.jsonl")
         assert done.out == "5,000 events, 0 duplicates, 0 dead, 0 fired, 0 refused\n"
         assert done.code == ExitCode.OK
@@ -235,6 +237,7 @@ def test_files_are_appended_once_each(cli: Cli, declared: Path) -> None:
             done = append(file)
             assert (done.code, done.err.count("\n")) == (ExitCode.NO_INPUT, 1)
             assert words in done.err
+    assert len(lines(cli("events", "kept", "--dead").out)) == 1
     kept = lines(cli("events", "kept", "--stream", "clicks").out)
     assert [each["event"]["id"] for each in kept] == list(range(6000))
     assert [each["event"] for each in lines(cli("events", "kept", "--stream", "plain").out)] == [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyvm.host import stream_versions, streams
@@ -196,6 +196,7 @@ VALUES = st.none() | st.booleans() | st.integers(0, 9) | st.floats() | st.text(m
 EVENTS = st.dictionaries(st.sampled_from("abcd"), VALUES | st.just([1]) | st.just({"k": 1}))
 
 
+@settings(deadline=None)
 @given(
     older=SCHEMAS,
     newer=SCHEMAS,
