@@ -54,6 +54,8 @@ def open_store(keeping: Keeping) -> EventStore:
     Raises WriteError with the reason; StreamsFileError where kept events need not fit;
     KeyFileError.
     """
+    for name, declared in keeping.streams.items():
+        streams.check(name, declared, f"stream {name[:80]!r}")
     key = events_key.load(keeping.key) if keeping.key is not None else None
     sensitive = [name for name, declared in keeping.streams.items() if declared.sensitive]
     if sensitive and key is None:

@@ -168,6 +168,13 @@ def test_a_store_that_is_refused_is_free_again(tmp_path: Path) -> None:
     assert put(tmp_path, "s", 'fields = {a = "int"}', {"a": 1}) == 0
 
 
+def test_declarations_of_programs_are_checked_too(tmp_path: Path) -> None:
+    declared = {"s": streams.Declared(fields={"a": "integer"})}
+    with pytest.raises(StreamsFileError, match="stream 's': field 'a' has the type 'integer'"):
+        open_store(Keeping(folder=tmp_path / "kept", streams=declared))
+    assert not (tmp_path / "kept").exists()
+
+
 def test_limits_of_a_stream(tmp_path: Path) -> None:
     declared = tmp_path / "s.toml"
     declared.write_text('[streams.s]\nkeep = "10 events"')

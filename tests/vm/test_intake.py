@@ -222,6 +222,8 @@ def test_without_a_store_all_is_as_it_was() -> None:
             executor.triggers.events([b"\xc1"])
         with pytest.raises(VmError):
             executor.triggers.bury(b"x", "why")
+    with Executor(1) as executor, pytest.raises(VmError, match="no store is given"):
+        executor.triggers.configure(streams=pack({"s": {}}))
 
 
 def test_a_clock_that_jumps(tmp_path: Path) -> None:

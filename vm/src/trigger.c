@@ -250,6 +250,8 @@ void pvm_trigger_config_init(pvm_trigger_config *config) {
 static int make_set(pvm_executor *executor, const pvm_trigger_config *config, char *err) {
   struct pvm_trigger_set *set = calloc(1, sizeof *set);
   if (set == NULL) return PVM_E_NOMEM;
+  char unheard[PVM_ERR_MAX];
+  if (err == NULL) err = unheard;
   stream_config stream;
   stream_config_init(&stream);
   stream.type = config->type;
@@ -268,6 +270,11 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
   stream.enough = enough;
   stream.taken = taken;
   set->store = config->store;
+  if (config->store == NULL && config->streams_len != 0) {
+    snprintf(err, PVM_ERR_MAX, "streams are declared, and no store is given to keep them");
+    free(set);
+    return PVM_E_INVALID;
+  }
   if (config->store != NULL) {
     set->intake = stream_intake_new(&stream, config->streams, config->streams_len, err);
     if (set->intake == NULL) {
