@@ -155,4 +155,9 @@ def losses(stream: StreamStats) -> str | None:
         said.append(f"{stream.damaged} events are lost: their file is damaged")
     if stream.aside:
         said.append(f"{stream.aside} files could not be read and were put aside as *.damaged")
+    if stream.sealed and stream.cleared:  # an end that was changed looks like one that was torn
+        said.append(
+            f"{stream.cleared} bytes at its end were no whole block and were cleared: a host died "
+            "while it wrote them, or somebody changed them"
+        )
     return f"stream {stream.name}: {'; '.join(said)}" if said else None

@@ -73,6 +73,13 @@ int feature_keep(feature_table *table, store_bytes key, feature_node *row) {
   return status;
 }
 
+int feature_commit(feature_table *table) {
+  if (table->stream == NULL || store_stream_level(table->stream) != STORE_SYNCED) return STORE_OK;
+  store_stats stats;
+  store_stream_stats(table->stream, &stats);
+  return store_sync(table->stream, stats.next - 1);
+}
+
 /* ---- Carrying ----------------------------------------------------------- */
 
 typedef struct carrying {

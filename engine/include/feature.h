@@ -75,6 +75,8 @@ const char *feature_table_name(const feature_table *table);
 ** that the new map does not name are taken over from the row that was valid at its time. store_status may
 ** be NULL. */
 int feature_put(feature_table *table, const feature_row *row, int merge, int *store_status);
+/* Wait until what was put is synced, where the table's stream has that level. A store_status. */
+int feature_commit(feature_table *table);
 /* The key has nothing from that time on until its next row's. */
 int feature_remove(feature_table *table, store_bytes key, int64_t time_ns, int *store_status);
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from polyvm.host.sealing import events_key
-from polyvm.vm import EventStore, Executor, Level, Sealing, StoreError, VmError, rekey
+from polyvm.vm import EventStore, Executor, Features, Level, Sealing, StoreError, VmError, rekey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,6 +141,26 @@ def test_levels(tmp_path: Path, sealing: Sealing) -> None:
     with pytest.raises(StoreError, match="there is no key"):
         store.declare("x", sealed=True)
     store.close()
+
+
+def test_features_are_rows_of_a_sealed_stream(tmp_path: Path, sealing: Sealing) -> None:
+    for turn in range(2):
+        store = EventStore(tmp_path, level=Level.SYNCED, sealing=sealing)
+        store.declare("features.users", sealed=True)
+        features = Features(store)
+        features.open("users")
+        rows = [["needle-key", None, {"name": "needle-value", "turn": turn}]]
+        if turn == 1:
+            (row,) = msgspec.msgpack.decode(
+                features.get("users", msgspec.msgpack.encode(["needle-key"]))
+            )
+            assert row[2] == {"name": "needle-value", "turn": 0}
+        assert features.put("users", msgspec.msgpack.encode(rows)).put == 1
+        (stream,) = store.streams()
+        assert (stream.sealed, stream.next, stream.synced) == (True, turn + 2, turn + 2 - 1)
+        assert b"needle" not in content(tmp_path)
+        features.close()
+        store.close()
 
 
 def test_a_stream_in_memory_is_bounded(tmp_path: Path) -> None:

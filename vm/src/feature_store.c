@@ -190,7 +190,8 @@ int64_t pvm_table_put(pvm_features *features, const char *table, const void *row
     *status = put_next(into, &reader, merge, err);
     if (*status != PVM_OK) break;
   }
-  return done;
+  int synced = done != 0 ? feature_commit(into) : STORE_OK;
+  return synced == STORE_OK ? done : pvm_feature_status(FEATURE_E_STORE, synced, err);
 }
 
 /* ---- Rows out ----------------------------------------------------------- */

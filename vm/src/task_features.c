@@ -254,6 +254,8 @@ static PyObject *put_packed(feature_table *table, PyObject *key, PyObject *at,
   const void *data = values != NULL ? values->data : NULL;
   int status =
       pvm_feature_put(table, bytes, at_ns, data, values != NULL ? values->len : 0, merge, err);
+  int synced = status == PVM_OK ? feature_commit(table) : STORE_OK;
+  if (synced != STORE_OK) status = pvm_feature_status(FEATURE_E_STORE, synced, err);
   Py_DECREF(owner);
   if (status != PVM_OK) return pvm_task_refuse(status, err);
   Py_RETURN_NONE;

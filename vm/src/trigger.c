@@ -727,7 +727,7 @@ int pvm_triggers_tick(pvm_executor *executor, int all, uint64_t *next_ns, pvm_fi
   uint64_t flows_ns = pvm_flows_tick(set->flows, &f);
   if (flows_ns < *next_ns) *next_ns = flows_ns;
   pvm_firing_free(&f);
-  return PVM_OK;
+  return set->store != NULL ? pvm_store_status(store_commit((store *)set->store)) : PVM_OK;
 }
 
 int pvm_dead_letter(pvm_executor *executor, const void *event, size_t len, const char *reason,
@@ -740,6 +740,7 @@ int pvm_dead_letter(pvm_executor *executor, const void *event, size_t len, const
   stream_text unknown = {NULL, 0}, text = {event, len};
   stream_text from = {source, source != NULL ? strlen(source) : 0};
   int kept = stream_intake_bury(set->intake, unknown, text, reason, from, wall_now());
+  if (kept == STORE_OK) kept = store_commit((store *)set->store);
   return pvm_store_status(kept);
 }
 
