@@ -237,6 +237,10 @@ class LiveTriggers:
         waits += [wait_ns] if wait_ns is not None else []
         return batch, min(waits) / SECOND if waits else None
 
+    def finish_flows(self) -> EventBatch:
+        """The streams have ended: what flows still have open gives its results."""
+        return self._triggers.finish_flows()
+
     def _mode(self, trigger: LiveTrigger) -> TriggerMode:
         switches = self._switches
         if not switches.setting("trigger", trigger.full_name).enabled or not switches.enabled(

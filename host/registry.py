@@ -461,6 +461,14 @@ class Registry:
             batch, _ = self._triggers.tick_counters(all_of_them=True)
             return [self._started(fired) for fired in batch.fired] if batch is not None else []
 
+    def finish_flows(self) -> list[Start]:
+        """The streams have ended: what flows still have open gives its results."""
+        with self._lock:
+            if self._triggers is None or not self._flows:
+                return []
+            batch = self._triggers.finish_flows()
+            return [self._started(fired) for fired in batch.fired if self._knows(fired)]
+
     def intake(self, stream: str) -> IntakeStats | None:
         """Count what a declared stream did not take; None for one that is not declared."""
         try:

@@ -289,12 +289,13 @@ class Service:
                     "stopping: accepted work is finished; interrupt again to cancel it",
                     pending=self._registry.pending,
                 )
+            ended = not self._lifetime.stopping.is_set()  # and not told to stop before that
             self._lifetime.stopping.set()
             self._ticker.wake()
             self._preloader.wake()
             self._jobs.wake()
             ticking.join()
-            self._ticker.finish()
+            self._ticker.finish(ended=ended)
             self._until(display, "draining", self._drained)
             for helper in helpers:
                 helper.join()
@@ -322,7 +323,8 @@ class Service:
             time.sleep(_FIRST_POLLS)
             self._deployer.look()
         stopping = self._lifetime.stopping.is_set()
-        if self._feed is not None and not self._registry.snapshot() and not stopping:
+        idle = not self._registry.snapshot() and not self._options.flows
+        if self._feed is not None and idle and not stopping:
             raise MissingError(
                 f"{self._options.tasks}: holds no task that can run; "
                 + (

@@ -48,8 +48,13 @@ class Ticker:
         """Look again, as something is different."""
         self._registry.triggers_changed.set()
 
-    def finish(self) -> None:
-        """Hand out what counters have counted, and what found no place, while tasks still run."""
+    def finish(self, *, ended: bool) -> None:
+        """Hand out what counters have counted, and what found no place, while tasks still run.
+
+        ended: so have all streams, and windows that are open give their results too.
+        """
+        if ended and not self._cancelled.is_set():
+            self._take(self._registry.finish_flows())
         if not self._cancelled.is_set():
             self._take(self._registry.flush_counters())
         while self._late and not self._cancelled.is_set():

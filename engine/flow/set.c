@@ -386,3 +386,41 @@ int flow_tick(flow_set *set, int64_t wall_ns, void *context) {
   end(&v);
   return STREAM_OK;
 }
+
+static int is_fed(const flow_core *core, const flow_core *by) {
+  for (uint32_t i = 0; i < core->input_count; i++)
+    if (by->sink == FLOW_TO_STREAM && takes(&core->input[i], by->into)) return 1;
+  return 0;
+}
+
+/* One that is not done, and that no other one feeds which is not; in a circle, any. */
+static uint32_t next_to_finish(const flow_list *list, const char *done) {
+  uint32_t any = list->count;
+  for (uint32_t i = 0; i < list->count; i++) {
+    if (done[i]) continue;
+    any = i;
+    uint32_t k = 0;
+    while (k < list->count &&
+           (done[k] || k == i || !is_fed(list->flow[i]->core, list->flow[k]->core)))
+      k++;
+    if (k == list->count) return i;
+  }
+  return any;
+}
+
+int flow_finish(flow_set *set, void *context) {
+  visit v;
+  if (begin(set, &v) != 0) return STREAM_E_NOMEM;
+  v.run->context = context;
+  char *done = calloc(v.list->count + 1u, 1);
+  for (uint32_t i; done != NULL && (i = next_to_finish(v.list, done)) < v.list->count;
+       done[i] = 1) {
+    v.run->flow = v.list->flow[i];
+    flow_core_finish(v.run->flow->core);
+    flow_core_advance(v.run);
+  }
+  int status = done != NULL ? STREAM_OK : STREAM_E_NOMEM;
+  free(done);
+  end(&v);
+  return status;
+}

@@ -299,6 +299,8 @@ void flow_input_saw(flow_input *input, int64_t time_ns);
 void flow_core_advance(flow_run *run);
 /* An input that rests is moved on; of flow_tick. */
 void flow_core_tick(flow_core *core, int64_t wall_ns, uint64_t idle_ns);
+/* No more rows come: all that is open is to give its result. */
+void flow_core_finish(flow_core *core);
 void flow_core_free(flow_core *core);
 
 #endif

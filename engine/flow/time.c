@@ -76,3 +76,7 @@ void flow_core_tick(flow_core *core, int64_t wall_ns, uint64_t idle_ns) {
     }
   }
 }
+
+void flow_core_finish(flow_core *core) {
+  for (uint32_t i = 0; i < core->input_count; i++) raise(&core->input[i].latest, INT64_MAX - 1);
+}

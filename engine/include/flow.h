@@ -102,5 +102,8 @@ void flow_stats_get(flow *flow, flow_stats *stats);
 int flow_append(flow_set *set, const flow_event *event, void *context);
 /* Move on what only time moves. wall_ns: since the epoch. */
 int flow_tick(flow_set *set, int64_t wall_ns, void *context);
+/* The streams have ended: whatever is open gives its result, of flows that others feed last. Rows that
+** come all the same are late. */
+int flow_finish(flow_set *set, void *context);
 
 #endif

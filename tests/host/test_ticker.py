@@ -137,11 +137,11 @@ def test_counters_start_tasks_and_lose_nothing_while_paused(stage: Timed) -> Non
     (value,) = stage.drain()
     assert (value["trigger"], value["key"], value["events"]) == ("three", "1", 3)
     stage.switches.turn("task", "a", Verb.PAUSE)
-    stage.ticker.finish()  # the paused task's is given up in the end, and counted
+    stage.ticker.finish(ended=False)  # the paused task's is given up in the end, and counted
     assert stage.registry.trigger_refusals() == {("a", "paused"): 1}
     stage.switches.turn("task", "a", Verb.RESUME)
     stage.events.put([{"stream": "clicks", "user": 3}])
-    stage.ticker.finish()
+    stage.ticker.finish(ended=False)
     assert [value["events"] for value in stage.drain()] == [1]
 
 
@@ -158,7 +158,7 @@ def test_what_waited_and_finds_no_place_goes_later() -> None:
 
     drainer = threading.Thread(target=drain)
     drainer.start()
-    stage.ticker.finish()
+    stage.ticker.finish(ended=False)
     over.set()
     drainer.join()
     done += stage.drain()

@@ -195,6 +195,15 @@ class Triggers:
         finally:
             lib.pvm_fired_free(batch)
 
+    def finish_flows(self) -> EventBatch:
+        """The streams have ended: what flows still have open gives its results."""
+        batch = ffi.new("pvm_fired_batch *")
+        try:
+            check(lib.pvm_flows_finish(self._handle(), batch))
+            return _batch(0, batch)
+        finally:
+            lib.pvm_fired_free(batch)
+
     def collect(self) -> EventBatch | None:
         """Return what fired by events that tasks appended, a part of it; None: there is no more."""
         batch = ffi.new("pvm_fired_batch *")

@@ -44,6 +44,10 @@ typedef struct pvm_flow_stats {
   uint64_t other;       /* refused: withdrawn, stopped, switched off, no memory */
 } pvm_flow_stats;
 
+/* The streams have ended: windows that are open give their results, and what is still open besides. What
+** comes after this is late. batch: as pvm_triggers_tick has it. */
+PVM_API int pvm_flows_finish(pvm_executor *executor, pvm_fired_batch *batch);
+
 PVM_API int pvm_flow_stats_get(pvm_executor *executor, int64_t flow, pvm_flow_stats *stats);
 
 #endif

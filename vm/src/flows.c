@@ -130,6 +130,10 @@ uint64_t pvm_flows_tick(struct pvm_flows *flows, pvm_firing *f) {
   return TICK_NS;
 }
 
+int pvm_flows_end(struct pvm_flows *flows, pvm_firing *f) {
+  return flow_finish(flows->flows, f) == STREAM_OK ? PVM_OK : PVM_E_NOMEM;
+}
+
 /* ---- Lives ---- */
 
 struct pvm_flows *pvm_flows_new(struct pvm_trigger_set *set, const pvm_trigger_config *config) {

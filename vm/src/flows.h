@@ -17,6 +17,8 @@ void pvm_flows_free(struct pvm_flows *flows);
 void pvm_flows_take(struct pvm_flows *flows, const stream_taken *event, pvm_firing *f);
 /* How long until it is to be called again; UINT64_MAX: there are no flows. */
 uint64_t pvm_flows_tick(struct pvm_flows *flows, pvm_firing *f);
+/* Their streams have ended. PVM_OK or PVM_E_NOMEM. */
+int pvm_flows_end(struct pvm_flows *flows, pvm_firing *f);
 
 /* Around the keeping of an event and its way through flows, so that a flow that catches up meets each
 ** once. */

@@ -730,6 +730,19 @@ int pvm_triggers_tick(pvm_executor *executor, int all, uint64_t *next_ns, pvm_fi
   return set->store != NULL ? pvm_store_status(store_commit((store *)set->store)) : PVM_OK;
 }
 
+int pvm_flows_finish(pvm_executor *executor, pvm_fired_batch *batch) {
+  int status = pvm_runtime_check();
+  if (batch != NULL) memset(batch, 0, sizeof *batch);
+  if (status != PVM_OK) return status;
+  if (executor == NULL) return PVM_E_INVALID;
+  struct pvm_trigger_set *set = atomic_load_explicit(&executor->triggers, memory_order_acquire);
+  if (set == NULL) return PVM_OK;
+  pvm_firing f = {.executor = executor, .set = set, .batch = batch};
+  status = pvm_flows_end(set->flows, &f);
+  pvm_firing_free(&f);
+  return status;
+}
+
 int pvm_dead_letter(pvm_executor *executor, const void *event, size_t len, const char *reason,
                     const char *source) {
   int status = pvm_runtime_check();
