@@ -15,7 +15,7 @@ from polyvm.host import durations
 from polyvm.host.errors import PolyvmError
 from polyvm.host.event_store import Query, read
 from polyvm.host.features import Given
-from polyvm.host.sql import Database, StoreSource
+from polyvm.host.sql import Database, SqlError, StoreSource
 
 if TYPE_CHECKING:
     import threading
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from polyvm.host.jobs import Into, Job
     from polyvm.vm import EventStore
 
+MOST_ROWS = 1_000_000  # of a query; they are in memory
 _AT_ONCE = 10_000  # rows of one put, and events in memory beside the tables
 _TABLES = "features."  # what the streams of feature tables begin with
 
@@ -67,8 +68,14 @@ class Source(StoreSource):
             yield event
 
     def _span(self, stream: str) -> Iterator[Kept]:
-        query = Query(stream=stream, from_ns=self._from_ns or 0, until_ns=2**63 - 1, most=2**62)
-        yield from read(self._recent, query)
+        begin = self._from_ns or 0
+        query = Query(stream=stream, from_ns=begin, until_ns=2**63 - 1, most=1)
+        first = read(self._recent, query)  # of them that came; the others came later
+        sequence = first[0].sequence if first else 0
+        while sequence:
+            found = read(self._recent, Query(stream=stream, sequence=sequence, most=_AT_ONCE))
+            yield from (event for event in found if event.time_ns >= begin)
+            sequence = found[-1].sequence + 1 if found else 0
 
 
 def run(
@@ -84,10 +91,14 @@ def run(
     assert job.sql is not None, "it is one with a query"
     assert job.into is not None, "`jobs.check` has seen that"
     since = now_ns() - durations.parse(job.since) if job.since is not None else None
-    database = Database(Source(store, folder, since, stopping))
+    database = Database(Source(store, folder, since, stopping), stopping.is_set)
     try:
         result = database.query(job.sql)
         rows = _rows(job.into, result.columns, result.rows)
+    except SqlError:
+        if stopping.is_set():
+            raise Stopped("the host stops") from None
+        raise
     finally:
         database.close()
     if stopping.is_set():
@@ -123,6 +134,8 @@ def _rows(
         if not isinstance(key, str | int):
             raise JobError(f"a row's key {into.key!r} is {key!r}; a key is a text or an integer")
         key = str(key)
+        if len(found) == MOST_ROWS:
+            raise JobError(f"the query gives more than {MOST_ROWS} rows")
         if key in found:
             raise JobError(f"two rows have the key {key!r}; group the query by {into.key!r}")
         found[key] = {

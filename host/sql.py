@@ -19,7 +19,7 @@ from polyvm.host.errors import PolyvmError
 from polyvm.host.event_store import Kept, Query, read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from polyvm.vm import EventStore
@@ -96,13 +96,14 @@ class Result(NamedTuple):
 class Database:
     """Tables of a source, each as it is when the first query names it. For one thread."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, stopped: Callable[[], bool] = lambda: False) -> None:
+        """``stopped`` is asked while a query runs: whether that is to end, with a SqlError."""
         self._source = source
         self._connection = sqlite3.connect(":memory:", isolation_level=None)
         self._connection.execute("PRAGMA temp_store = MEMORY")  # nothing is written to any file
         self._connection.execute(f"ATTACH ':memory:' AS {FEATURES}")
         # Python looks for signals while it is called.
-        self._connection.set_progress_handler(lambda: 0, _LOOK_EVERY)
+        self._connection.set_progress_handler(lambda: int(stopped()), _LOOK_EVERY)
         self._streams = source.streams()
         self._loaded: set[str] = set()
 

@@ -166,3 +166,45 @@ def test_it_ends_when_the_host_stops(stage: Stage) -> None:
         stage.run(TOTALS)
     with pytest.raises(Stopped):
         stage.run("select 1 as user")
+
+
+class Later(threading.Event):
+    """Set when it has been asked for a few times."""
+
+    asked = 0
+
+    def is_set(self) -> bool:
+        self.asked += 1
+        return self.asked > 5
+
+
+def test_a_query_that_would_not_end_does_when_the_host_stops(stage: Stage) -> None:
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) "
+    stage.stopping = Later()
+    with pytest.raises(Stopped):
+        stage.run(endless + "select count(*) as user from n")
+
+
+def test_too_many_rows(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_features, "MOST_ROWS", 100)
+    endless = "with recursive n(i) as (select 1 union all select i + 1 from n) "
+    with pytest.raises(JobError, match="more than 100 rows"):
+        stage.run(endless + "select i as user from n")
+
+
+def test_recent_events_come_whatever_their_order(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_features, "_AT_ONCE", 7)
+    seed = random.getrandbits(32)
+    print("seed", seed)
+    choose = random.Random(seed)
+    second = stage.now // 10**9
+    plain: defaultdict[str, int] = defaultdict(int)
+    for number in range(100):
+        age = choose.randrange(7200)
+        stage.put(user=f"u{number % 9}", price=number, ts=second - age)
+        if age <= 3600:
+            plain[f"u{number % 9}"] += number
+    stage.run(TOTALS, since="1h")
+    assert {key: values["total"] for key, values in stage.rows().items()} == plain

@@ -205,3 +205,18 @@ def test_mistakes(declared: dict[str, Any], reason: str) -> None:
         with pytest.raises(VmError, match=reason):
             executor.triggers.add(0, "t", msgspec.msgpack.encode(declared), mode=TriggerMode.OFF)
         assert executor.triggers.all_stats().triggers == 0
+
+
+def test_events_that_tasks_append_count(tmp_path: Path) -> None:
+    store = EventStore(tmp_path)
+    with Executor(1) as executor:
+        executor.triggers.configure(store=store.handle)
+        source = "import polyvm\ndef run(n): return polyvm.append([{'stream': 'clicks'}] * n)\n"
+        task = executor.add(program(source))
+        executor.triggers.add(0, "t", counter(events=3), mode=TriggerMode.HAND_OUT)
+        assert unpack(executor.invoke(task, pack(7)).data) == 7
+        batch = executor.triggers.collect()
+        assert batch is not None
+        found = [unpack(fired.payload or b"") for fired in batch.fired]
+        assert [(each["first"], each["last"]) for each in found] == [(1, 3), (4, 6)]
+    store.close()
