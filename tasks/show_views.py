@@ -159,10 +159,10 @@ def main() -> int:
     parser.add_argument("--tasks", type=Path, required=True, help="folder with ipv-encoding")
     parser.add_argument("--rate", type=float, default=10_000, help="reports a second")
     options = parser.parse_args()
-    with options.reports.open("rb") as file:
-        reports = [msgspec.json.decode(line) for line in file]
     console = Console()
     try:
+        with options.reports.open("rb") as file:
+            reports = [msgspec.json.decode(line) for line in file]
         with Host(Options(tasks=options.tasks)) as host:
             replay = Replay(host, options.rate)
             with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -170,7 +170,7 @@ def main() -> int:
                     if console.is_terminal:
                         live.update(figures.render(), refresh=True)
             console.print(replay.figures.render())
-    except (MissingFeatureError, PolyvmError) as error:
+    except (MissingFeatureError, PolyvmError, OSError, ValueError) as error:
         print(f"show_views: {error}", file=sys.stderr)
         return 1
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,27 @@ def test_features_are_those_of_a_batch_computation(
     assert figures.bytes_out < 0.1 * figures.item_bytes_in < 0.1 * figures.bytes_in
     assert f"{len(wanted)} features" in figures.totals()
     assert capsys.readouterr().err == ""
+
+
+def shown(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(TASKS / "show_views.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_demo_ends_with_its_figures(reports: Path, tmp_path: Path) -> None:
+    shutil.copytree(TASK, tmp_path / "tasks" / TASK.name)
+    done = shown(str(reports), "--tasks", str(tmp_path / "tasks"), "--rate", "20000")
+    assert (done.returncode, done.stderr) == (0, "")
+    said = " ".join(done.stdout.split())
+    assert "426 features" in said
+    assert "% less · from leaving a page to its feature p50" in said
+
+
+def test_a_folder_without_the_task_is_told(reports: Path, tmp_path: Path) -> None:
+    done = shown(str(reports), "--tasks", str(tmp_path), "--rate", "1e9")
+    assert done.returncode == 1
+    assert done.stderr.startswith("show_views: there is no table of features 'ipv'")
+    assert "Traceback" not in done.stderr
+    done = shown(str(tmp_path / "none.jsonl"), "--tasks", str(tmp_path))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "none.jsonl" in done.stderr
