@@ -129,7 +129,7 @@ typedef struct stream_config {
 
 typedef struct stream_stats {
   uint64_t events;     /* appended */
-  uint64_t matched;    /* of these, those that began, continued or completed a match */
+  uint64_t matched;    /* of these, those that began, continued or completed a match, or counted */
   uint64_t fired;      /* matches that were handed to `fire`, and amounts to `enough` */
   uint64_t dropped;    /* partial matches given up, as a bound was reached or their key rested */
   uint64_t evicted;    /* keys given up for the same reasons */
@@ -200,9 +200,9 @@ int stream_is_counter(const void *map, size_t len);
 uint64_t stream_counters_tick(stream_triggers *triggers, uint64_t now_ns, int all, void *context);
 
 /* Append one event. wall_ns: since the epoch, for events without a time; now_ns: of a monotonic
-** clock. Returns 1 if any condition began, went on or completed, 0 if not, also for a value that
-** is no map; STREAM_PASSED_OVER or STREAM_REFUSED (intake.h); or a status. With STREAM_E_NOMEM the
-** event may have been seen in part; with STREAM_E_STORE it was not seen. */
+** clock. Returns 1 if any condition began, went on or completed, or a counter counted it, 0 if not,
+** also for a value that is no map; STREAM_PASSED_OVER or STREAM_REFUSED (intake.h); or a status. With
+** STREAM_E_NOMEM the event may have been seen in part; with STREAM_E_STORE it was not seen. */
 int stream_append(stream_triggers *triggers, const void *event, size_t len, uint64_t wall_ns,
                   uint64_t now_ns, void *context, int *store_status);
 

@@ -312,7 +312,7 @@ static int put_away(store *store, const stream_event *event, stream_text wanted,
 /* Keep the event and count it, which is one step for counters. A status of the store; what counters
 ** have enough of is in *due. */
 static int keep_and_count(stream_triggers *triggers, const stream_event *event, uint64_t wall_ns,
-                          uint64_t now_ns, uint64_t *sequence, stream_tally **due, int *uncounted) {
+                          uint64_t now_ns, uint64_t *sequence, stream_tally **due, int *tallied) {
   stream_text stream = stream_of(event);
   struct stream_counter_slot *slot = stream_counters_lock(&triggers->counters, stream);
   int status = STORE_OK;
@@ -321,8 +321,8 @@ static int keep_and_count(stream_triggers *triggers, const stream_event *event, 
     status = put_away(triggers->config.store, event, stream, wall_ns, sequence);
   if (slot == NULL) return status;
   if (status == STORE_OK)
-    *uncounted = stream_counters_count(&triggers->counters, slot, stream, event, *sequence, now_ns,
-                                       due) != 0;
+    *tallied =
+        stream_counters_count(&triggers->counters, slot, stream, event, *sequence, now_ns, due);
   pthread_mutex_unlock(&slot->lock);
   return status;
 }
@@ -331,7 +331,7 @@ static int keep_and_count(stream_triggers *triggers, const stream_event *event, 
 ** returns. */
 static int take_in(stream_triggers *triggers, const stream_origin *origin, int read,
                    const stream_event *event, stream_text data, uint64_t wall_ns, uint64_t now_ns,
-                   uint64_t *sequence, stream_tally **due, int *uncounted, int *store_status) {
+                   uint64_t *sequence, stream_tally **due, int *tallied, int *store_status) {
   stream_intake *intake = triggers->config.intake;
   stream_ticket ticket = {0};
   if (intake != NULL) {
@@ -341,7 +341,7 @@ static int take_in(stream_triggers *triggers, const stream_origin *origin, int r
     if (verdict != STREAM_OK) return verdict;
   }
   if (read <= STREAM_EVENT_NONE) return read;
-  int kept = keep_and_count(triggers, event, wall_ns, now_ns, sequence, due, uncounted);
+  int kept = keep_and_count(triggers, event, wall_ns, now_ns, sequence, due, tallied);
   stream_intake_leave(&ticket, kept == STORE_OK);
   if (kept == STORE_OK) return STREAM_OK;
   if (kept == STORE_E_SIZE && intake != NULL) {
@@ -375,10 +375,10 @@ int stream_append_from(stream_triggers *triggers, const stream_origin *origin, c
   int status = stream_event_read(&triggers->mapping, data, len, wall_ns, &event);
   if (status > STREAM_EVENT_NONE) place(origin, &event);
   stream_tally *due = NULL;
-  int uncounted = 0;
+  int tallied = 0; /* by counters; -1: not by all of them */
   uint64_t sequence = 0;
   int taken = take_in(triggers, origin, status, &event, (stream_text){data, len}, wall_ns, now_ns,
-                      &sequence, &due, &uncounted, store_status);
+                      &sequence, &due, &tallied, store_status);
   if (taken != STREAM_OK) return taken;
   gathering g;
   g.event = &event;
@@ -405,6 +405,10 @@ int stream_append_from(stream_triggers *triggers, const stream_origin *origin, c
     matched |= did;
   }
   if (counted == NULL) atomic_fetch_add_explicit(&triggers->unheard, 1, memory_order_relaxed);
+  if (tallied > 0 && !matched) {
+    matched = 1;
+    atomic_fetch_add_explicit(&triggers->counters.alone, 1, memory_order_relaxed);
+  }
   if (g.fired_count != 0) fire(triggers, &g, context);
   if (due != NULL) stream_counters_fire(&triggers->counters, due, &triggers->config, context);
   let_go(triggers, &g);
@@ -413,5 +417,5 @@ int stream_append_from(stream_triggers *triggers, const stream_origin *origin, c
     stream_taken one = {stream_of(&event), event.keys[0], event.whole, time_ns, sequence};
     triggers->config.taken(context, &one);
   }
-  return g.out_of_memory || uncounted ? STREAM_E_NOMEM : matched;
+  return g.out_of_memory || tallied < 0 ? STREAM_E_NOMEM : matched;
 }

@@ -178,12 +178,13 @@ static int count_one(const stream_counters *counters, stream_counter *counter,
 int stream_counters_count(stream_counters *counters, struct stream_counter_slot *slot,
                           stream_text stream, const stream_event *event, uint64_t sequence,
                           uint64_t now_ns, stream_tally **due) {
-  int status = 0;
+  int counted = 0;
   for (stream_counter *at = slot->first; at != NULL; at = at->next)
-    if (at->mode != 0 && stream_text_equal((stream_text){at->stream, at->stream_len}, stream) &&
-        count_one(counters, at, event, sequence, now_ns, due) != 0)
-      status = -1;
-  return status;
+    if (at->mode != 0 && stream_text_equal((stream_text){at->stream, at->stream_len}, stream)) {
+      int failed = count_one(counters, at, event, sequence, now_ns, due) != 0;
+      counted = failed || counted < 0 ? -1 : 1;
+    }
+  return counted;
 }
 
 static void release(stream_counter *counter) {
@@ -262,6 +263,7 @@ void stream_counters_init(stream_counters *counters, const stream_config *config
   }
   atomic_init(&counters->count, 0);
   atomic_init(&counters->fired, 0);
+  atomic_init(&counters->alone, 0);
   counters->seed = seed;
   counters->max_keys = config->max_keys;
   counters->max_bytes = config->max_bytes;

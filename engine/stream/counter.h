@@ -49,6 +49,7 @@ typedef struct stream_counters {
   } slots[STREAM_COUNTER_SLOTS];
   _Atomic uint32_t count;
   _Atomic uint64_t fired;
+  _Atomic uint64_t alone; /* events that counters counted and no condition matched */
   uint64_t seed;
   uint32_t max_keys; /* of a counter */
   uint64_t max_bytes;
@@ -59,8 +60,8 @@ void stream_counters_free(stream_counters *counters);
 
 /* Lock the stream's slot, if anything is counted at all: NULL otherwise. */
 struct stream_counter_slot *stream_counters_lock(stream_counters *counters, stream_text stream);
-/* Count an event, with its slot's lock; what is enough is put before *due. 0, or -1 without memory, and
-** then some counters have not counted it. */
+/* Count an event, with its slot's lock; what is enough is put before *due. 1 if any counter has, 0 if
+** not, or -1 without memory, and then some have not. */
 int stream_counters_count(stream_counters *counters, struct stream_counter_slot *slot,
                           stream_text stream, const stream_event *event, uint64_t sequence,
                           uint64_t now_ns, stream_tally **due);

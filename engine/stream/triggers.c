@@ -247,6 +247,7 @@ void stream_triggers_stats(stream_triggers *triggers, stream_stats *stats) {
     pthread_mutex_unlock(&shard->lock);
   }
   stats->fired += atomic_load(&triggers->counters.fired);
+  stats->matched += atomic_load(&triggers->counters.alone);
   stats->counters = atomic_load(&triggers->counters.count);
   stats->bytes = atomic_load(&triggers->bytes);
 }

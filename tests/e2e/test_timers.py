@@ -94,6 +94,7 @@ def test_counters_take_what_is_left_at_the_end(cli: Cli, tmp_path: Path) -> None
         "k",
     )
     assert done.code == 0, done.err
+    assert "for no task" not in done.out + done.err
     found = [each["result"] for each in read_results(tmp_path / "out.jsonl")]
     assert sorted((each["first"], each["last"], each["events"]) for each in found) == [
         (1, 40, 40),

@@ -47,6 +47,7 @@ def test_enough_starts_the_task(tmp_path: Path) -> None:
             {**common, "first": 1, "last": 3, "bytes": 3 * len(one)},
             {**common, "first": 4, "last": 6, "bytes": 3 * len(one)},
         ]
+        assert batch.matched == executor.triggers.all_stats().matched == 7
         assert executor.triggers.stats(trigger).accepted == 2
         assert executor.triggers.all_stats().triggers == 1
     store.close()

@@ -727,7 +727,7 @@ PVM_API int pvm_trigger_stats_get(pvm_executor *executor, int64_t trigger,
 
 typedef struct pvm_triggers_stats {
   uint64_t events;   /* so far */
-  uint64_t matched;  /* of these, those that began, continued or completed a match */
+  uint64_t matched;  /* of these, those that began, continued or completed a match, or counted */
   uint64_t fired;    /* matches completed */
   uint64_t dropped;  /* partial matches given up: a bound was reached, or their key rested */
   uint64_t evicted;  /* keys given up */
@@ -770,7 +770,7 @@ typedef struct pvm_fired {
 typedef struct pvm_fired_batch {
   uint32_t count;
   uint32_t lost;    /* matches that are counted but not told, for want of memory */
-  uint64_t matched; /* events that began, continued or completed a match, or that a flow took */
+  uint64_t matched; /* events that began, continued or completed a match, counted, or that a flow took */
   uint64_t duplicates; /* passed over */
   uint64_t dead;    /* refused, and kept as dead letters */
   int32_t status;   /* PVM_OK, or why the next event was not taken in */
