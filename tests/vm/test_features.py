@@ -17,11 +17,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from polyvm.host.sealing import events_key
 from polyvm.vm import (
     LATEST,
     EventStore,
     Executor,
     Features,
+    Level,
     Limits,
     Outcome,
     StateError,
@@ -464,6 +466,43 @@ def test_rows_come_back(tmp_path: Path) -> None:
         store.close()
 
 
+@pytest.mark.parametrize("sealed", [False, True])
+@pytest.mark.parametrize("level", [Level.FLUSHED, Level.SYNCED])
+def test_what_is_of_no_use_goes_and_the_rest_stays(
+    tmp_path: Path, level: Level, sealed: bool
+) -> None:
+    """A table that is written again and again: its files stay few, also with limits of others."""
+    key = events_key.generate()
+    expected: list[Any] = []
+    for turn in range(3):
+        store = EventStore(
+            tmp_path / "kept", segment_bytes=65536, keep_events=10, sealing=key.sealing()
+        )
+        store.declare("features.t", level=level, sealed=sealed)
+        features = Features(store)
+        features.open("t", versions=2)
+        lasting = [[f"lasting {i}", 1, {"n": i, "pad": "y" * 50}] for i in range(300)]
+        if turn == 0:
+            features.put("t", pack(lasting))
+        else:
+            found = unpack(features.scan("t"))
+            seen = sorted(([name, at, row] for name, at, _, row in found), key=str)
+            assert seen == expected
+        for n in range(40):
+            rows = [[i % 30, 10_000 * turn + 50 * n + i, {"pad": "x" * 300}] for i in range(50)]
+            assert features.put("t", pack(rows)).error is None
+        assert value_at(features, "t", "lasting 299") == lasting[-1][2]
+        stream = next(each for each in store.streams() if each.name == "features.t")
+        assert stream.dropped > 0
+        assert stream.segments < 10
+        assert stream.sealed is sealed
+        assert stream.synced == (stream.next - 1 if level is Level.SYNCED else 0)
+        found = unpack(features.scan("t"))
+        expected = sorted(([name, at, row] for name, at, _, row in found), key=str)
+        features.close()
+        store.close()
+
+
 KILLED = """
 import sys, msgspec
 from pathlib import Path
@@ -551,24 +590,27 @@ def test_a_child_reads_and_does_not_write(features: Features) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_confined_tasks_write_to_the_disk(tmp_path: Path) -> None:
-    """Segments are begun though the thread of the task may open no files."""
-    store = EventStore(tmp_path / "kept", segment_bytes=65536)
+@pytest.mark.parametrize("level", [Level.FLUSHED, Level.SYNCED])
+def test_confined_tasks_write_to_the_disk(tmp_path: Path, level: Level) -> None:
+    """Segments are begun, and synced, though the thread of the task may open no files."""
+    store = EventStore(tmp_path / "kept", segment_bytes=65536, level=level)
     features = Features(store)
     features.open("t")
     source = """
 import polyvm
 def run(x):
     t = polyvm.features("t")
-    for i in range(300):
-        t.put(i, {"pad": "x" * 1000})
-    return len(t.get_many(range(300)))
+    for i in range(60):
+        t.put(i, {"pad": "x" * 5000})
+    return len(t.get_many(range(60)))
 """
     with Executor(workers=2) as executor:
         features.attach(executor)
         task = executor.add(program(source))
-        assert value_of(ran(executor, task)) == 300
-    assert store.streams()[0].segments >= 4
+        assert value_of(ran(executor, task)) == 60
+    stream = store.streams()[0]
+    assert stream.segments >= 4
+    assert stream.synced == (stream.next - 1 if level is Level.SYNCED else 0)
     features.close()
     store.close()
 
