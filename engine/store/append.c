@@ -103,6 +103,8 @@ static int begin_segment(store_stream *stream, int64_t now_ns) {
   if (status != STORE_OK) {
     if (made->path != NULL) unlink(made->path);
     store_segment_release(made);
+  } else if (stream->segments->count > 1) {
+    store_segment_close(stream->segments->segment[stream->segments->count - 2]);
   }
   return status;
 }
@@ -199,7 +201,7 @@ static int sync_all(store_stream *stream) {
   for (uint32_t i = 0; i < list->count && status == STORE_OK; i++) {
     const store_segment *segment = list->segment[i];
     if (segment->sequence + atomic_load(&segment->count) <= synced + 1) continue;
-    if (fdatasync(segment->file) != 0) status = STORE_E_IO;
+    status = store_segment_sync(segment);
   }
   uint64_t newest = list->count != 0 ? list->segment[list->count - 1]->number : 0;
   if (status == STORE_OK && newest > stream->folder_synced) {

@@ -2,7 +2,6 @@
 #include "sealed.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -126,7 +125,7 @@ store_segment *store_sealed_freeze(const store_segment *segment) {
   if (frozen == NULL) return NULL;
   uint32_t chunks = atomic_load(&segment->chunk_count);
   atomic_init(&frozen->references, 1);
-  frozen->file = fcntl(segment->file, F_DUPFD_CLOEXEC, 0);
+  frozen->file = -1;
   frozen->path = strdup(segment->path);
   frozen->chunks = malloc((chunks + 1u) * sizeof *frozen->chunks);
   frozen->bytes = segment->bytes;
@@ -138,7 +137,7 @@ store_segment *store_sealed_freeze(const store_segment *segment) {
   atomic_init(&frozen->end, atomic_load(&segment->end));
   atomic_init(&frozen->count, atomic_load(&segment->count));
   atomic_init(&frozen->chunk_count, chunks);
-  if (frozen->file < 0 || frozen->path == NULL || frozen->chunks == NULL) {
+  if (frozen->path == NULL || frozen->chunks == NULL) {
     store_segment_release(frozen);
     return NULL;
   }

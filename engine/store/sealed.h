@@ -67,8 +67,8 @@ int store_sealed_has_room(store_segment *segment, uint32_t bytes);
 void store_sealed_flush(store_segment *segment);
 /* Nothing more will come. */
 void store_sealed_end(store_segment *segment);
-/* The same segment without its events in memory, to be read only, after its end; NULL without memory or
-** descriptors. */
+/* The same segment without its events in memory, to be read only, after its end; NULL without
+** memory. */
 store_segment *store_sealed_freeze(const store_segment *segment);
 
 /* For a file that is open: head and key. Statuses as store_segment_open has them. */

@@ -33,6 +33,19 @@ void store_segment_release(store_segment *segment) {
   free(segment);
 }
 
+void store_segment_close(store_segment *segment) {
+  if (segment->file >= 0) close(segment->file);
+  segment->file = -1;
+}
+
+/* msync does what fdatasync does, by the mapping: a store of many segments needs few descriptors. */
+int store_segment_sync(const store_segment *segment) {
+  const store_sealed *sealed = segment->sealed;
+  void *map = sealed != NULL ? sealed->map : segment->map;
+  return msync(map, sealed != NULL ? sealed->bytes : segment->bytes, MS_SYNC) == 0 ? STORE_OK
+                                                                                   : STORE_E_IO;
+}
+
 /* ---- Making and opening ------------------------------------------------- */
 
 static store_segment *blank(void) {
@@ -325,6 +338,7 @@ int store_segment_open(const store_origin *origin, const char *path, int last, s
     errno = error;
     return status;
   }
+  if (!last || segment->cut) store_segment_close(segment);
   *out = segment;
   return STORE_OK;
 }

@@ -60,7 +60,7 @@ typedef struct store_chunk {
 
 typedef struct store_segment {
   _Atomic uint32_t references;
-  int file; /* -1: memory alone */
+  int file; /* of the one that is written; -1: closed, or memory alone */
   char *path;
   char *map;                   /* NULL: sealed, and only read */
   struct store_sealed *sealed; /* NULL: a plain one */
@@ -106,8 +106,12 @@ typedef void store_seen(void *arg, const store_segment *segment, const store_rec
 int store_segment_open(const store_origin *origin, const char *path, int last, store_seen *seen,
                        void *arg, store_scan *scan, store_segment **out);
 store_segment *store_segment_retain(store_segment *segment);
-/* The last reference closes the file. NULL is fine. */
+/* The last reference unmaps the file. NULL is fine. */
 void store_segment_release(store_segment *segment);
+/* Nothing more will be written: it needs no descriptor any more. */
+void store_segment_close(store_segment *segment);
+/* Wait until what is in the file outlives the machine; its space and its size, too. STORE_OK or _IO. */
+int store_segment_sync(const store_segment *segment);
 
 /* Put an event at the end; the caller has the stream's lock and has filled in event->sequence. Its
 ** place, or 0 if there is no room. */

@@ -104,6 +104,7 @@ static const int allowed[] = {
     SYS_ftruncate,
     SYS_fsync,
     SYS_fdatasync,
+    SYS_msync,
     SYS_flock,
     SYS_fcntl,
     SYS_fadvise64,

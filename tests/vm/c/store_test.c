@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -176,6 +177,28 @@ static void test_processes(void) {
   store_close(opened);
 }
 
+/* A store of many segments takes few descriptors. */
+static void test_descriptors(int sealed) {
+  struct rlimit before, few;
+  CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+  few = (struct rlimit){40, before.rlim_max};
+  CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+  static char big[STORE_SEGMENT_MIN / 2];
+  store_rules rules = {STORE_SYNCED, sealed};
+  store_stats stats;
+  for (uint64_t turn = 0; turn < 2; turn++) {
+    store *opened = open_it(STORE_SEGMENT_MIN);
+    CHECK(store_stream_declare(opened, "many", &rules, &stream, err) == STORE_OK);
+    store_event event = {.key = {"same", 4}, .value = {big, sizeof big}};
+    for (int i = 0; i < 50; i++) CHECK(store_append(stream, &event, 1, NULL) == STORE_OK);
+    CHECK(store_commit(opened) == STORE_OK);
+    store_stream_stats(stream, &stats);
+    CHECK(stats.next == turn * 50 + 51 && stats.synced == stats.next - 1 && stats.segments >= 50);
+    store_close(opened);
+  }
+  CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+}
+
 static void test_retention(void) {
   store_config config;
   store_config_init(&config);
@@ -223,6 +246,8 @@ int main(int argc, char **argv) {
   for (int sealed = 0; sealed < 2; sealed++) {
     test_threads(sealed);
     test_processes();
+    remove_all(folder);
+    test_descriptors(sealed);
     remove_all(folder);
   }
   test_retention();
