@@ -21,7 +21,13 @@ from polyvm.host.batch_features import JobError
 from polyvm.host.breaker_keeper import BreakerKeeper
 from polyvm.host.collector import Collector
 from polyvm.host.deployer import Deployer
-from polyvm.host.errors import ExitCode, MissingError, PolyvmError, UsageError
+from polyvm.host.errors import (
+    ExitCode,
+    MissingError,
+    PolyvmError,
+    StateFileError,
+    UsageError,
+)
 from polyvm.host.event_fields import EventFields
 from polyvm.host.event_store import Keeping, losses, open_store
 from polyvm.host.events import Events
@@ -133,6 +139,7 @@ class Service:
         folder = _state_folder(options)
         self._breakers = BreakerKeeper(folder, self._executor) if folder is not None else None
         self._timers = TimerKeeper(folder) if folder is not None else None
+        self._timers_unsaved = False  # and that was told
         self._preloader = Preloader(self._lifetime.stopping)
         self._registry = Registry(
             Runners(self._executor, self._processes),
@@ -341,8 +348,7 @@ class Service:
             self._look_at_threads()
             self._collector.rejections.look()
             self._save_breakers()
-            if self._timers is not None:
-                self._timers.save()
+            self._save_timers()
 
     def _look_at_threads(self) -> None:
         """Threads that were given up cost memory, and maybe a core: a new process has none."""
@@ -351,6 +357,19 @@ class Service:
             self._log.error("too many tasks did not stop; the host starts anew", threads=stuck)
             self._restarting = True
             self.stop()
+
+    def _save_timers(self, *, at_once: bool = False) -> None:
+        """What is not kept fires again after a restart: that is no reason to end."""
+        if self._timers is None:
+            return
+        try:
+            self._timers.save(at_once=at_once)
+        except StateFileError as error:
+            if not self._timers_unsaved:
+                self._log.error("timers not kept", reason=str(error))
+            self._timers_unsaved = True
+        else:
+            self._timers_unsaved = False
 
     def _save_breakers(self) -> None:
         if self._breakers is not None:
@@ -417,8 +436,7 @@ class Service:
     def _shut_down(self, serving: threading.Thread | None) -> None:
         self._lifetime.stopping.set()
         self._lifetime.guard(self._save_breakers)
-        if self._timers is not None:
-            self._lifetime.guard(self._timers.save, at_once=True)
+        self._save_timers(at_once=True)
         self._registry.snapshot()  # the last look at the VMs' memory, before they retire
         stopper = self._lifetime.thread(self._stop_runners)
         while stopper.is_alive() and not self.stuck:

@@ -82,13 +82,13 @@ class TimerKeeper:
         seldom = any(noted[name] - self._saved.get(name, 0) >= _SELDOM_NS for name in changed)
         if not changed or not (due or seldom):
             return
+        self._written = time.monotonic()
         with durable.locked(self._folder):
             state = self._file.read()
             state.timers.update({name: _Entry(schedules[name], noted[name]) for name in changed})
             state.timers = _without_old(state.timers)
             self._file.write(state)
         self._saved.update({name: noted[name] for name in changed})
-        self._written = time.monotonic()
 
 
 def _words(plan: Plan) -> str:

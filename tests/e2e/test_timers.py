@@ -101,3 +101,21 @@ def test_counters_take_what_is_left_at_the_end(cli: Cli, tmp_path: Path) -> None
         (41, 80, 40),
         (81, 100, 20),
     ]
+
+
+def test_a_state_that_cannot_be_kept_ends_no_host(cli: Cli, tmp_path: Path) -> None:
+    write(tmp_path / "tasks" / "t", '[[triggers]]\nname = "often"\nevery = "20ms"\n')
+    (tmp_path / "state").mkdir()
+    process = cli.start("run", "tasks", "--state", "state", "--output", "out.jsonl", "--no-table")
+    out = tmp_path / "out.jsonl"
+    try:
+        wait_for(lambda: len(read_results(out)) > 1, "the timer")
+        (tmp_path / "state").rename(tmp_path / "gone")
+        (tmp_path / "state").write_text("a file where the folder was")
+        os.kill(process.pid, 15)
+        process.wait(60)
+    finally:
+        process.kill()
+        told = process.communicate()[1].decode()
+    assert "timers not kept" in told
+    assert process.returncode == 0, told
