@@ -1,10 +1,12 @@
 """How soon an event has triggered a task, is in a feature, and has become one of page views."""
 
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from bench.contenders import triggers
@@ -17,33 +19,49 @@ from polyvm.host.flows import Into, stream
 TASKS = BENCH.parent / "tasks"
 EVENTS = 300_000  # in memory, packed
 BATCH = 1_000
+KEEP_BYTES = 256 << 20  # of a stream
 EVERY = 10  # one of so many events triggers a task
 
 Send = Callable[[Sequence[bytes]], Any]
 """Hands events in; what they are for may be over when it returns, or not."""
 
 
-def into_table(executor: vm.Executor, table: str) -> vm.Features:
-    """Let a flow keep what each key did in a table of features, which comes back."""
-    features = vm.Features()
+class Kept:
+    """A store of events for an executor, and its tables of features; both outlive the process."""
+
+    def __init__(self, folder: str, executor: vm.Executor) -> None:
+        self.folder = tempfile.TemporaryDirectory(dir=folder)
+        self.store = vm.EventStore(Path(self.folder.name), keep_bytes=KEEP_BYTES)
+        self.features = vm.Features(self.store)
+        self.features.attach(executor)
+        executor.triggers.configure(store=self.store.handle)
+
+    def close(self) -> None:
+        """After the executor."""
+        self.features.close()
+        self.store.close()
+        self.folder.cleanup()
+
+
+def summing(executor: vm.Executor, features: vm.Features, table: str) -> None:
+    """Let a flow keep what each key did in a table, by arrival: the same events come again."""
     features.open(table)
-    features.attach(executor)
     flow = (
-        stream("events")
+        stream("events", arrival=True)
         .key_by("key")
         .window(running=True, events="count()", spent="sum(price)", dearest="max(price)")
         .into_table(table)
     )
     executor.flows.add(flow.name, flow.declaration())
-    return features
 
 
 class Arrivals:
     """Events that arrive by the clock, and where each kind of work is measured."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, folder: str) -> None:
         self.kind = kind
         self.executor = vm.Executor(1)
+        self.kept = Kept(folder, self.executor)
         self.ended: list[tuple[int, int]] = []  # numbers of events, and when their task began
         made_events = triggers.events(EVENTS)
         for number, event in enumerate(made_events):
@@ -56,7 +74,7 @@ class Arrivals:
             condition = {"steps": [{"type": "buy"}]}
             self.executor.triggers.add(task, "started", encode(condition))
         else:
-            self.features = into_table(self.executor, "sessions")
+            summing(self.executor, self.kept.features, "sessions")
 
     def send(self, events: Sequence[bytes]) -> None:
         """Hand events in, and take out what has ended."""
@@ -78,9 +96,9 @@ class Arrivals:
             self.collect(100)
 
 
-def most(kind: str, seconds: float) -> dict[str, float]:
-    """Events a second, one batch right after the other."""
-    work = _arrivals(kind)
+def most(kind: str, folder: str, seconds: float) -> dict[str, float]:
+    """Events a second, one batch right after the other; the store is made in a folder."""
+    work = _work[kind] = Arrivals(kind, folder)
     work.ended.clear()
     began, sent = time.monotonic(), 0
     while (took := time.monotonic() - began) < seconds:
@@ -96,7 +114,7 @@ def most(kind: str, seconds: float) -> dict[str, float]:
 
 def arrive(kind: str, rate: float, seconds: float) -> dict[str, Any]:
     """How long after they were due events have had their effect, at this rate."""
-    work = _arrivals(kind)
+    work = _work[kind]
     work.ended.clear()
     count = min(EVENTS, int(rate * seconds))
     began, returned = open_loop(work.packed[:count], rate, work.send)
@@ -132,16 +150,11 @@ def open_loop(
 _work: dict[str, Arrivals] = {}
 
 
-def _arrivals(kind: str) -> Arrivals:
-    if kind not in _work:
-        _work[kind] = Arrivals(kind)
-    return _work[kind]
-
-
-def reads(writing: bool, count: int) -> dict[str, Any]:
+def reads(folder: str, writing: bool, count: int) -> dict[str, Any]:
     """Percentiles of reading a feature in a VM; `writing`: while a flow writes all the time."""
     with vm.Executor(1) as executor:
-        features = into_table(executor, "reads")
+        kept = Kept(folder, executor)
+        summing(executor, kept.features, "reads")
         packed = list(map(encode, triggers.events(20_000)))
         executor.triggers.ingest(b"".join(packed))
         source = BENCH / "inside" / "reading_task.py"
@@ -164,7 +177,7 @@ def reads(writing: bool, count: int) -> dict[str, Any]:
         if writing:
             writer.join()
         told = value_of(completion.outcome, completion.data)
-    features.close()
+    kept.close()
     if told["found"] != count:
         raise RuntimeError(f"{count - told['found']} features were not there")
     return {"written": written, **percentiles(told["times"])}
@@ -193,16 +206,16 @@ def open_views(sessions: int) -> int:
     return len(_views[0].packed)
 
 
-def views(rate: float) -> dict[str, Any]:
+def views(folder: str, rate: float) -> dict[str, Any]:
     """How long after a page was left its features can be read; bytes in and bytes out."""
     reports = _views[0]
     folder = TASKS / "ipv-encoding"
     told = manifest.parse((folder / "task.toml").read_bytes(), "task.toml")
     with vm.Executor(1) as executor:
-        features = vm.Features()
+        kept = Kept(folder, executor)
+        features = kept.features
         for table in told.tables:
             features.open(table.name)
-        features.attach(executor)
         task = executor.add(made("ipv-encoding", "main:run", {"main": folder / "main.py"}))
         for flow in told.flows:
             declaration = flow.declaration(into=Into(task=told.name))
@@ -237,7 +250,7 @@ def views(rate: float) -> dict[str, Any]:
             look()
         late = [at - began - int(number * 1e9 / rate) for number, at in seen.items()]
         rows = decode(features.scan("ipv"))
-    features.close()
+    kept.close()
     return {
         "per_second": len(reports.packed) / (returned[-1] - began) * 1e9,
         "events": len(reports.packed),
@@ -248,6 +261,14 @@ def views(rate: float) -> dict[str, Any]:
     }
 
 
+def close() -> None:
+    """Let go of what `most` has opened."""
+    for work in _work.values():
+        work.executor.close()
+        work.kept.close()
+    _work.clear()
+
+
 def main() -> None:
     """Serve until standard input ends."""
     serve(
@@ -255,6 +276,7 @@ def main() -> None:
             "pin": pin,
             "most": most,
             "arrive": arrive,
+            "close": close,
             "reads": reads,
             "open_views": open_views,
             "views": views,
