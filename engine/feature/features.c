@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "table.h"
 
@@ -109,8 +108,8 @@ static feature_table *make_table(feature_store *features, const char *name) {
   if (table == NULL) return NULL;
   memcpy(table->name, name, strlen(name));
   table->epoch = &features->epoch;
-  table->owner = getpid();
-  if (getrandom(&table->seed, sizeof table->seed, 0) < 0) table->seed = (uint64_t)table->owner;
+  table->owner = store_process();
+  if (getrandom(&table->seed, sizeof table->seed, 0) < 0) table->seed = table->owner;
   pthread_mutex_init(&table->carrying, NULL);
   for (uint32_t i = 0; i < FEATURE_PARTS; i++) {
     pthread_mutex_init(&table->parts[i].lock, NULL);

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include "../store/process.h"
 #include "epoch.h"
 #include "feature.h"
 
@@ -69,7 +70,7 @@ struct feature_table {
   char name[FEATURE_NAME_MAX + 1];
   feature_epoch *epoch;
   uint64_t seed;
-  pid_t owner;
+  uint64_t owner;
   _Atomic uint32_t versions;
   _Atomic uint64_t ttl_ns, max_keys, max_bytes;
   store_stream *stream;                  /* NULL: in memory alone */

@@ -1,7 +1,6 @@
 /* write.c - rows in: where a row goes among those of its key. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "../stream/symbol.h"
 #include "table.h"
@@ -166,7 +165,7 @@ static int write_anew(feature_table *table, writing *w, int *store_status) {
   int unused;
   if (store_status == NULL) store_status = &unused;
   *store_status = STORE_OK;
-  if (table->owner != getpid()) { /* others' locks may have been taken when it was forked */
+  if (table->owner != store_process()) { /* others' locks may have been taken when it was forked */
     *store_status = STORE_E_FORKED;
     return FEATURE_E_STORE;
   }

@@ -153,7 +153,7 @@ static int append_one(store_stream *stream, store_event *event) {
 
 int store_append(store_stream *stream, store_event *events, size_t count, size_t *accepted) {
   size_t done = 0;
-  int status = stream->owner == getpid() ? STORE_OK : STORE_E_FORKED;
+  int status = stream->owner == store_process() ? STORE_OK : STORE_E_FORKED;
   if (status == STORE_OK) {
     pthread_mutex_lock(&stream->lock);
     for (; done < count; done++) {
@@ -217,7 +217,7 @@ static int sync_all(store_stream *stream) {
 }
 
 int store_sync(store_stream *stream, uint64_t sequence) {
-  if (stream->owner != getpid()) return STORE_E_FORKED;
+  if (stream->owner != store_process()) return STORE_E_FORKED;
   if (stream->folder == NULL) return STORE_E_INVALID;
   if (atomic_load(&stream->synced) >= sequence) return STORE_OK;
   pthread_mutex_lock(&stream->sync_lock);
@@ -229,7 +229,7 @@ int store_sync(store_stream *stream, uint64_t sequence) {
 }
 
 int store_sync_all(store_stream *stream) {
-  if (stream->owner != getpid()) return STORE_E_FORKED;
+  if (stream->owner != store_process()) return STORE_E_FORKED;
   pthread_mutex_lock(&stream->lock);
   uint64_t last = stream->next - 1;
   pthread_mutex_unlock(&stream->lock);

@@ -1,6 +1,5 @@
 /* read.c - events out: by number, by time, by key. */
 #include <string.h>
-#include <unistd.h>
 
 #include "reader.h"
 
@@ -41,7 +40,7 @@ static void walk_from(walk *w, const store_segment *segment, uint32_t offset, ui
 }
 
 static int begin(store_stream *stream, uint64_t most, store_visit *visit) {
-  if (stream->owner != getpid()) return STORE_E_FORKED;
+  if (stream->owner != store_process()) return STORE_E_FORKED;
   return visit != NULL && most != 0 ? STORE_OK : STORE_E_INVALID;
 }
 

@@ -22,7 +22,7 @@ struct store {
   store_vault *vault; /* NULL: no stream can be sealed */
   int lock_file;
   store_files *files; /* NULL: in memory */
-  pid_t owner;
+  uint64_t owner;
   pthread_mutex_t lock;
   _Atomic uint32_t count;
   store_stream *streams[STORE_STREAMS_MAX];
@@ -88,7 +88,7 @@ static void add_there(void *arg) {
 }
 
 static int check_open(const store *store, const char *name, char *err) {
-  if (store->owner != getpid()) {
+  if (store->owner != store_process()) {
     snprintf(err, STORE_ERR_MAX, "the store was opened by another process, before a fork");
     return STORE_E_FORKED;
   }
@@ -254,7 +254,7 @@ int store_open(const store_config *config, store **out, char *err) {
     made->config = *config;
     made->config.sealing = NULL;
     made->lock_file = -1;
-    made->owner = getpid();
+    made->owner = store_process();
     pthread_mutex_init(&made->lock, NULL);
     if (config->sealing != NULL) {
       made->vault = store_vault_new(config->sealing);
@@ -275,7 +275,7 @@ int store_open(const store_config *config, store **out, char *err) {
 }
 
 void store_close(store *store) {
-  if (store == NULL || store->owner != getpid()) return; /* a child's mappings are gone */
+  if (store == NULL || store->owner != store_process()) return; /* a child's mappings are gone */
   store_files_stop(store->files);
   uint32_t count = atomic_load(&store->count);
   for (uint32_t i = 0; i < count; i++) store_stream_unload(store->streams[i]);

@@ -228,9 +228,9 @@ int store_stream_load(const store_home *home, store_stream **out, char *err) {
   stream->vault = home->folder != NULL ? home->vault : NULL;
   atomic_init(&stream->level, home->level);
   stream->is_key = stream->vault != NULL ? any_key : key_is;
-  stream->owner = getpid();
+  stream->owner = store_process();
   stream->next = 1;
-  if (getrandom(&stream->seed, sizeof stream->seed, 0) < 0) stream->seed = (uint64_t)stream->owner;
+  if (getrandom(&stream->seed, sizeof stream->seed, 0) < 0) stream->seed = stream->owner;
   stream->segments = calloc(1, sizeof *stream->segments);
   int status = stream->segments != NULL && store_latest_init(&stream->latest) == 0 ? STORE_OK
                                                                                    : STORE_E_NOMEM;
@@ -267,7 +267,7 @@ int store_stream_move(store_stream *stream, const store_home *home) {
 /* The last file gives back the space that it has not used. */
 void store_stream_unload(store_stream *stream) {
   store_segments *list = stream->segments;
-  if (list != NULL && list->count != 0 && stream->owner == getpid()) {
+  if (list != NULL && list->count != 0 && stream->owner == store_process()) {
     store_segment *last = list->segment[list->count - 1];
     uint64_t used = (atomic_load(&last->end) + 4095) & ~(uint64_t)4095;
     if (last->sealed != NULL && !last->cut) {

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "latest.h"
+#include "process.h"
 
 /* The segments, oldest first. Never changed once it is published: another one takes its place, and
 ** readers that hold it go on. */
@@ -24,7 +25,7 @@ struct store_stream {
   _Atomic int level;         /* store_level */
   store_is_key *is_key;      /* as latest.h asks; arg: the store_segments */
   uint64_t segment_bytes;
-  pid_t owner;          /* the process that opened it */
+  uint64_t owner;       /* the process that opened it */
   pthread_mutex_t lock; /* of all below, for appending; readers take it to find where to begin */
   store_segments *segments;
   store_latest latest;
