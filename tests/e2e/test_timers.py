@@ -78,6 +78,31 @@ def test_what_was_missed_while_the_host_was_down(cli: Cli, tmp_path: Path) -> No
     assert 1800 <= result["time"] - result["scheduled"] < 3600
 
 
+READS = """
+import polyvm
+def run(start):
+    found = polyvm.events(
+        start["stream"], after=start["first"] - 1, most=start["last"] - start["first"] + 1
+    )
+    return [e.event["n"] for e in found if e.event["user"] == start["key"]]
+"""
+
+
+def test_a_task_reads_what_was_counted(cli: Cli, tmp_path: Path) -> None:
+    write_task(tmp_path / "tasks" / "t", READS)
+    with (tmp_path / "tasks" / "t" / "task.toml").open("a") as file:
+        file.write('[[triggers]]\nstream = "s"\nevents = 4\nkey = "user"\n')
+    events = [{"stream": "s", "user": "abc"[n % 3], "n": n} for n in range(30)]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    arguments = ["--input", "in.jsonl", "--output", "out.jsonl", "--no-table", "--events", "kept"]
+    done = cli("run", "tasks", *arguments)
+    assert done.code == 0, done.err
+    found = [each["result"] for each in read_results(tmp_path / "out.jsonl")]
+    assert sorted(map(len, found)) == [2, 2, 2, 4, 4, 4, 4, 4, 4]
+    assert sorted(n for each in found for n in each) == list(range(30))
+    assert all(len({n % 3 for n in each}) == 1 for each in found)
+
+
 def test_counters_take_what_is_left_at_the_end(cli: Cli, tmp_path: Path) -> None:
     write(tmp_path / "tasks" / "t", '[[triggers]]\nstream = "s"\nevents = 40\n')
     lines = "".join(json.dumps({"stream": "s", "n": n}) + "\n" for n in range(100))
