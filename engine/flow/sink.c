@@ -86,14 +86,17 @@ static stream_text key_of(const flow_run *run, const flow_row *row) {
   return flow_key_text(values, core->group.count, run->arena);
 }
 
-/* Does the table know of this row, or of a later one of its key? */
+/* Does the table know of this row, or of a later one of its key? One of its time may be what a window
+** had come to when its process ended. */
 static int is_known(feature_table *table, const feature_row *row) {
   feature_row known;
   feature_hold hold;
   if (feature_get(table, row->key, FEATURE_LATEST, &known, &hold) != FEATURE_OK) return 0;
-  int is_later = known.time_ns >= row->time_ns;
+  int is_same = known.time_ns == row->time_ns && known.values.len == row->values.len &&
+                memcmp(known.values.data, row->values.data, row->values.len) == 0;
+  int is_later = known.time_ns > row->time_ns;
   feature_release(&hold);
-  return is_later;
+  return is_same || is_later;
 }
 
 void flow_sink_put(flow_run *run, flow_row *row) {

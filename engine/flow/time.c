@@ -19,14 +19,17 @@ void flow_input_saw(flow_input *input, int64_t time_ns) {
   atomic_fetch_add_explicit(&input->events, 1, memory_order_relaxed);
 }
 
-/* As far as all inputs have come; INT64_MIN: one has not begun. */
+/* As far as all inputs have come; INT64_MIN: one has not begun. Before FLOW_NEVER: what waits for ever
+** is never due. */
 static int64_t reached(flow_core *core) {
   int64_t least = INT64_MAX;
   for (uint32_t i = 0; i < core->input_count; i++) {
     int64_t latest = atomic_load(&core->input[i].latest);
     if (latest < least) least = latest;
   }
-  return least == INT64_MIN ? least : flow_time_sum(least, -core->lateness_ns);
+  if (least == INT64_MIN) return least;
+  int64_t time = flow_time_sum(least, -core->lateness_ns);
+  return time < FLOW_NEVER ? time : FLOW_NEVER - 1;
 }
 
 /* Has a stage something that is due already? A row may have come while time went on. */

@@ -24,6 +24,7 @@ const flow_keyed flow_window_keyed = {take, due, flow_panes_free};
 
 /* The end of the last window that a pane is in. */
 static int64_t last_end(const flow_window *window, int64_t pane) {
+  if (window->pane_ns == window->size_ns) return flow_time_sum(pane, window->size_ns);
   int64_t start = flow_time_floor(pane, window->step_ns, window->offset_ns);
   return flow_time_sum(start, window->size_ns);
 }
@@ -31,6 +32,8 @@ static int64_t last_end(const flow_window *window, int64_t pane) {
 /* The end of the first window that the first pane is in and that has not given its result. */
 static int64_t next_end(const flow_window *window, const flow_panes *panes) {
   int64_t pane = panes->pane[0]->start, step = window->step_ns;
+  if (window->pane_ns == window->size_ns && flow_time_sum(pane, window->size_ns) > panes->done)
+    return flow_time_sum(pane, window->size_ns);
   int64_t earliest = flow_time_sum(pane, window->pane_ns - window->size_ns);
   int64_t start = flow_time_floor(flow_time_sum(earliest, step - 1), step, window->offset_ns);
   int64_t end = flow_time_sum(start, window->size_ns);

@@ -141,6 +141,32 @@ def test_results_come_as_soon_as_their_time_has(make: Callable[..., FlowSet]) ->
         assert flows.late == 1
 
 
+EXTREMES = [0, 1, -1, 2**31, -(2**62), 2**62, 2**63 - 1, -(2**63), 2**63 - 10, -(2**63) + 10]
+
+
+def test_times_at_the_ends_of_all_time(make: Callable[..., FlowSet], rng: random.Random) -> None:
+    chain = stream("s").key_by("k")
+    chains = [
+        chain.window(tumbling="7s", offset="3s", n="count()"),
+        chain.window(session="9h", n="count()"),
+        chain.window(sliding=("10s", "3s"), emit="update", n="count()"),
+        chain.window(span=("k == 1", "k == 2"), timeout="5s", n="count()"),
+        chain.window(running=True, ttl="1s", n="count()"),
+        chain.sequence(a="True", b="True", within="5s", columns={"n": "a.k"}),
+        chain.join(stream("s"), on={"k": "k"}, lower="-9s", upper="9s", columns={"n": "left.k"}),
+        chain.map(k="k", keep=False).top(2, by="k", size="10s"),
+    ]
+    for _ in range(20):
+        with make() as flows:
+            added = [flows.add(c.into_stream("o", name=f"f{i}")) for i, c in enumerate(chains)]
+            for _ in range(30):
+                time = rng.choice(EXTREMES)
+                flows.append("s", {"k": rng.randrange(3)}, time)
+            flows.tick(rng.choice((1, 2**62)))
+            flows.tick(2**63 - 1)
+            assert all(flows.stats(each).events == 30 for each in added)
+
+
 def test_late_events_go_where_they_are_to_go(make: Callable[..., FlowSet]) -> None:
     chain = stream("s", late_into="late").key_by("k").window(tumbling="10s", n="count()")
     with make() as flows:
