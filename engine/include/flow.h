@@ -83,8 +83,8 @@ int flow_check(flow_set *set, const void *declaration, size_t len, char *err);
 int flow_add(flow_set *set, const void *declaration, size_t len, void *user, flow *replaces,
              flow **out, char *err);
 /* The same in two steps: between them the flow gets the events of flow_feed only, which are taken for
-** some that another process has seen: rows for a table that has a row of that time or a later one under
-** their key are not put. */
+** some that another process has seen: rows for a table that has the same row, or a later one of the
+** key, are not put. */
 int flow_prepare(flow_set *set, const void *declaration, size_t len, void *user,
                  const flow *replaces, flow **out, char *err);
 int flow_start(flow_set *set, flow *flow, struct flow *replaces);

@@ -216,6 +216,8 @@ static int64_t add(pvm_executor *executor, struct pvm_flows *flows, pvm_flow *ma
   }
   int is_new = former == NULL || !flow_says(former, declaration, len);
   made->id = ++flows->ids;
+  /* before it starts: nobody may pass by flows that there are */
+  if (link == NULL) atomic_fetch_add(&flows->count, 1);
   if (is_new && catches_up && pvm_trigger_set_store(flows->set) != NULL) {
     status = catch_up(executor, flows, made->flow);
     if (status == STREAM_OK && former != NULL) flow_remove(flows->flows, former);
@@ -223,11 +225,11 @@ static int64_t add(pvm_executor *executor, struct pvm_flows *flows, pvm_flow *ma
     status = flow_start(flows->flows, made->flow, former);
   }
   if (status != STREAM_OK) {
+    if (link == NULL) atomic_fetch_sub(&flows->count, 1);
     flow_remove(flows->flows, made->flow); /* and made, by forget */
     return status_of(status);
   }
   if (link != NULL) *link = next;
-  else atomic_fetch_add(&flows->count, 1);
   made->next = flows->first;
   flows->first = made;
   return made->id;
