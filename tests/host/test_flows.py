@@ -113,9 +113,9 @@ def test_flows_of_a_program(options: Options) -> None:
             "row": {"k": "a", "n": 3},
         }
         host.switches.turn("task", "echo", Verb.RESUME)
+        gone = stream("a").map(x="1", keep=False).filter("y").into_task("echo", name="wrong")
         with pytest.raises(VmError, match="step 2"):
-            gone = stream("a").map(x="1", keep=False).filter("y")
-            host.set_flows(gone.into_task("echo", name="wrong"))
+            host.set_flows(gone)
         assert host.event({"k": "a"}).accepted == 1  # the former ones are still there
         host.set_flows()
         assert host.event({"k": "a"}).starts == []
