@@ -66,7 +66,14 @@ def test_tasks_whose_models_cannot_be_had_are_left_out_and_named(tmp_path: Path)
         cwd=TASKS.parent,
     )
     assert done.stdout.split() == [
-        f"tasks/{name}" for name in ("event-encoding", "next-event", "page-ranking")
-    ] + ["tasks/session-features"]
+        f"tasks/{name}"
+        for name in (
+            "event-encoding",
+            "ipv-encoding",
+            "next-event",
+            "page-ranking",
+            "session-features",
+        )
+    ]
     for name in ("file-type", "sentence-embedding", "voice-activity"):
         assert f"prepare_models: without {name}: pip cannot download " in done.stderr

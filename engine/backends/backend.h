@@ -106,8 +106,9 @@ struct pvb_backend {
   bool (*available)(void);
   /* One line for `polyvm info`: versions, instruction sets; or why it cannot be used. */
   const char *(*describe)(void);
-  /* The ways it has of doing a work, at most PVB_WAYS; 0 if it does not do such works. Never fails,
-  ** allocates nothing, looks at sizes only (weights may be NULL even where they are constant). */
+  /* The ways it has of doing a work in this thread, at most PVB_WAYS; 0 if it does not do such works.
+  ** Never fails, allocates nothing, looks at sizes only (weights may be NULL even where they are
+  ** constant), and at what the thread may do: confined ones may not make machine code. */
   int (*ways)(const pvb_work *work, pvb_way ways[PVB_WAYS]);
   /* Pack the weights and whatever else takes time. *kernel is released by pvb_release.
   ** PVT_E_UNSUPPORTED: this way is none after all for such sizes; others are to be tried. */

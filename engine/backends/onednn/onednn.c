@@ -120,8 +120,10 @@ static double cost(const pvb_work *work, const pvb_recipe *recipe) {
 static int ways(const pvb_work *work, pvb_way found[PVB_WAYS]) {
   int count = 0;
   if (pvb_dnnl_get() == NULL) return 0;
+  bool may_prepare = pvb_dnnl_may_prepare() == PVT_OK;
   for (int i = 0; i < RECIPES && count < PVB_WAYS; i++) {
     const pvb_recipe *recipe = &recipes[i];
+    if (i != SGEMM && !may_prepare) continue; /* whatever others have measured of them */
     /* matrices that are given are no weights to be made smaller */
     bool small =
         work->precision == PVB_SMALL && (work->kind != PVB_PRODUCT || work->product.constant);
