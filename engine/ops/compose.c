@@ -73,6 +73,7 @@ static void refine(writer *w, const pvt_region *reading) {
     int m = 0;
     while (m < w->digits && w->place[m] > step) m++;
     if (reading->size[d] == 1 || m == w->digits || step % w->place[m] != 0) continue;
+    if (m > 0 && w->place[m - 1] % step != 0) continue; /* they stay a number system */
     int64_t turn = step / w->place[m];
     bool shared = false;
     for (int e = 0; e < reading->ndim; e++)

@@ -293,6 +293,12 @@ def test_compose(rand: Seeded) -> None:
     assert all(composed["permute", "reshape"])
 
 
+@pytest.mark.parametrize("seed", [1000027, 2000215])
+def test_compose_where_a_dimension_cannot_be_split(seed: int) -> None:
+    """Splitting it would leave places that do not divide each other, and cutting would not end."""
+    test_compose(Seeded(seed))
+
+
 def test_compose_refuses_what_is_not_written() -> None:
     """A list that leaves holes cannot take the place of the array in between."""
     x, out = np.arange(6.0), np.zeros(6)

@@ -110,7 +110,7 @@ def cases(rand: Seeded) -> list[Case]:
     for name, dtype in named(REDUCTIONS):
         x = one(dtype)
         if name == "prod" and x.dtype.kind in "fc":
-            x = (1 + x / 64).astype(dtype)  # whether others overflow depends on the order
+            x = np.asarray(1 + x / 64, dtype)  # whether others overflow depends on the order
         add(name, x, axis=axis(x), keepdims=rand.choice([False, True]))
     for dtype in NUMBERS:
         x = one(dtype, 1)
