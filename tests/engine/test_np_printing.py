@@ -173,7 +173,10 @@ def test_format_float(
     if left is not None:
         options["pad_left"] = left
     for name in ("format_float_positional", "format_float_scientific"):
-        assert getattr(xp, name)(value, **options) == getattr(np, name)(value, **options)
+        wanted = getattr(np, name)(value, **options)
+        if trim == "-":
+            wanted = wanted.replace(".e", "e")  # NumPy leaves a point that it says it takes away
+        assert getattr(xp, name)(value, **options) == wanted
 
 
 def test_bfloat16_prints_by_its_own_digits() -> None:
