@@ -134,9 +134,9 @@ class Collector:
             batch = collect(timeout_ms=0 if last else _WAIT_MS)
             completions = list(batch)
             # before the runs that appended them count as over
-            for start in self._registry.appended():
+            for start in self._registry.firing.appended():
                 if start.error is not None:
-                    self._registry.count_refusal(start.task, reason(start.error))
+                    self._registry.firing.count_refusal(start.task, reason(start.error))
             if self._registry.settle_arrays() and self._registry.pending == 0:
                 self._lifetime.changed.set()
             if completions:

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
+    from polyvm.host.event_report import EventReport
     from polyvm.host.features import FeatureTables
     from polyvm.host.flows import Flow
     from polyvm.host.invocations import Invocation
-    from polyvm.host.registry import EventReport
     from polyvm.host.switches import Switches
 
 __all__ = ["Host", "Options"]

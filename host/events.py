@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from polyvm.host import codec
+from polyvm.host.event_report import EventReport
 from polyvm.host.ingestion import Batch
 from polyvm.host.invocations import Stopping, reason
-from polyvm.host.registry import EventReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -55,11 +55,13 @@ class Events:
         return report
 
     def _put(self, batch: Batch, stream: str, source: str) -> EventReport:
-        report = self._registry.ingest(batch.data, lines=batch.lines, stream=stream, source=source)
+        report = self._registry.firing.ingest(
+            batch.data, lines=batch.lines, stream=stream, source=source
+        )
         for start in report.starts:
             if start.error is not None:
-                self._registry.count_refusal(start.task, reason(start.error))
+                self._registry.firing.count_refusal(start.task, reason(start.error))
         if report.error is not None:
             return report
-        dead = sum(self._registry.bury(event, why, source) for event, why in batch.bad)
+        dead = sum(self._registry.firing.bury(event, why, source) for event, why in batch.bad)
         return report + EventReport(0, [], events=dead, dead=dead)

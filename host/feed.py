@@ -86,13 +86,13 @@ class Feed:
         for name in targets:
             self._submit(name, payload)
         # What is no map is no event, but may be a task's input.
-        is_event = self._registry.has_triggers and (isinstance(value, dict) or not targets)
+        is_event = self._registry.firing.expects_events and (isinstance(value, dict) or not targets)
         matched = self._to_triggers(payload) if is_event else 0
         if not targets and not matched:
             self.unrouted += 1
 
     def _to_triggers(self, payload: bytes) -> int:
-        report = self._registry.ingest(payload, source=self._place(), first_tag=self.lines)
+        report = self._registry.firing.ingest(payload, source=self._place(), first_tag=self.lines)
         if report.error is not None:
             self._reject(f"the event was not kept: {report.error}")
             return 1
@@ -103,7 +103,7 @@ class Feed:
             if isinstance(start.error, QueueFull | Paused) and start.payload is not None:
                 self._submit(start.task, start.payload)  # with patience: nothing is lost
             elif start.error is not None:
-                self._registry.count_refusal(start.task, reason(start.error))
+                self._registry.firing.count_refusal(start.task, reason(start.error))
                 self._refused(self.lines, start.task, start.error)
         return report.matched
 
@@ -130,7 +130,7 @@ class Feed:
 
     def _bury(self, line: bytes, reason: str) -> None:
         try:
-            self._registry.bury(line, f"the line {reason}", self._place())
+            self._registry.firing.bury(line, f"the line {reason}", self._place())
         except StoreError as error:
             reason = f"{reason}; and it was not kept as a dead letter: {error}"
         self._reject(reason)

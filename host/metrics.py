@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from polyvm.host.breakers import Snapshot
+    from polyvm.host.figures import Tally
     from polyvm.host.invocations import Invocations
     from polyvm.host.job_runner import JobFigures
     from polyvm.host.latency import Histogram
-    from polyvm.host.registry import Registry, Tally
+    from polyvm.host.registry import Registry
     from polyvm.vm import TableStats, ThreadStats
 
 # Bounds of the buckets, in ns, as powers of two: 1 µs to 69 s, by factors of four.
@@ -217,7 +218,7 @@ class _JobCollector(Collector):
 
 
 def _trigger_metrics(registry: Registry) -> Iterable[Metric]:
-    figures = registry.trigger_figures()
+    figures = registry.firing.trigger_figures()
     if figures is None:
         return
     stats, triggers = figures
@@ -252,13 +253,13 @@ def _trigger_metrics(registry: Registry) -> Iterable[Metric]:
         "Invocations that triggers asked for and that were not accepted.",
         labels=["task", "reason"],
     )
-    for (task, reason), count in sorted(registry.trigger_refusals().items()):
+    for (task, reason), count in sorted(registry.firing.refusals().items()):
         refused.add_metric([task, reason], count)
     yield refused
 
 
 def _flow_metrics(registry: Registry) -> Iterable[Metric]:
-    figures = registry.flow_figures()
+    figures = registry.firing.flow_figures()
     for name, what in (
         ("events", "Events that came into a flow."),
         ("rows", "Rows that left it."),

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from polyvm.host import log
+from polyvm.host.deployment import State
 from polyvm.host.errors import BundleError
-from polyvm.host.registry import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from polyvm.host.deferred_models import DeferredModels
-    from polyvm.host.registry import Deployment
+    from polyvm.host.deployment import Deployment
 
 _LOOK_EVERY_S = 1.0  # for what has been kept long enough, while anything is
 

@@ -32,10 +32,10 @@ class Returned:
 
     def _append(self, result: bytes, manifest: Manifest) -> None:
         stream, task = manifest.results_into or "", manifest.name
-        report = self._registry.ingest(result, stream=stream, source=f"task {task}")
+        report = self._registry.firing.ingest(result, stream=stream, source=f"task {task}")
         for start in report.starts:
             if start.error is not None:
-                self._registry.count_refusal(start.task, reason(start.error))
+                self._registry.firing.count_refusal(start.task, reason(start.error))
         if report.error is not None:
             self._log.error(
                 "result not taken as an event", task=task, stream=stream, reason=str(report.error)

@@ -152,7 +152,7 @@ class Service:
         )
         try:
             self.features.declare(options.tables)
-            self._registry.set_flows(options.flows)
+            self._registry.firing.set_flows(options.flows)
         except VmError as error:
             raise UsageError(f"flows: {error}") from error
         self._deployer = Deployer(watcher, self._registry)
@@ -263,7 +263,7 @@ class Service:
 
     def set_flows(self, flows: tuple[Flow, ...]) -> None:
         """Have these flows, as `Host.set_flows` says."""
-        self._registry.set_flows(flows)
+        self._registry.firing.set_flows(flows)
 
     def stop(self, *, cancel: bool = False) -> None:
         """Let `run` finish what was accepted, or cancel it, and end. From any thread."""

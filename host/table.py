@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from polyvm.host.registry import State
+from polyvm.host.deployment import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from polyvm.host.registry import Row
+    from polyvm.host.figures import Row
 
 _LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
 _STYLES = {State.LIVE: "green", State.DRAINING: "yellow", State.WITHDRAWN: "dim"}

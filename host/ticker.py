@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Iterable
 
-    from polyvm.host.registry import Registry, Start
+    from polyvm.host.event_report import Start
+    from polyvm.host.registry import Registry
 
 _RETRY_S = 0.05  # what found no place, or a paused task
 _MOST_LATE = 10_000  # of these; beyond that the oldest is given up
@@ -32,10 +33,10 @@ class Ticker:
 
     def run(self) -> None:
         """Fire what is due until the host stops; `wake` ends the wait for what comes next."""
-        changed = self._registry.triggers_changed
+        changed = self._registry.firing.changed
         while not self._stopping.is_set():
             changed.clear()
-            starts, counted, wait = self._registry.tick()
+            starts, counted, wait = self._registry.firing.tick()
             self._refuse(starts)
             self._take(counted)
             self._retry()
@@ -46,7 +47,7 @@ class Ticker:
 
     def wake(self) -> None:
         """Look again, as something is different."""
-        self._registry.triggers_changed.set()
+        self._registry.firing.changed.set()
 
     def finish(self, *, ended: bool) -> None:
         """Hand out what counters have counted, and what found no place, while tasks still run.
@@ -54,9 +55,9 @@ class Ticker:
         ended: so have all streams, and windows that are open give their results too.
         """
         if ended and not self._cancelled.is_set():
-            self._take(self._registry.finish_flows())
+            self._take(self._registry.firing.finish_flows())
         if not self._cancelled.is_set():
-            self._take(self._registry.flush_counters())
+            self._take(self._registry.firing.flush_counters())
         while self._late and not self._cancelled.is_set():
             self._retry()
             if not self._late or all(isinstance(each.error, Paused) for each in self._late):
@@ -84,9 +85,9 @@ class Ticker:
                 start.error = error
                 self._late.append(start)
             except (VmError, Disabled) as error:
-                self._registry.count_refusal(start.task, reason(error))
+                self._registry.firing.count_refusal(start.task, reason(error))
 
     def _refuse(self, starts: Iterable[Start]) -> None:
         for start in starts:
             if start.error is not None:
-                self._registry.count_refusal(start.task, reason(start.error))
+                self._registry.firing.count_refusal(start.task, reason(start.error))

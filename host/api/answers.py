@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from polyvm.host.breakers import Snapshot
+    from polyvm.host.figures import Row
     from polyvm.host.invocations import Ended, Invocation
-    from polyvm.host.registry import Row
     from polyvm.host.switches import Setting
 
 _JSON = "application/json"

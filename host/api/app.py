@@ -39,10 +39,10 @@ from polyvm.host.api.flows import FlowApi
 from polyvm.host.api.jobs import JobApi
 from polyvm.host.api.request import run_options
 from polyvm.host.api.series import SeriesApi
+from polyvm.host.deployment import State
 from polyvm.host.lines import MAX_LINE_BYTES
 from polyvm.host.manifest import LANES
 from polyvm.host.payload import from_json
-from polyvm.host.registry import State
 from polyvm.host.switches import KINDS, Kind, Verb
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class _Api:
         if self._host.switches.is_off(_KINDS[kind], name):
             return True  # what is off may be switched on again when it is gone
         if kind == "trigger":
-            return self._host.registry.knows_trigger(name)
+            return self._host.registry.firing.knows(name)
         return self._host.registry.live(name) is not None
 
     async def tasks(self, request: web.Request) -> web.Response:

@@ -27,8 +27,9 @@ from polyvm.vm import DecodeError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from polyvm.host.event_report import EventReport
     from polyvm.host.events import Events
-    from polyvm.host.registry import EventReport, Registry
+    from polyvm.host.registry import Registry
     from polyvm.host.streams import Declared
     from polyvm.vm import EventStore
 
@@ -117,13 +118,13 @@ class EventApi:
 
     def _intake(self, stream: str) -> dict[str, int]:
         """What a declared stream did not take; nothing for one that is not declared."""
-        stats = self._registry.intake(stream) if stream in self._streams else None
+        stats = self._registry.firing.intake(stream) if stream in self._streams else None
         return {} if stats is None else {"duplicates": stats.duplicates, "dead": stats.dead}
 
     async def triggers(self, request: web.Request) -> web.Response:
         """Answer which triggers are live, and what they did."""
         del request
-        figures = await asyncio.to_thread(self._registry.trigger_figures)
+        figures = await asyncio.to_thread(self._registry.firing.trigger_figures)
         each = figures[1] if figures is not None else []
         return answers.of_json(
             {

@@ -31,7 +31,7 @@ class FlowApi:
     async def flows(self, request: web.Request) -> web.Response:
         """Answer which flows are live, and what they did."""
         del request
-        figures = await asyncio.to_thread(self._registry.flow_figures)
+        figures = await asyncio.to_thread(self._registry.firing.flow_figures)
         return answers.of_json({"flows": [_told(each) for each in figures]})
 
 

@@ -12,10 +12,10 @@ from polyvm.host.admission import Admission
 from polyvm.host.api import client
 from polyvm.host.api.request import RunOptions, run_options
 from polyvm.host.cli import policy
+from polyvm.host.deployment import LANES
 from polyvm.host.errors import ExitCode, UsageError
 from polyvm.host.isolation import ProcessRunner
 from polyvm.host.payload import from_json, to_json
-from polyvm.host.registry import LANES
 from polyvm.host.runners import Runners
 from polyvm.host.sources import Sources
 from polyvm.vm import Executor, Limits, collect_logs, info

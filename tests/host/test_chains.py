@@ -13,10 +13,11 @@ from polyvm.host import chains, manifest
 from polyvm.host.admission import Policy
 from polyvm.host.bundle import PYC_HEADER_BYTES, Bundle
 from polyvm.host.chains import Chains
+from polyvm.host.deployment import State
 from polyvm.host.embedded import Host, Options
 from polyvm.host.errors import ChainError, ManifestError
 from polyvm.host.invocations import NotDone
-from polyvm.host.registry import Registry, State
+from polyvm.host.registry import Registry
 from polyvm.host.switches import Disabled, Paused, Switches, Verb
 from polyvm.host.triggers import Step, Trigger
 from polyvm.vm import Module, Outcome, Program, toolchain

@@ -106,7 +106,7 @@ def test_a_new_version_goes_on_where_its_condition_is_the_same(stage: Stage) -> 
     assert stage.put("buy", key="y") == []
     assert stage.put("look", "buy", key="y") == ["a.1"]
     stage.registry.withdraw("a")
-    assert not stage.registry.has_triggers
+    assert not stage.registry.firing.expects_events
     assert stage.put("look", "buy") == []
     stage.drain()
 
@@ -125,7 +125,7 @@ def test_switches(stage: Stage) -> None:
     stage.switches.turn("task", "a", Verb.PAUSE)
     report = stage.events.put([{"event": "buy"}])
     assert [type(start.error) for start in report.starts] == [Paused]
-    assert stage.registry.trigger_refusals() == {("a", "paused"): 1}
+    assert stage.registry.firing.refusals() == {("a", "paused"): 1}
     stage.switches.turn("task", "a", Verb.RESUME)
     assert stage.put("buy") == ["a.one"]
     stage.drain()
@@ -144,7 +144,7 @@ def test_what_is_refused_is_told_and_counted() -> None:
     refused = [start for start in report.starts if start.error is not None]
     assert report.accepted == 5 - len(refused)
     assert all(isinstance(start.error, QueueFull) for start in refused)
-    assert stage.registry.trigger_refusals() == {("a", "full"): len(refused)}
+    assert stage.registry.firing.refusals() == {("a", "full"): len(refused)}
     assert len(refused) == 3
     stage.drain()
     stage.stopping.set()

@@ -11,11 +11,11 @@ import pytest
 from polyvm.host import manifest
 from polyvm.host.admission import Policy
 from polyvm.host.deferred_models import DeferredModels
+from polyvm.host.deployment import Deployment, State
 from polyvm.host.embedded import Host, Options
 from polyvm.host.errors import BundleError, ManifestError
 from polyvm.host.models import Entry
 from polyvm.host.preloader import Preloader
-from polyvm.host.registry import Deployment, State
 from polyvm.host.switches import Verb
 from tests.conftest import write_task
 from tests.e2e.conftest import wait_for
@@ -78,12 +78,12 @@ def test_what_is_not_to_be_made_ready(stage: Stage) -> None:
     stage.switches.turn("task", "a", Verb.PAUSE)
     stage.put("view")
     assert stage.registry.pending == 0
-    assert stage.registry.trigger_refusals() == {("a", "preload"): 1}
+    assert stage.registry.firing.refusals() == {("a", "preload"): 1}
 
 
 def test_a_timer_preloads(stage: Stage) -> None:
     stage.deploy("a", '[[triggers]]\naction = "preload"\nevery = "1h"\nat_start = true\n')
-    started, _, _ = stage.registry.tick()
+    started, _, _ = stage.registry.firing.tick()
     assert [start.error for start in started] == [None]
     assert stage.drain() == []
     assert vms(stage, "a") == 1

@@ -7,7 +7,8 @@ import pytest
 
 from polyvm.host import manifest
 from polyvm.host.bundle import PYC_HEADER_BYTES, Bundle
-from polyvm.host.registry import Registry, State
+from polyvm.host.deployment import State
+from polyvm.host.registry import Registry
 from polyvm.vm import Module, Outcome, Program, QueueFull, toolchain
 from tests.host.runner import ManualRunner
 

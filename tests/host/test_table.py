@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from polyvm.host.registry import Row, State
+from polyvm.host.deployment import State
+from polyvm.host.figures import Row
 from polyvm.host.table import LiveTable, Progress, duration, render, size
 
 ROW = Row(

@@ -49,7 +49,7 @@ class Timed(Stage):
         """Let time go by; what timers and counters started."""
         ns = int(seconds * SECOND)
         self.now = Moment(self.now.monotonic_ns + ns, self.now.wall_ns + ns)
-        started, counted, _ = self.registry.tick()
+        started, counted, _ = self.registry.firing.tick()
         return [each.trigger for each in (*started, *counted) if each.error is None]
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ def test_a_timer_starts_its_task(stage: Timed) -> None:
         {"trigger": "tick", "time": begin + 10, "scheduled": begin + 10, "missed": 0},
         {"trigger": "tick", "time": begin + 35, "scheduled": begin + 30, "missed": 1},
     ]
-    figures = stage.registry.trigger_figures()
+    figures = stage.registry.firing.trigger_figures()
     assert figures is not None
     (one,) = figures[1]
     assert (one.kind, one.fired, one.missed) == ("every", 2, 1)
@@ -111,20 +111,20 @@ def test_switches(stage: Timed) -> None:
 
 
 def test_the_wait_is_that_of_the_next_one(stage: Timed) -> None:
-    assert stage.registry.tick()[2] is None
+    assert stage.registry.firing.tick()[2] is None
     stage.deploy("a", '[[triggers]]\nevery = "250ms"\n')
-    assert stage.registry.triggers_changed.is_set()
-    assert stage.registry.tick()[2] == 0.25
+    assert stage.registry.firing.changed.is_set()
+    assert stage.registry.firing.tick()[2] == 0.25
     stage.deploy("b", PER_USER + 'every = "100ms"\n')
-    assert stage.registry.tick()[2] == 0.1
+    assert stage.registry.firing.tick()[2] == 0.1
 
 
 def test_what_a_timer_starts_and_finds_no_place_is_counted() -> None:
     stage = Timed(max_pending=1)
     stage.deploy("a", EVERY + '[[triggers]]\nevery = "10s"\n')
-    started, _, _ = stage.registry.tick()
+    started, _, _ = stage.registry.firing.tick()
     stage.now = Moment(stage.now.monotonic_ns + 10 * SECOND, stage.now.wall_ns + 10 * SECOND)
-    started, _, _ = stage.registry.tick()
+    started, _, _ = stage.registry.firing.tick()
     assert sorted(each.error is None for each in started) == [False, True]
     stage.drain()
     stage.close()
@@ -138,7 +138,7 @@ def test_counters_start_tasks_and_lose_nothing_while_paused(stage: Timed) -> Non
     assert (value["trigger"], value["key"], value["events"]) == ("three", "1", 3)
     stage.switches.turn("task", "a", Verb.PAUSE)
     stage.ticker.finish(ended=False)  # the paused task's is given up in the end, and counted
-    assert stage.registry.trigger_refusals() == {("a", "paused"): 1}
+    assert stage.registry.firing.refusals() == {("a", "paused"): 1}
     stage.switches.turn("task", "a", Verb.RESUME)
     stage.events.put([{"stream": "clicks", "user": 3}])
     stage.ticker.finish(ended=False)
