@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../stream/pack.h"
 #include "../stream/symbol.h"
 #include "table.h"
 
@@ -30,16 +31,6 @@ static int names_add(names *names, stream_text name) {
     if (stream_text_equal(names->slot[at], name)) return 1;
   names->slot[at] = name;
   return 0;
-}
-
-static unsigned char *put_head(unsigned char *at, uint32_t count) {
-  if (count < 16) {
-    *at++ = (unsigned char)(0x80 | count);
-    return at;
-  }
-  *at++ = 0xdf;
-  for (int i = 3; i >= 0; i--) *at++ = (unsigned char)(count >> 8 * i);
-  return at;
 }
 
 char *feature_merge(store_bytes values, store_bytes before, size_t *len) {
@@ -74,7 +65,7 @@ char *feature_merge(store_bytes values, store_bytes before, size_t *len) {
   free(seen);
   *len = (size_t)(at - merged);
   unsigned char headed[5];
-  size_t short_by = 5 - (size_t)(put_head(headed, count) - headed);
+  size_t short_by = 5 - (size_t)(stream_put_map(headed, count) - headed);
   memmove(merged + 5 - short_by, merged + 5, *len - 5);
   memcpy(merged, headed, 5 - short_by);
   *len -= short_by;

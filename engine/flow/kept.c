@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../stream/pack.h"
+
 static int has_text(uint8_t kind) {
   return kind >= STREAM_STRING;
 }
@@ -75,12 +77,7 @@ stream_value flow_array_of(const stream_value *items, uint32_t count, flow_arena
   for (uint32_t i = 0; i < count; i++) size += flow_value_bytes(&items[i]);
   unsigned char *start = size <= FLOW_ARRAY_MAX ? flow_arena_take(arena, size) : NULL, *at = start;
   if (at == NULL) return flow_nil();
-  if (count < 16) {
-    *at++ = (unsigned char)(0x90 | count);
-  } else {
-    *at++ = 0xdd;
-    for (int shift = 24; shift >= 0; shift -= 8) *at++ = (unsigned char)(count >> shift);
-  }
+  at = stream_put_array(at, count);
   for (uint32_t i = 0; i < count; i++) at = flow_value_write(at, &items[i]);
   return (stream_value){
       .kind = STREAM_ARRAY, .count = count, .text = {(const char *)start, (size_t)(at - start)}};

@@ -1,17 +1,8 @@
 /* sink.c - rows that leave a flow: as MessagePack, into a table or to whoever is called. */
 #include <string.h>
 
+#include "../stream/pack.h"
 #include "set.h"
-
-static unsigned char *put_count(unsigned char *at, uint32_t count) {
-  if (count < 16) {
-    *at++ = (unsigned char)(0x80 | count);
-    return at;
-  }
-  *at++ = 0xdf;
-  for (int shift = 24; shift >= 0; shift -= 8) *at++ = (unsigned char)(count >> shift);
-  return at;
-}
 
 static unsigned char *put_column(unsigned char *at, stream_text name, const stream_value *value) {
   stream_value text = flow_string(name);
@@ -26,7 +17,7 @@ static stream_text write_closed(const flow_columns *columns, const stream_value 
     bytes += 5 + columns->name[i].len + flow_value_bytes(&values[i]);
   unsigned char *packed = flow_arena_take(arena, bytes), *at = packed;
   if (packed == NULL) return (stream_text){NULL, 0};
-  at = put_count(at, columns->count);
+  at = stream_put_map(at, columns->count);
   for (uint32_t i = 0; i < columns->count; i++) at = put_column(at, columns->name[i], &values[i]);
   return (stream_text){(const char *)packed, (size_t)(at - packed)};
 }
@@ -68,8 +59,7 @@ static stream_text write_open(const flow_core *core, const flow_row *row, flow_a
     at = put_column(at, columns->name[i], &row->values[i]);
     count++;
   }
-  packed[0] = 0xdf;
-  for (int i = 0; i < 4; i++) packed[1 + i] = (unsigned char)(count >> (24 - 8 * i));
+  stream_put(packed, 0xdf, count, 4);
   return (stream_text){(const char *)packed, (size_t)(at - packed)};
 }
 

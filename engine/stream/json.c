@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack.h"
 #include "sound.h"
 
 #define ONES UINT64_C(0x0101010101010101)
@@ -37,8 +38,7 @@ static void skip_space(packer *p) {
 }
 
 static void put(packer *p, unsigned char head, uint64_t number, int bytes) {
-  *p->out++ = head;
-  for (int i = bytes - 1; i >= 0; i--) *p->out++ = (unsigned char)(number >> 8 * i);
+  p->out = stream_put(p->out, head, number, bytes);
 }
 
 /* ---- Text --------------------------------------------------------------- */
@@ -200,21 +200,6 @@ static int pack_double(packer *p, const unsigned char *start, uint64_t digits, i
   return 0;
 }
 
-static void pack_integer(packer *p, uint64_t digits, int negative) {
-  if (negative && digits != 0) {
-    uint64_t number = 0 - digits;
-    if (digits <= 32) put(p, (unsigned char)number, 0, 0);
-    else if (digits <= 0x80) put(p, 0xd0, number, 1);
-    else if (digits <= 0x8000) put(p, 0xd1, number, 2);
-    else if (digits <= 0x80000000u) put(p, 0xd2, number, 4);
-    else put(p, 0xd3, number, 8);
-  } else if (digits < 0x80) put(p, (unsigned char)digits, 0, 0);
-  else if (digits <= UINT8_MAX) put(p, 0xcc, digits, 1);
-  else if (digits <= UINT16_MAX) put(p, 0xcd, digits, 2);
-  else if (digits <= UINT32_MAX) put(p, 0xce, digits, 4);
-  else put(p, 0xcf, digits, 8);
-}
-
 static int is_digit(const packer *p) {
   return p->at != p->end && *p->at >= '0' && *p->at <= '9';
 }
@@ -261,7 +246,7 @@ static int pack_number(packer *p) {
   if (!whole) return pack_double(p, start, digits, exact, exponent);
   if (!exact || (negative && digits > UINT64_C(1) << 63))
     return refuse(p, "it holds an integer of more than 64 bits");
-  pack_integer(p, digits, negative);
+  p->out = stream_put_integer(p->out, negative ? 0 - digits : digits, negative && digits != 0);
   return 0;
 }
 

@@ -4,26 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pack.h"
 #include "sound.h"
-
-static unsigned char *put_head(unsigned char *at, unsigned char head, uint64_t number, int bytes) {
-  *at++ = head;
-  for (int i = bytes - 1; i >= 0; i--) *at++ = (unsigned char)(number >> 8 * i);
-  return at;
-}
-
-static unsigned char *put_bytes(unsigned char *at, unsigned char head, stream_text text) {
-  at = put_head(at, head, text.len, 4);
-  if (text.len != 0) memcpy(at, text.data, text.len);
-  return at + text.len;
-}
-
-static unsigned char *put_name(unsigned char *at, const char *name) {
-  size_t len = strlen(name);
-  *at++ = (unsigned char)(0xa0 | len); /* ours are shorter than 32 bytes */
-  memcpy(at, name, len);
-  return at + len;
-}
 
 static int is_sound(stream_text event) {
   stream_reader reader = {(const unsigned char *)event.data,
@@ -33,7 +15,8 @@ static int is_sound(stream_text event) {
 
 /* Text where it is that, binary data otherwise. */
 static unsigned char *put_text(unsigned char *at, stream_text text) {
-  return put_bytes(at, stream_is_utf8(text) ? 0xdb : 0xc6, text);
+  if (stream_is_utf8(text)) return stream_put_string(at, text);
+  return stream_put_raw(stream_put_length(at, 0xc4, text.len), text);
 }
 
 static stream_text cut(stream_text text, size_t most) {
@@ -60,16 +43,13 @@ int stream_letter_put(store *store, stream_text stream, stream_text event, const
     letter = malloc(128 + stream.len + why.len + source.len + shown.len);
     if (letter == NULL) return STORE_E_NOMEM;
     unsigned char *at = letter;
-    *at++ = (unsigned char)(0x84 + is_cut);
-    at = put_text(put_name(at, "stream"), stream);
-    at = put_text(put_name(at, "reason"), why);
-    at = put_text(put_name(at, "source"), source);
-    at = put_name(at, "event");
-    if (sound) {
-      memcpy(at, event.data, event.len);
-      at += event.len;
-    } else at = put_text(at, shown);
-    if (is_cut) at = put_head(put_name(at, "bytes"), 0xcf, whole, 8);
+    at = stream_put_map(at, 4 + (uint32_t)is_cut);
+    at = put_text(stream_put_name(at, "stream"), stream);
+    at = put_text(stream_put_name(at, "reason"), why);
+    at = put_text(stream_put_name(at, "source"), source);
+    at = stream_put_name(at, "event");
+    at = sound ? stream_put_raw(at, event) : put_text(at, shown);
+    if (is_cut) at = stream_put(stream_put_name(at, "bytes"), 0xcf, whole, 8);
     store_event kept = {.time_ns = (int64_t)wall_ns,
                         .arrival_ns = (int64_t)wall_ns,
                         .key = {stream.data, stream.len},

@@ -138,6 +138,20 @@ def test_arguments_are_checked() -> None:
             executor.triggers.configure(key="k")
 
 
+def test_a_replaced_trigger_is_found_while_the_table_of_triggers_grows() -> None:
+    others = 63  # with it, as many as the table has room for at first
+    with Executor(1) as executor:
+        task = executor.add(program(ECHO))
+        former = executor.triggers.add(task, "purchase", SEQUENCE)
+        for each in range(others):
+            executor.triggers.add(task, f"other {each}", ONE, mode=TriggerMode.OFF)
+        executor.triggers.event(VIEW, 1)
+        newer = executor.triggers.add(task, "purchase", SEQUENCE, replaces=former)
+        executor.triggers.remove(former)
+        (fired,) = executor.triggers.event(BUY, 2).fired
+        assert fired.trigger == newer
+
+
 def test_threads_submit_at_once_and_nothing_is_lost() -> None:
     threads, each = 4, 500
     with Executor(2) as executor:

@@ -2,8 +2,8 @@
 #ifndef PVM_CATCH_UP_H
 #define PVM_CATCH_UP_H
 
+#include "firing.h"
 #include "flow.h"
-#include "trigger.h"
 
 typedef struct pvm_catch_up pvm_catch_up;
 

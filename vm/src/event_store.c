@@ -1,8 +1,9 @@
 /* event_store.c - the stream store for hosts: opening, reading as MessagePack. */
 #include "event_store.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "rows.h"
 
 _Static_assert(PVM_STREAM_NAME_MAX == STORE_NAME_MAX, "one limit in two headers");
 _Static_assert(PVM_ERR_MAX >= STORE_ERR_MAX, "its sentences fit");
@@ -128,47 +129,18 @@ int pvm_stream_stats_get(pvm_store *handle, uint32_t i, pvm_stream_stats *stats)
 
 /* ---- Reading ------------------------------------------------------------ */
 
-typedef struct writing {
-  unsigned char *data;
-  size_t len, capacity;
-  uint32_t count;
-  int failed;
-} writing;
-
-/* Room for so many bytes more; NULL without memory. */
-static unsigned char *room(writing *w, size_t bytes) {
-  if (w->len + bytes > w->capacity) {
-    size_t more = w->capacity * 2 > w->len + bytes ? w->capacity * 2 : w->len + bytes + 4096;
-    unsigned char *grown = realloc(w->data, more);
-    if (grown == NULL) return NULL;
-    w->data = grown;
-    w->capacity = more;
-  }
-  return w->data + w->len;
-}
-
-static unsigned char *put_number(unsigned char *at, unsigned char head, uint64_t number,
-                                 int bytes) {
-  *at++ = head;
-  for (int i = bytes - 1; i >= 0; i--) *at++ = (unsigned char)(number >> 8 * i);
-  return at;
-}
-
 static int write_event(void *arg, const store_event *event) {
-  writing *w = arg;
-  unsigned char *start = room(w, 33 + event->key.len + event->value.len), *at = start;
-  if (start == NULL || w->count == UINT32_MAX) return w->failed = 1;
-  *at++ = 0x95;
-  at = put_number(at, 0xcf, event->sequence, 8);
-  at = put_number(at, 0xd3, (uint64_t)event->time_ns, 8);
-  at = put_number(at, 0xd3, (uint64_t)event->arrival_ns, 8);
-  at = put_number(at, 0xc6, event->key.len, 4);
-  if (event->key.len != 0) memcpy(at, event->key.data, event->key.len);
-  at += event->key.len;
-  memcpy(at, event->value.data, event->value.len);
-  at += event->value.len;
-  w->len += (size_t)(at - start);
-  w->count++;
+  pvm_rows *rows = arg;
+  unsigned char *at = pvm_rows_next(rows, 33 + event->key.len + event->value.len);
+  if (at == NULL) return 1;
+  at = stream_put_array(at, 5);
+  at = stream_put(at, 0xcf, event->sequence, 8);
+  at = stream_put(at, 0xd3, (uint64_t)event->time_ns, 8);
+  at = stream_put(at, 0xd3, (uint64_t)event->arrival_ns, 8);
+  at = stream_put(at, 0xc6, event->key.len, 4);
+  at = stream_put_raw(at, (stream_text){event->key.data, event->key.len});
+  at = stream_put_raw(at, (stream_text){event->value.data, event->value.len});
+  pvm_rows_end(rows, at);
   return 0;
 }
 
@@ -195,14 +167,10 @@ int64_t pvm_store_visit(pvm_store *handle, const pvm_store_query *query, store_v
 
 int pvm_store_read(pvm_store *handle, const pvm_store_query *query, pvm_buffer *events) {
   if (handle == NULL || query == NULL || events == NULL) return PVM_E_INVALID;
-  writing w = {.len = 5};
-  if (room(&w, 0) == NULL) return PVM_E_NOMEM;
-  int64_t visited = pvm_store_visit(handle, query, write_event, &w);
-  if (visited < 0 || w.failed) {
-    free(w.data);
-    return visited < 0 ? (int)visited : PVM_E_NOMEM;
-  }
-  put_number(w.data, 0xdd, w.count, 4);
-  *events = (pvm_buffer){.data = w.data, .len = w.len};
-  return PVM_OK;
+  pvm_rows rows;
+  if (pvm_rows_begin(&rows) != PVM_OK) return PVM_E_NOMEM;
+  int64_t visited = pvm_store_visit(handle, query, write_event, &rows);
+  if (visited >= 0) return pvm_rows_finish(&rows, events);
+  pvm_rows_free(&rows);
+  return (int)visited;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime.h"
+#include "trigger_set.h"
 
 /* ---- Start -------------------------------------------------------------- */
 

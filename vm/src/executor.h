@@ -6,7 +6,6 @@
 #include "journal.h"
 #include "ladder.h"
 #include "outbox.h"
-#include "trigger.h"
 
 enum {
   PVM_EXECUTOR_RUNNING,
@@ -14,6 +13,8 @@ enum {
   PVM_EXECUTOR_CANCELLING, /* nor what is queued */
   PVM_EXECUTOR_STOPPED
 };
+
+struct pvm_trigger_set;
 
 /* Fields stand by who writes them, on cache lines of their own: what every run reads shares none
 ** with what every run, or every submission, writes. */

@@ -9,8 +9,9 @@
 #include "../../engine/stream/value.h"
 #include "event_store.h"
 #include "executor.h"
-#include "flows.h"
+#include "rows.h"
 #include "runtime.h"
+#include "trigger_set.h"
 
 _Static_assert(PVM_TABLE_NAME_MAX == FEATURE_NAME_MAX, "one limit in two headers");
 _Static_assert(PVM_TABLE_LATEST == FEATURE_LATEST, "one time in two headers");
@@ -64,8 +65,7 @@ int pvm_features_attach(pvm_executor *executor, pvm_features *features) {
   pthread_mutex_lock(&executor->grouping); /* triggers and their flows are made with it */
   if (!atomic_compare_exchange_strong(&executor->features, &none, features)) status = PVM_E_STATE;
   struct pvm_trigger_set *set = atomic_load(&executor->triggers);
-  if (status == PVM_OK && set != NULL)
-    pvm_flows_set_tables(pvm_trigger_set_flows(set), of(features));
+  if (status == PVM_OK && set != NULL) pvm_flows_set_tables(set->flows, of(features));
   pthread_mutex_unlock(&executor->grouping);
   return status;
 }
@@ -196,74 +196,30 @@ int64_t pvm_table_put(pvm_features *features, const char *table, const void *row
 
 /* ---- Rows out ----------------------------------------------------------- */
 
-typedef struct writing {
-  unsigned char *data;
-  size_t len, capacity;
-  uint32_t count;
+typedef struct table_rows {
+  pvm_rows rows;
   int with_keys;
-  int failed;
-} writing;
-
-static unsigned char *room(writing *w, size_t bytes) {
-  if (w->len + bytes > w->capacity) {
-    size_t more = w->capacity * 2 > w->len + bytes ? w->capacity * 2 : w->len + bytes + 4096;
-    unsigned char *grown = realloc(w->data, more);
-    if (grown == NULL) return NULL;
-    w->data = grown;
-    w->capacity = more;
-  }
-  return w->data + w->len;
-}
-
-static unsigned char *put_number(unsigned char *at, unsigned char head, uint64_t number,
-                                 int bytes) {
-  *at++ = head;
-  for (int i = bytes - 1; i >= 0; i--) *at++ = (unsigned char)(number >> 8 * i);
-  return at;
-}
+} table_rows;
 
 static int write_row(void *arg, const feature_row *row) {
-  writing *w = arg;
-  unsigned char *start = room(w, 32 + row->key.len + row->values.len), *at = start;
-  if (start == NULL || w->count == UINT32_MAX) return w->failed = 1;
-  *at++ = w->with_keys ? 0x94 : 0x93;
+  table_rows *w = arg;
+  unsigned char *at = pvm_rows_next(&w->rows, 32 + row->key.len + row->values.len);
+  if (at == NULL) return 1;
+  at = stream_put_array(at, w->with_keys ? 4 : 3);
   if (w->with_keys) {
-    at = put_number(at, 0xc6, row->key.len, 4);
-    if (row->key.len != 0) memcpy(at, row->key.data, row->key.len);
-    at += row->key.len;
+    at = stream_put(at, 0xc6, row->key.len, 4);
+    at = stream_put_raw(at, (stream_text){row->key.data, row->key.len});
   }
-  at = put_number(at, 0xd3, (uint64_t)row->time_ns, 8);
-  at = put_number(at, 0xcf, row->version, 8);
-  memcpy(at, row->values.data, row->values.len);
-  at += row->values.len;
-  w->len += (size_t)(at - start);
-  w->count++;
+  at = stream_put(at, 0xd3, (uint64_t)row->time_ns, 8);
+  at = stream_put(at, 0xcf, row->version, 8);
+  at = stream_put_raw(at, (stream_text){row->values.data, row->values.len});
+  pvm_rows_end(&w->rows, at);
   return 0;
 }
 
-static int write_nil(writing *w) {
-  unsigned char *at = room(w, 1);
-  if (at == NULL) return w->failed = 1;
-  *at = 0xc0;
-  w->len++;
-  w->count++;
-  return 0;
-}
-
-/* The array's head takes 5 bytes, which were left free. */
-static int finish(writing *w, pvm_buffer *rows) {
-  if (w->failed) {
-    free(w->data);
-    return PVM_E_NOMEM;
-  }
-  put_number(w->data, 0xdd, w->count, 4);
-  *rows = (pvm_buffer){.data = w->data, .len = w->len};
-  return PVM_OK;
-}
-
-static int begin(writing *w, int with_keys) {
-  *w = (writing){.len = 5, .with_keys = with_keys};
-  return room(w, 0) != NULL ? PVM_OK : PVM_E_NOMEM;
+static void write_nil(pvm_rows *rows) {
+  unsigned char *at = pvm_rows_next(rows, 1);
+  if (at != NULL) pvm_rows_end(rows, stream_put(at, 0xc0, 0, 0));
 }
 
 int pvm_table_get(pvm_features *features, const char *table, const void *keys, size_t len,
@@ -275,13 +231,13 @@ int pvm_table_get(pvm_features *features, const char *table, const void *keys, s
   stream_reader reader = {keys, (const unsigned char *)keys + len};
   stream_value all, key;
   if (stream_read(&reader, &all) != 0 || all.kind != STREAM_ARRAY) return PVM_E_DECODE;
-  writing w;
-  if (begin(&w, 0) != PVM_OK) return PVM_E_NOMEM;
-  for (uint32_t i = 0; i < all.count && !w.failed; i++) {
+  table_rows w = {.with_keys = 0};
+  if (pvm_rows_begin(&w.rows) != PVM_OK) return PVM_E_NOMEM;
+  for (uint32_t i = 0; i < all.count && !w.rows.failed; i++) {
     char digits[24];
     store_bytes bytes;
     if (stream_read(&reader, &key) != 0 || key_of(&key, digits, &bytes) != 0) {
-      free(w.data);
+      pvm_rows_free(&w.rows);
       return PVM_E_DECODE;
     }
     feature_row row;
@@ -289,9 +245,9 @@ int pvm_table_get(pvm_features *features, const char *table, const void *keys, s
     if (feature_get(from, bytes, at_ns, &row, &hold) == FEATURE_OK) {
       write_row(&w, &row);
       feature_release(&hold);
-    } else write_nil(&w);
+    } else write_nil(&w.rows);
   }
-  return finish(&w, rows);
+  return pvm_rows_finish(&w.rows, rows);
 }
 
 int pvm_table_scan(pvm_features *features, const char *table, int64_t at_ns, uint64_t most,
@@ -299,10 +255,10 @@ int pvm_table_scan(pvm_features *features, const char *table, int64_t at_ns, uin
   if (features == NULL || table == NULL || rows == NULL) return PVM_E_INVALID;
   feature_table *from = find(features, table);
   if (from == NULL) return PVM_E_UNKNOWN;
-  writing w;
-  if (begin(&w, 1) != PVM_OK) return PVM_E_NOMEM;
+  table_rows w = {.with_keys = 1};
+  if (pvm_rows_begin(&w.rows) != PVM_OK) return PVM_E_NOMEM;
   feature_scan(from, at_ns, most, write_row, &w);
-  return finish(&w, rows);
+  return pvm_rows_finish(&w.rows, rows);
 }
 
 int pvm_table_history(pvm_features *features, const char *table, const void *key, size_t key_len,
@@ -311,8 +267,8 @@ int pvm_table_history(pvm_features *features, const char *table, const void *key
     return PVM_E_INVALID;
   feature_table *from = find(features, table);
   if (from == NULL) return PVM_E_UNKNOWN;
-  writing w;
-  if (begin(&w, 1) != PVM_OK) return PVM_E_NOMEM;
-  if (feature_history(from, (store_bytes){key, key_len}, write_row, &w) < 0) w.failed = 1;
-  return finish(&w, rows);
+  table_rows w = {.with_keys = 1};
+  if (pvm_rows_begin(&w.rows) != PVM_OK) return PVM_E_NOMEM;
+  if (feature_history(from, (store_bytes){key, key_len}, write_row, &w) < 0) w.rows.failed = 1;
+  return pvm_rows_finish(&w.rows, rows);
 }

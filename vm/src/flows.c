@@ -7,10 +7,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "../../engine/stream/pack.h"
 #include "catch_up.h"
 #include "executor.h"
 #include "flow.h"
-#include "runtime.h"
+#include "ingest.h"
+#include "trigger_set.h"
 
 #define GATES 8            /* that threads share out among themselves */
 #define TICK_NS 100000000u /* between two ticks */
@@ -21,7 +23,8 @@ typedef struct pvm_flow {
   struct pvm_flow *next;
   _Atomic int64_t task;
   _Atomic int mode;
-  _Atomic uint64_t accepted, handed_out, full, rate, breaker, other, refused;
+  pvm_start_counts starts;
+  _Atomic uint64_t refused; /* rows that their stream did not take */
   char name[PVM_NAME_MAX + 1];
 } pvm_flow;
 
@@ -39,27 +42,15 @@ struct pvm_flows {
 
 /* ---- What leaves ---- */
 
-static size_t put_text(unsigned char *out, const char *text, size_t len) {
-  size_t at = 0;
-  out[at++] = 0xdb;
-  for (int shift = 24; shift >= 0; shift -= 8) out[at++] = (unsigned char)(len >> shift);
-  if (len != 0) memcpy(out + at, text, len);
-  return at + len;
-}
-
 /* {"flow": name, "key": text, "row": map}. Its length; 0 without memory. */
 static size_t write_payload(pvm_firing *f, const pvm_flow *flow, const flow_output *output) {
   size_t name = strlen(flow->name);
   if (!pvm_firing_reserve(f, 64 + name + output->key.len + output->row.len)) return 0;
-  unsigned char *at = f->payload;
-  *at++ = 0x83;
-  at += put_text(at, "flow", 4);
-  at += put_text(at, flow->name, name);
-  at += put_text(at, "key", 3);
-  at += put_text(at, output->key.data, output->key.len);
-  at += put_text(at, "row", 3);
-  memcpy(at, output->row.data, output->row.len);
-  return (size_t)(at + output->row.len - f->payload);
+  unsigned char *at = stream_put_map(f->payload, 3);
+  at = stream_put_name(stream_put_name(at, "flow"), flow->name);
+  at = stream_put_string(stream_put_name(at, "key"), output->key);
+  at = stream_put_raw(stream_put_name(at, "row"), output->row);
+  return (size_t)(at - f->payload);
 }
 
 static void start_task(pvm_firing *f, pvm_flow *flow, const flow_output *output) {
@@ -68,13 +59,7 @@ static void start_task(pvm_firing *f, pvm_flow *flow, const flow_output *output)
   pvm_starter starter = {.flow = flow->id, .task = atomic_load(&flow->task)};
   if (mode != PVM_TRIGGER_OFF)
     status = pvm_firing_start(f, &starter, mode, write_payload(f, flow, output));
-  _Atomic uint64_t *counter = status == PVM_OK                   ? &flow->accepted
-                              : status == PVM_TRIGGER_HANDED_OUT ? &flow->handed_out
-                              : status == PVM_E_FULL             ? &flow->full
-                              : status == PVM_E_RATE             ? &flow->rate
-                              : status == PVM_E_BREAKER          ? &flow->breaker
-                                                                 : &flow->other;
-  atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+  pvm_start_counts_add(&flow->starts, status);
 }
 
 static void emit(void *context, const flow_output *output) {
@@ -109,11 +94,11 @@ static struct gate *gate_of(struct pvm_flows *flows) {
 }
 
 void pvm_flows_enter(struct pvm_flows *flows) {
-  if (pvm_trigger_set_store(flows->set) != NULL) pthread_rwlock_rdlock(&gate_of(flows)->lock);
+  if (flows->set->store != NULL) pthread_rwlock_rdlock(&gate_of(flows)->lock);
 }
 
 void pvm_flows_leave(struct pvm_flows *flows) {
-  if (pvm_trigger_set_store(flows->set) != NULL) pthread_rwlock_unlock(&gate_of(flows)->lock);
+  if (flows->set->store != NULL) pthread_rwlock_unlock(&gate_of(flows)->lock);
 }
 
 void pvm_flows_take(struct pvm_flows *flows, const stream_taken *event, pvm_firing *f) {
@@ -190,7 +175,7 @@ static void let_events(struct pvm_flows *flows) {
 /* Feed it what is kept, and start it when nothing is left that it has not seen. */
 static int catch_up(pvm_executor *executor, struct pvm_flows *flows, flow *made) {
   pvm_firing f = {.executor = executor, .set = flows->set, .depth = 1, .quiet = 1};
-  pvm_catch_up *reading = pvm_catch_up_new(pvm_trigger_set_store(flows->set), flows->flows, made);
+  pvm_catch_up *reading = pvm_catch_up_new(flows->set->store, flows->flows, made);
   if (reading == NULL) return STREAM_E_NOMEM;
   int status = pvm_catch_up_read(reading, &f);
   stop_events(flows);
@@ -218,7 +203,7 @@ static int64_t add(pvm_executor *executor, struct pvm_flows *flows, pvm_flow *ma
   made->id = ++flows->ids;
   /* before it starts: nobody may pass by flows that there are */
   if (link == NULL) atomic_fetch_add(&flows->count, 1);
-  if (is_new && catches_up && pvm_trigger_set_store(flows->set) != NULL) {
+  if (is_new && catches_up && flows->set->store != NULL) {
     status = catch_up(executor, flows, made->flow);
     if (status == STREAM_OK && former != NULL) flow_remove(flows->flows, former);
   } else {
@@ -241,7 +226,7 @@ int pvm_flow_check(pvm_executor *executor, const void *declaration, size_t len, 
   int status = pvm_trigger_set_of(executor, &set, err);
   if (status != PVM_OK) return status;
   if (declaration == NULL && len != 0) return PVM_E_INVALID;
-  struct pvm_flows *flows = pvm_trigger_set_flows(set);
+  struct pvm_flows *flows = set->flows;
   status = flow_check(flows->flows, declaration, len, err);
   return status == STREAM_OK ? PVM_OK : status_of(status);
 }
@@ -258,7 +243,7 @@ int64_t pvm_flow_add(pvm_executor *executor, int64_t task, const char *name,
       (task == 0 && mode == PVM_TRIGGER_SUBMIT))
     return PVM_E_INVALID;
   if (task != 0 && pvm_task_table_get(&executor->tasks, task) == NULL) return PVM_E_UNKNOWN;
-  struct pvm_flows *flows = pvm_trigger_set_flows(set);
+  struct pvm_flows *flows = set->flows;
   pvm_flow *made = calloc(1, sizeof *made);
   if (made == NULL) return PVM_E_NOMEM;
   atomic_init(&made->task, task);
@@ -276,7 +261,7 @@ static struct pvm_flows *lock_flow(pvm_executor *executor, int64_t id, pvm_flow 
   struct pvm_trigger_set *set;
   *status = pvm_trigger_set_of(executor, &set, NULL);
   if (*status != PVM_OK) return NULL;
-  struct pvm_flows *flows = pvm_trigger_set_flows(set);
+  struct pvm_flows *flows = set->flows;
   pthread_mutex_lock(&flows->lock);
   *link = find(flows, id);
   if (*link != NULL) return flows;
@@ -332,12 +317,12 @@ int pvm_flow_stats_get(pvm_executor *executor, int64_t id, pvm_flow_stats *stats
                             .keys = seen.keys,
                             .bytes = seen.bytes,
                             .watermark_ns = seen.watermark_ns,
-                            .accepted = atomic_load(&one->accepted),
-                            .handed_out = atomic_load(&one->handed_out),
-                            .full = atomic_load(&one->full),
-                            .rate = atomic_load(&one->rate),
-                            .breaker = atomic_load(&one->breaker),
-                            .other = atomic_load(&one->other)};
+                            .accepted = atomic_load(&one->starts.accepted),
+                            .handed_out = atomic_load(&one->starts.handed_out),
+                            .full = atomic_load(&one->starts.full),
+                            .rate = atomic_load(&one->starts.rate),
+                            .breaker = atomic_load(&one->starts.breaker),
+                            .other = atomic_load(&one->starts.other)};
   pthread_mutex_unlock(&flows->lock);
   return PVM_OK;
 }

@@ -3,7 +3,8 @@
 #define PVM_FLOWS_H
 
 #include "feature.h"
-#include "trigger.h"
+#include "firing.h"
+#include "stream.h"
 
 struct pvm_flows;
 

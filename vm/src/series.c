@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "event_store.h"
+#include "rows.h"
 
 static const char *const FUNCTIONS[] = {"count", "sum", "mean", "min", "max", "first", "last"};
 static const char *const FILLS[] = {"none", "null", "previous", "linear", "value"};
@@ -64,47 +65,30 @@ static int read_query(const pvm_series_query *given, series_query *query, char *
 
 /* ---- Writing ------------------------------------------------------------ */
 
-typedef struct writing {
+typedef struct series_rows {
+  pvm_rows rows;
   const series_query *query;
-  unsigned char *data;
-  size_t len, capacity;
-  uint32_t count;
-  int failed;
-} writing;
-
-static unsigned char *put(unsigned char *at, unsigned char head, uint64_t number, int bytes) {
-  *at++ = head;
-  for (int i = bytes - 1; i >= 0; i--) *at++ = (unsigned char)(number >> 8 * i);
-  return at;
-}
+} series_rows;
 
 static unsigned char *put_value(unsigned char *at, double value, int whole) {
   uint64_t bits;
-  if (isnan(value)) return put(at, 0xc0, 0, 0);
-  if (whole) return put(at, 0xcf, (uint64_t)value, 8);
+  if (isnan(value)) return stream_put(at, 0xc0, 0, 0);
+  if (whole) return stream_put(at, 0xcf, (uint64_t)value, 8);
   memcpy(&bits, &value, sizeof bits);
-  return put(at, 0xcb, bits, 8);
+  return stream_put(at, 0xcb, bits, 8);
 }
 
 static int write_row(void *arg, int64_t time_ns, const double *values, uint64_t points) {
-  writing *w = arg;
+  series_rows *w = arg;
   uint32_t functions = w->query->function_count;
-  size_t most = 10 + 9 * SERIES_FUNCTIONS_MAX;
-  if (w->len + most > w->capacity) {
-    size_t capacity = w->capacity * 2 + 4096;
-    unsigned char *more = realloc(w->data, capacity);
-    if (more == NULL) return w->failed = 1;
-    w->data = more;
-    w->capacity = capacity;
-  }
-  unsigned char *at = w->data + w->len;
-  at = put(at, (unsigned char)(0x91 + (functions != 0 ? functions : 1)), 0, 0);
-  at = put(at, 0xd3, (uint64_t)time_ns, 8);
+  unsigned char *at = pvm_rows_next(&w->rows, 10 + 9 * SERIES_FUNCTIONS_MAX);
+  if (at == NULL) return 1;
+  at = stream_put_array(at, 1 + (functions != 0 ? functions : 1));
+  at = stream_put(at, 0xd3, (uint64_t)time_ns, 8);
   if (functions == 0) at = put_value(at, values[0], 0);
   for (uint32_t i = 0; i < functions; i++)
     at = put_value(at, values[i], points != 0 && w->query->functions[i] == SERIES_COUNT);
-  w->len = (size_t)(at - w->data);
-  w->count++;
+  pvm_rows_end(&w->rows, at);
   return 0;
 }
 
@@ -125,16 +109,12 @@ int pvm_series_read_polled(pvm_store *handle, const pvm_series_query *query, uin
   own.poll = poll;
   store_stream *stream = pvm_store_find(handle, query->stream);
   if (stream == NULL) return PVM_E_UNKNOWN;
-  writing w = {.query = &own, .data = malloc(4096), .len = 5, .capacity = 4096};
-  if (w.data == NULL) return PVM_E_NOMEM;
+  series_rows w = {.query = &own};
+  if (pvm_rows_begin(&w.rows) != PVM_OK) return PVM_E_NOMEM;
   int store_status = STORE_OK;
   int read = series_read(stream, &own, write_row, &w, &store_status);
-  if (read == SERIES_OK && !w.failed) {
-    put(w.data, 0xdd, w.count, 4);
-    *rows = (pvm_buffer){.data = w.data, .len = w.len};
-    return PVM_OK;
-  }
-  free(w.data);
+  if (read == SERIES_OK) return pvm_rows_finish(&w.rows, rows);
+  pvm_rows_free(&w.rows);
   if (read == SERIES_E_ROWS)
     return refuse(err,
                   "the series has more than 1000000 rows: take a longer step, or a shorter span");

@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "event_store.h"
+#include "ingest.h"
 #include "task_store.h"
-#include "trigger.h"
+#include "trigger_set.h"
 
 #define DEPTH_MAX 8 /* tasks in a row that append what starts the next one */
 

@@ -3,7 +3,7 @@
 
 #include "event_store.h"
 #include "task_store.h"
-#include "trigger.h"
+#include "trigger_set.h"
 
 #define ROWS_MAX 10000 /* what they take while they are read is not the VM's: 2 MB at most */
 
