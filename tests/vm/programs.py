@@ -1,4 +1,4 @@
-"""Tasks made from source text, and code run in a process of its own."""
+"""Tasks made from source text, what they print, and code run in a process of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from polyvm.vm import Memory, Module, Outcome, Program, Vm, toolchain
+from polyvm.vm import LogRecord, Memory, Module, Outcome, Program, Vm, collect_logs, toolchain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,6 +84,18 @@ def until(condition: Callable[[], object], seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.001)
+
+
+def logs_of(task: str, is_enough: Callable[[list[LogRecord]], bool]) -> list[LogRecord]:
+    """The records of one task; those that other tests left behind are dropped."""
+    got: list[LogRecord] = []
+
+    def enough() -> bool:
+        got.extend(record for record in collect_logs(timeout_ms=50)[0] if record.task == task)
+        return is_enough(got)
+
+    until(enough)
+    return got
 
 
 def apart(source: str, *arguments: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from polyvm.host.journal import read
 from polyvm.vm import Completion, Executor, Lane, Limits, Outcome, VmError
+from tests.vm.endless import STUBBORN, until_inside
 from tests.vm.programs import ECHO, NIL, pack, program, until
 
 if TYPE_CHECKING:
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
 
 HOUR = 3600 * 10**9
 FOREVER = "def run(payload):\n    while True: pass\n"
-# Ends when the file named by the payload exists, and no sooner.
-STUBBORN = """
-import os
-def run(path):
-    while True:
-        try:
-            while not os.path.exists(path): pass
-            return
-        except BaseException: pass
-"""
 
 
 @pytest.fixture
@@ -111,13 +102,12 @@ def test_what_waits_for_its_task_s_turn(executor: Executor) -> None:
 def test_what_does_not_stop_is_given_up(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     with Executor(1, grace_ms=1) as executor:
-        task = executor.add(program(STUBBORN))
-        number = executor.submit(task, pack(str(gate)))
-        until(lambda: executor.stats(task).running == 1)
+        number = executor.submit(executor.add(program(STUBBORN, "held")), pack(str(gate)))
+        until_inside("held")
         assert executor.cancel(number)
         (ended,) = collect(executor, 1)
         assert ended.outcome is Outcome.CANCELLED
-        assert ended.data.startswith(b"stopped: it was cancelled")
+        assert ended.data.startswith(b"stopped: it was cancelled; it did not end")
         assert executor.invoke(executor.add(program(ECHO, name="echo")), NIL).data == NIL
         gate.touch()
         until(lambda: executor.threads().stuck == 0)

@@ -3,27 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
-from polyvm.vm import Executor, LogRecord, Vm, collect_logs
-from tests.vm.programs import NIL, apart_ok, pack, program, until, value_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from polyvm.vm import Executor, Vm, collect_logs
+from tests.vm.programs import NIL, apart_ok, logs_of, pack, program, until, value_of
 
 LIMIT = 65536  # PVM_LOG_TEXT_MAX
-
-
-def logs_of(task: str, is_enough: Callable[[list[LogRecord]], bool]) -> list[LogRecord]:
-    """The records of one task; those that other tests left behind are dropped."""
-    got: list[LogRecord] = []
-
-    def enough() -> bool:
-        got.extend(record for record in collect_logs(timeout_ms=50)[0] if record.task == task)
-        return is_enough(got)
-
-    until(enough)
-    return got
 
 
 def printed(source: str, name: str, payload: object = None) -> list[tuple[str, str]]:

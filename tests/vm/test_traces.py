@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from polyvm.vm import Completion, Executor, Lane, Limits, Outcome, Stage, Trace, VmError
+from tests.vm.endless import LOOP, STUBBORN, until_inside
 from tests.vm.programs import ECHO, NIL, pack, program, until
-from tests.vm.test_cancel import STUBBORN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,16 +109,17 @@ def test_what_fails_or_never_runs(executor: Executor) -> None:
 
 
 def test_what_is_stopped_and_what_is_given_up(executor: Executor, tmp_path: Path) -> None:
-    limits = Limits(timeout_ns=5 * 10**8)  # not while it is being loaded
-    forever = executor.add(program("def run(x):\n    while True: pass\n"), limits=limits)
-    executor.submit(forever, NIL, trace=True)
+    number = executor.submit(executor.add(program(LOOP, "stopped")), NIL, trace=True)
+    until_inside("stopped")
+    executor.cancel(number)
     trace = one(executor)
-    assert trace.outcome == Outcome.TIMED_OUT
+    assert trace.outcome == Outcome.CANCELLED
     assert trace.kicks >= 1
     assert trace.at_ns[Stage.DECODED] <= trace.at_ns[Stage.KICKED] <= trace.at_ns[Stage.ENDED]
-    stubborn = executor.add(program(STUBBORN, name="stubborn"), limits=limits)
-    assert executor.invoke(stubborn, pack("/")).outcome is Outcome.DONE
-    executor.submit(stubborn, pack(str(tmp_path / "gate")), trace=True)
+    stubborn = executor.add(program(STUBBORN, "given-up"))
+    number = executor.submit(stubborn, pack(str(tmp_path / "gate")), trace=True)
+    until_inside("given-up")
+    executor.cancel(number)
     trace = one(executor)
     assert trace.at_ns[Stage.KICKED] <= trace.at_ns[Stage.GIVEN_UP] <= trace.at_ns[Stage.ENDED]
     assert Stage.RETURNED not in trace.at_ns

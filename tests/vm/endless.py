@@ -1,0 +1,32 @@
+"""Tasks that do not end by themselves, and tell when they have come to where they stay.
+
+That a task counts as running says less: it may not have been called yet, and what stops it then
+stops it for good.
+"""
+
+from __future__ import annotations
+
+from tests.vm.programs import logs_of
+
+LOOP = """
+def run(payload):
+    print("inside")
+    while True: pass
+"""
+
+# Ends when the file named by the payload exists, and no sooner.
+STUBBORN = """
+import os
+def run(path):
+    while True:
+        try:
+            print("inside")
+            while not os.path.exists(path): pass
+            return
+        except BaseException: pass
+"""
+
+
+def until_inside(task: str) -> None:
+    """Wait until a task of this name, which no other test uses, has come so far."""
+    logs_of(task, bool)
