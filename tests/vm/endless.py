@@ -14,15 +14,20 @@ def run(payload):
     while True: pass
 """
 
-# Ends when the file named by the payload exists, and no sooner.
+# Ends when the file named by the payload exists, and no sooner. It stays in a function of its own:
+# CPython counts the jump back to a loop's start as outside of the loop's try, and it is there that
+# most exceptions from outside come.
 STUBBORN = """
 import os
+def stay(path):
+    while not os.path.exists(path): pass
+    return True
 def run(path):
-    while True:
+    over = False
+    while not over:
         try:
             print("inside")
-            while not os.path.exists(path): pass
-            return
+            over = stay(path)
         except BaseException: pass
 """
 
