@@ -44,7 +44,11 @@ def encode_payload(value: Any) -> bytes:
     of these bytes do not keep them.
     Raises TypeError, ValueError or OverflowError for what MessagePack cannot hold.
     """
-    data = _encoder.encode(value)
+    return held(_encoder.encode(value))
+
+
+def held(data: bytes) -> bytes:
+    """Return MessagePack that keeps the shared arrays in it alive, as `encode_payload`'s does."""
     return data if _holding is None else _holding(data)
 
 

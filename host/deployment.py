@@ -60,6 +60,11 @@ class Deployment:
             return not self.manifest.starts_by_triggers
         return event in self.manifest.events
 
+    @property
+    def takes_lines(self) -> bool:
+        """Whether there is an event with which it `takes` a line."""
+        return not self.manifest.after and bool(self.manifest.events or self.takes(None))
+
     def absorb(self, earlier: Deployment) -> None:
         """Add the counts of an earlier version that has been withdrawn."""
         self.submitted += earlier.submitted

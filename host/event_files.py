@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from polyvm.host import ingestion
 from polyvm.host.errors import MissingError, UsageError
-from polyvm.host.lines import MAX_LINE_BYTES, OverlongLine, read_lines
+from polyvm.host.lines import MAX_LINE_BYTES, OverlongLine, read_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +30,16 @@ def bodies(file: str) -> Iterator[tuple[bytes, str]]:
 
 def _of_lines(file: str) -> Iterator[tuple[bytes, str]]:
     body = bytearray()
-    for number, line in enumerate(read_lines(file, threading.Event()), 1):
-        if isinstance(line, OverlongLine):
-            raise MissingError(f"{file}:{number}: the line is longer than {MAX_LINE_BYTES} bytes")
-        if body and len(body) + len(line) >= _BODY:
+    lines = 0
+    for block in read_blocks(file, threading.Event()):
+        if isinstance(block, OverlongLine):
+            where = f"{file}:{lines + 1}"
+            raise MissingError(f"{where}: the line is longer than {MAX_LINE_BYTES} bytes")
+        if body and len(body) + len(block) > _BODY:
             yield bytes(body), LINES
             body.clear()
-        body += line
-        body += b"\n"
+        body += block
+        lines += block.count(b"\n")
     if body:
         yield bytes(body), LINES
 
@@ -68,3 +70,5 @@ def _tables(file: str) -> Iterator[ingestion.Batch]:
         yield from ingestion.of_record_batches(reader, 10**9)
     except (OSError, pa.ArrowException) as error:
         raise MissingError(f"{file}: cannot be read: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{file}: {error}") from None

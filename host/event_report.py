@@ -29,6 +29,7 @@ class EventReport:
     duplicates: int = 0  # passed over, as their id was seen
     dead: int = 0  # refused, and kept as dead letters
     error: Exception | None = None  # why the next one was not taken in
+    consumed: int = 0  # of attended lines: bytes of those that are done with
 
     @property
     def accepted(self) -> int:
@@ -44,4 +45,5 @@ class EventReport:
             self.duplicates + later.duplicates,
             self.dead + later.dead,
             self.error or later.error,
+            self.consumed + later.consumed,
         )

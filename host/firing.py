@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from polyvm.host.event_report import EventReport, Start
 from polyvm.host.live_triggers import LiveTrigger
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from polyvm.host.live_triggers import LiveTriggers, TriggerFigures
     from polyvm.host.live_versions import LiveVersions
     from polyvm.host.turns import Turns
-    from polyvm.vm import Fired, IntakeStats, TriggersStats
+    from polyvm.vm import Fired, Ingestion, IntakeStats, TriggersStats
 
 
 class Firing:
@@ -49,20 +49,11 @@ class Firing:
         """Whether there is a trigger or a flow, so that events are worth handing in."""
         return bool(self._triggers) or bool(self._flows)
 
-    def ingest(
-        self,
-        data: bytes | memoryview,
-        *,
-        lines: bool = False,
-        stream: str = "",
-        source: str = "",
-        first_tag: int = 0,
-    ) -> EventReport:
+    def ingest(self, data: bytes | memoryview, **options: Unpack[Ingestion]) -> EventReport:
         """Hand events to the triggers: MessagePack values one behind the other, or JSON lines.
 
-        An array stands for what is in it. stream: of events that name none. source: what dead
-        letters tell. Tags count up, by values or lines. What is not accepted comes with its reason,
-        and is not counted: see `count_refusal`. What is not taken in is told by the report's error.
+        An array stands for what is in it. What is not accepted comes with its reason, and is not
+        counted: see `count_refusal`. What is not taken in is told by the report's error.
         """
         with self._lock:
             if self._triggers is None:
@@ -71,7 +62,7 @@ class Firing:
         fired: list[Fired] = []
         starts: list[Start] = []
         try:
-            batch = self._triggers.ingest(data, lines, stream, source, first_tag)
+            batch = self._triggers.ingest(data, **options)
             fired = batch.fired
         except VmError as error:
             return EventReport(0, [], error=error.with_traceback(None))  # no cycle of frames
@@ -80,7 +71,13 @@ class Firing:
                 self._turns.end_batch()
                 starts += map(self._started, fired)
         return EventReport(
-            batch.matched, starts, batch.taken, batch.duplicates, batch.dead, batch.error
+            batch.matched,
+            starts,
+            batch.taken,
+            batch.duplicates,
+            batch.dead,
+            batch.error,
+            batch.consumed,
         )
 
     def bury(self, event: bytes, why: str, source: str) -> bool:

@@ -6,15 +6,19 @@ process's GIL.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
 from polyvm.host import codec
+from polyvm.host.columns import Columns, TimeError, has_times, of_arrow, of_numpy
 from polyvm.host.errors import UsageError
+from polyvm.vm import Column
 
-ROWS = 512  # of a batch
-BYTES = 2**18  # of a batch of lines, about
+ROWS = 512  # of a batch; of columns more, as long as they are small
+BYTES = 2**18  # of a batch of lines, and of columns, about
+
+Values = Callable[[int, int], Sequence[Any]]  # those from a row to another
 
 
 class Batch(NamedTuple):
@@ -96,22 +100,38 @@ def _of_columns(columns: Mapping[str, Any], unit_ns: int) -> Iterator[Batch]:
     if not all(isinstance(name, str) for name in columns):
         raise TypeError("the names of columns are text")
     values = {name: _column(name, column, unit_ns) for name, column in columns.items()}
-    lengths = {name: len(column) for name, column in values.items()}
+    lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         (first, one), (second, other) = (
             min(lengths.items(), key=_length),
             max(lengths.items(), key=_length),
         )
         raise ValueError(f"column {first!r} has {one} values, and {second!r} has {other}")
-    rows = zip(*values.values(), strict=True)
-    return _of_events(dict(zip(values, row, strict=True)) for row in rows)
+    return _of_rows(Columns(values, unit_ns), next(iter(lengths.values()), 0))
 
 
 def _length(item: tuple[str, int]) -> int:
     return item[1]
 
 
-def _column(name: str, column: Any, unit_ns: int) -> Sequence[Any]:
+def _of_rows(columns: Columns, length: int) -> Iterator[Batch]:
+    start, rows = 0, ROWS
+    while start < length:
+        rows = min(rows, length - start)
+        try:
+            batch = Batch(columns.pack(start, rows))
+        except TimeError:
+            raise
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            batch = _one_by_one(columns.rows(start, rows))
+        yield batch
+        start += rows
+        rows = rows * 2 if len(batch.data) < BYTES else max(rows // 2, ROWS)
+
+
+def _column(name: str, column: Any, unit_ns: int) -> Column | Values:
+    if (described := of_numpy(column)) is not None:
+        return described
     dtype = getattr(column, "dtype", None)
     if dtype is not None and getattr(dtype, "kind", "") == "M":
         column = _numbers([None if ns == _NOT_A_TIME else ns for ns in _ns(column)], unit_ns)
@@ -119,7 +139,11 @@ def _column(name: str, column: Any, unit_ns: int) -> Sequence[Any]:
         column = column.tolist()
     if isinstance(column, str | bytes) or not isinstance(column, Sequence):
         raise TypeError(f"column {name!r} is of type {type(column).__name__}, no sequence or array")
-    return column
+    return _sliced(column)
+
+
+def _sliced(values: Sequence[Any]) -> Values:
+    return lambda start, end: values[start:end]
 
 
 _NOT_A_TIME = -(2**63)  # what NumPy has for it
@@ -154,15 +178,28 @@ def _of_arrow(data: Any, unit_ns: int) -> Iterator[Batch]:
 
 
 def of_record_batches(reader: Iterable[Any], unit_ns: int) -> Iterator[Batch]:
-    """Cut pyarrow's record batches; timestamps become numbers of ``unit_ns``."""
-    import pyarrow as pa
+    """Cut pyarrow's record batches; timestamps become numbers of ``unit_ns``.
 
+    Raises pyarrow.ArrowInvalid for a batch that is not sound, TypeError for one with times within
+    what only Python's values can tell.
+    """
     for batch in reader:
+        batch.validate(full=True)  # C relies on it
         columns = {}
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
-            if pa.types.is_timestamp(column.type):
-                whole = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
-                columns[name] = _numbers(whole.to_pylist(), unit_ns)
-            else:
-                columns[name] = column.to_pylist()
-        yield from _of_columns(columns, unit_ns)
+            described = of_arrow(column)
+            if described is None and has_times(column.type):
+                raise TypeError(
+                    f"column {name!r} is of type {column.type}, with times in it that cannot be "
+                    "told; make columns of them"
+                )
+            columns[name] = described or _listed(column)
+        yield from _of_rows(Columns(columns, unit_ns), batch.num_rows)
+
+
+def _listed(column: Any) -> Values:
+    def values(start: int, end: int) -> list[Any]:
+        found: list[Any] = column.slice(start, end - start).to_pylist()
+        return found
+
+    return values

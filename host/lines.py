@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MAX_LINE_BYTES = 16 * 2**20
-_CHUNK = 256 * 1024
+_CHUNK = 64 * 1024
 _LOOK_UP = 0.1  # seconds between looks at `stop` while a pipe gives nothing
 
 
@@ -33,6 +33,24 @@ def read_lines(source: str, stop: threading.Event) -> Iterator[bytes | OverlongL
     ``source`` is a path, or ``-`` for stdin. Names that end in ``.gz`` are unpacked on the way.
     A pipe is read as it fills. Raises MissingError if the source cannot be opened or read on.
     """
+    for block in read_blocks(source, stop):
+        if isinstance(block, OverlongLine):
+            yield block
+            continue
+        lines = block.split(b"\n")
+        if not lines[-1]:  # what follows the last line's end is no line
+            lines.pop()
+        for line in lines:
+            yield line
+            if stop.is_set():
+                return
+
+
+def read_blocks(source: str, stop: threading.Event) -> Iterator[bytes | OverlongLine]:
+    """Yield lines with their ends, as many as came at a time: some 64 KiB, or one that is longer.
+
+    The last one may have no end. Source, ``stop`` and errors are those of `read_lines`.
+    """
     with _chunks(source) as (read, descriptor):
         rest = bytearray()
         overlong = False
@@ -40,23 +58,28 @@ def read_lines(source: str, stop: threading.Event) -> Iterator[bytes | OverlongL
             if descriptor is not None and not select.select([descriptor], [], [], _LOOK_UP)[0]:
                 continue
             try:
-                chunk = read(_CHUNK)
+                chunk = read(
+                    min(_CHUNK, MAX_LINE_BYTES)
+                )  # so that its first line alone is too long
             except (OSError, EOFError, zlib.error) as error:
                 raise MissingError(f"{source}: cannot be read on: {error}") from None
             if not chunk:
                 break
-            first, *others = chunk.split(b"\n")
-            for piece in others:
-                # `first` ends here; `piece` begins the next line.
-                rest += first
-                yield OverlongLine() if overlong or len(rest) > MAX_LINE_BYTES else bytes(rest)
-                if stop.is_set():
-                    return
-                rest.clear()
-                overlong = False
-                first = piece
-            rest += first
-            if len(rest) > MAX_LINE_BYTES:
+            first = chunk.find(b"\n") + 1
+            if not first:
+                rest += chunk
+            else:
+                if overlong or len(rest) + first - 1 > MAX_LINE_BYTES:
+                    rest.clear()
+                    chunk = chunk[first:]
+                    overlong = False
+                    yield OverlongLine()
+                end = chunk.rfind(b"\n") + 1
+                if end and not stop.is_set():
+                    yield bytes(rest + chunk[:end])
+                    rest.clear()
+                rest += chunk[end:]
+            if overlong or len(rest) > MAX_LINE_BYTES:
                 rest.clear()
                 overlong = True
         if (rest or overlong) and not stop.is_set():

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import msgspec
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from polyvm.host.timer_keeper import TimerKeeper
     from polyvm.host.timers import Plan, Tick
     from polyvm.host.triggers import Kind
-    from polyvm.vm import EventBatch, IntakeStats, Triggers, TriggersStats
+    from polyvm.vm import EventBatch, Ingestion, IntakeStats, Triggers, TriggersStats
 
 SEPARATOR = "."  # between task and trigger, where operators name one; task names have none
 
@@ -255,13 +255,9 @@ class LiveTriggers:
         handed_out = paused or trigger.elsewhere or trigger.preload
         return TriggerMode.HAND_OUT if handed_out else TriggerMode.SUBMIT
 
-    def ingest(
-        self, data: bytes | memoryview, lines: bool, stream: str, source: str, first_tag: int
-    ) -> EventBatch:
+    def ingest(self, data: bytes | memoryview, **options: Unpack[Ingestion]) -> EventBatch:
         """Hand in events, as `Registry.ingest` says. Raises VmError if none was taken in."""
-        return self._triggers.ingest(
-            data, lines=lines, stream=stream, source=source, first_tag=first_tag
-        )
+        return self._triggers.ingest(data, **options)
 
     def bury(self, event: bytes, why: str, source: str) -> bool:
         """Keep a dead letter; False where no events are kept. Raises StoreError."""

@@ -65,6 +65,7 @@ class Registry:
         self._lock = self._versions.lock
         self._turns = Turns(self._versions.changed)
         self._routes: dict[str | None, tuple[str, ...]] = {}
+        self._reads: bool | None = None  # see `takes_lines`; None: not known yet
         self._arrays: list[tuple[Deployment, Array]] = []  # not settled
         self.firing = Firing(self._versions, self._turns, triggers, flows, load)
         self._switches.listen(self._switched)
@@ -104,7 +105,7 @@ class Registry:
                 self._runner.withdraw(task_id)
                 raise
             former = self._versions.add(deployment)
-            self._routes.clear()
+            self._forget_routes()
             self._connect()
             if self._flows is not None:
                 self._flows.deploy(task_id, manifest)  # before the former version is withdrawn
@@ -122,7 +123,7 @@ class Registry:
                 self._flows.withdraw(name)
             if self._tables is not None:
                 self._tables.withdraw(name)
-            self._routes.clear()
+            self._forget_routes()
             self._connect()
             if former is not None:
                 self._versions.retire(former)
@@ -185,9 +186,21 @@ class Registry:
                     self._routes[event] = names
             return names
 
+    @property
+    def takes_lines(self) -> bool:
+        """Whether any live task takes lines of the input, so that `targets` may name one."""
+        with self._lock:
+            if self._reads is None:
+                self._reads = any(each.takes_lines for each in self._versions.live.values())
+            return self._reads
+
+    def _forget_routes(self) -> None:
+        self._routes.clear()
+        self._reads = None
+
     def _switched(self) -> None:
         with self._turns.alone():
-            self._routes.clear()
+            self._forget_routes()
             self._connect()
             if self._triggers is not None:
                 self._triggers.switch()

@@ -175,6 +175,7 @@ PROGRAM_LIST = (
     Program("intake_test", (), ("1000000",), ("stream", "store")),
     Program("counters_test", (), ("100000",), ("stream", "store")),
     Program("series_test", (), ("100000",), ("stream", "store")),
+    Program("columns_test", (), ("100000",), ("stream", "store")),
     Program("store_test", (), ("400000",), ("stream", "store")),
     Program("flows_test", (), ("20000",), ENGINE_PARTS),
     Program("flow_values_test", (), ("400000",), ENGINE_PARTS),

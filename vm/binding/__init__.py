@@ -6,6 +6,7 @@ Payloads and results are MessagePack bytes. Calls that wait release the host's G
 
 from .batch import Array, Batch, Completion, Outcome
 from .chain import AfterFailure, ChainNode
+from .columns import Column, ColumnError, ColumnKind, pack_columns
 from .confinement import process_filter, process_ruleset
 from .errors import (
     BreakerOpen,
@@ -44,6 +45,7 @@ from .traces import Stage, Trace
 from .triggers import (
     EventBatch,
     Fired,
+    Ingestion,
     IntakeStats,
     TriggerMode,
     Triggers,
@@ -60,6 +62,9 @@ __all__ = [
     "BreakerOpen",
     "BytecodeError",
     "ChainNode",
+    "Column",
+    "ColumnError",
+    "ColumnKind",
     "Completion",
     "DecodeError",
     "EntryError",
@@ -73,6 +78,7 @@ __all__ = [
     "Flows",
     "ForkedError",
     "Info",
+    "Ingestion",
     "IntakeStats",
     "Lane",
     "Level",
@@ -110,6 +116,7 @@ __all__ = [
     "expanded",
     "holding",
     "info",
+    "pack_columns",
     "process_filter",
     "process_ruleset",
     "protect_process",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from .library import ERR_MAX, check, ffi, lib, refusal
 
@@ -53,6 +53,7 @@ class EventBatch:
     duplicates: int = 0  # of these events, those that were passed over: their id was seen
     dead: int = 0  # of these, those that were refused, and kept as dead letters
     error: VmError | None = None  # why the next one was not taken
+    consumed: int = 0  # of attended lines: bytes of those that are done with
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,22 @@ class IntakeStats:
 _STATS = tuple(TriggerStats.__dataclass_fields__)
 _ALL_STATS = tuple(TriggersStats.__dataclass_fields__)
 _INTAKE_STATS = tuple(IntakeStats.__dataclass_fields__)
+
+
+class Ingestion(TypedDict, total=False):
+    """How events come in.
+
+    lines: as JSON lines, not as MessagePack values one behind the other. stream: of events that
+    name none. source: what dead letters tell. first_tag: tags count up from it, by lines or values.
+    attended, positions: see pvm_ingestion.
+    """
+
+    lines: bool
+    stream: str
+    source: str
+    first_tag: int
+    attended: bool
+    positions: bool
 
 
 class Triggers:
@@ -214,24 +231,21 @@ class Triggers:
             lib.pvm_fired_free(batch)
 
     def ingest(
-        self,
-        data: bytes | bytearray | memoryview,
-        *,
-        lines: bool = False,
-        stream: str = "",
-        source: str = "",
-        first_tag: int = 0,
+        self, data: bytes | bytearray | memoryview, **options: Unpack[Ingestion]
     ) -> EventBatch:
-        """Hand in MessagePack values one behind the other, or JSON lines, in one call.
+        """Hand in events in one call; an array stands for what is in it.
 
-        An array stands for what is in it. stream: of events that name none. source: what dead
-        letters tell. Tags count up, by lines or by values. Raises VmError if nothing was taken.
+        Raises VmError if nothing was taken.
         """
         batch = ffi.new("pvm_fired_batch *")
         given = ffi.new("pvm_ingestion *")
-        names = ffi.new("char[]", stream.encode()), ffi.new("char[]", source.encode())
+        names = [
+            ffi.new("char[]", options.get("stream", "").encode()),
+            ffi.new("char[]", options.get("source", "").encode()),
+        ]
         given.stream, given.source = names
-        given.lines, given.first_tag = lines, first_tag
+        for name in ("lines", "first_tag", "attended", "positions"):
+            setattr(given, name, options.get(name, 0))
         # Let go of by hand: a memoryview that is lent must not meet the garbage collector, as it
         # may in the traceback of what is raised here.
         with ffi.from_buffer(data) as held:
@@ -279,5 +293,12 @@ def _batch(taken: int, batch: Any) -> EventBatch:
         fired.append(Fired(*numbers, payload, error, one.flow, one.depth))
     stopped = refusal(batch.status) if batch.status < 0 else None
     return EventBatch(
-        taken, batch.matched, fired, batch.lost, batch.duplicates, batch.dead, stopped
+        taken,
+        batch.matched,
+        fired,
+        batch.lost,
+        batch.duplicates,
+        batch.dead,
+        stopped,
+        batch.consumed,
     )

@@ -774,6 +774,7 @@ typedef struct pvm_fired_batch {
   uint64_t duplicates; /* passed over */
   uint64_t dead;    /* refused, and kept as dead letters */
   int32_t status;   /* PVM_OK, or why the next event was not taken in */
+  size_t consumed;  /* of attended lines: bytes of those that are done with */
   pvm_fired *fired;
   unsigned char *data;
 } pvm_fired_batch;
@@ -811,6 +812,14 @@ typedef struct pvm_ingestion {
   const char *stream; /* of events that name none; NULL: "events" */
   const char *source; /* what dead letters tell of whoever hands them in; NULL: nothing */
   uint64_t first_tag; /* of the first event, or line */
+  int attended;       /* 1, of lines: somebody sees to what needs it before the next line is taken. The
+                      ** call returns behind a line whose event was refused, or fired what was handed out
+                      ** or found its lane full, and before one that is no JSON, with PVM_E_DECODE as the
+                      ** batch's status. What is taken may be 0 then. Dead letters tell the line's number
+                      ** behind the source */
+  int positions;      /* 1, of such lines: the journal has the number of each line as the position
+                      ** (pvm_executor_note_position) once the next one is begun; the caller notes the
+                      ** last. Where streams are synced it notes all of them */
 } pvm_ingestion;
 
 /* As pvm_events. */
@@ -820,6 +829,8 @@ PVM_API int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in,
 ** not kept. PVM_E_STORE. */
 PVM_API int pvm_dead_letter(pvm_executor *executor, const void *event, size_t len,
                             const char *reason, const char *source);
+
+#include "columns_api.h"
 
 /* ---- Flows -------------------------------------------------------------- */
 

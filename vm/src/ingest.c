@@ -50,6 +50,9 @@ typedef struct ingesting {
   pvm_fired_batch *told;
   uint64_t first_tag;
   size_t done;
+  char *place;            /* of attended lines: the source with a number behind it; else NULL */
+  size_t place_len;       /* of the source alone */
+  pvm_journal *positions; /* NULL: they are not noted here */
 } ingesting;
 
 /* PVM_OK, or why it was not taken in. */
@@ -108,23 +111,72 @@ static int bury(ingesting *i, const char *event, size_t len, const char *reason)
   return PVM_OK;
 }
 
+/* The number of the line at hand behind the source. */
+static void name_place(ingesting *i) {
+  char digits[20], *at = i->place + i->place_len;
+  size_t count = 0;
+  for (uint64_t line = i->first_tag + i->done; line != 0 || count == 0; line /= 10)
+    digits[count++] = (char)('0' + line % 10);
+  *at++ = ':';
+  while (count != 0) *at++ = digits[--count];
+  i->origin.source = (stream_text){i->place, (size_t)(at - i->place)};
+}
+
+/* Take a line whose caller may have to see to it: 1 in *needed. */
+static int take_attended(ingesting *i, const stream_packing *line, int *needed) {
+  uint32_t told = i->told->count;
+  uint64_t dead = i->told->dead;
+  if (i->positions != NULL && i->done != 0)
+    pvm_journal_note_position(i->positions, i->first_tag + i->done - 1);
+  name_place(i);
+  int status = take_next(i, (const char *)line->data, line->len);
+  *needed = i->told->dead != dead;
+  for (; told < i->told->count; told++) {
+    int became = i->told->fired[told].status;
+    *needed |= became == PVM_TRIGGER_HANDED_OUT || became == PVM_E_FULL;
+  }
+  return status;
+}
+
 static int take_lines(ingesting *i, const char *data, size_t len) {
-  const char *end = data + len;
+  const char *begin = data, *end = data + len;
   stream_packing packing = {0};
-  int status = PVM_OK;
-  while (data != end && status == PVM_OK) {
+  int status = PVM_OK, needed = 0;
+  while (data != end && status == PVM_OK && !needed) {
     const char *newline = memchr(data, '\n', (size_t)(end - data));
     size_t size = newline != NULL ? (size_t)(newline - data) : (size_t)(end - data);
     const char *why;
     int packed = stream_json_pack(data, size, &packing, &why);
     if (packed == STREAM_JSON_BLANK) i->first_tag++;
     else if (packed == STREAM_E_NOMEM) status = PVM_E_NOMEM;
-    else if (packed != STREAM_OK) status = bury(i, data, size, why);
+    else if (packed != STREAM_OK)
+      status = i->place != NULL ? PVM_E_DECODE : bury(i, data, size, why);
+    else if (i->place != NULL) status = take_attended(i, &packing, &needed);
     else status = take_next(i, (const char *)packing.data, packing.len);
-    data += size + (newline != NULL);
+    if (status == PVM_OK) data += size + (newline != NULL);
   }
+  i->told->consumed = (size_t)(data - begin);
   free(packing.data);
   return status;
+}
+
+/* Is there a stream of which the disk has to have what was accepted? */
+static int is_synced(pvm_store *handle) {
+  store_stream *stream;
+  for (uint32_t i = 0; (stream = store_stream_at((store *)handle, i)) != NULL; i++)
+    if (store_stream_level(stream) == STORE_SYNCED) return 1;
+  return 0;
+}
+
+/* Somebody attends to the lines. -1 without memory. */
+static int attend(ingesting *i, pvm_executor *executor, const pvm_ingestion *in) {
+  i->place_len = i->origin.source.len;
+  i->place = malloc(i->place_len + 22);
+  if (i->place == NULL) return -1;
+  if (i->place_len != 0) memcpy(i->place, in->source, i->place_len);
+  if (in->positions && (i->set->store == NULL || !is_synced(i->set->store)))
+    i->positions = executor->journal;
+  return 0;
 }
 
 int64_t pvm_trigger_ingest(pvm_executor *executor, const pvm_ingestion *in, uint32_t appended,
@@ -150,16 +202,22 @@ int64_t pvm_trigger_ingest(pvm_executor *executor, const pvm_ingestion *in, uint
                  .firing = &f,
                  .told = batch != NULL ? batch : &untold,
                  .first_tag = in->first_tag};
+  int attended = in->lines && in->attended;
+  if (attended && attend(&i, executor, in) != 0) return PVM_E_NOMEM;
   status = in->lines          ? take_lines(&i, in->data, in->len)
            : in->ends != NULL ? take_packed(&i, in->data, in->ends, in->count)
                               : take_values(&i, in->data, in->len);
   pvm_firing_free(&f);
+  free(i.place);
   if (i.done > 0 && set->store != NULL) {
     int synced = pvm_store_status(store_commit((store *)set->store));
-    if (synced != PVM_OK) return synced;
+    if (synced != PVM_OK) { /* none is accepted; what they have fired is told all the same */
+      i.told->status = synced;
+      return batch != NULL ? 0 : synced;
+    }
   }
   i.told->status = status;
-  return i.done > 0 || status == PVM_OK ? (int64_t)i.done : status;
+  return i.done > 0 || status == PVM_OK || attended ? (int64_t)i.done : status;
 }
 
 int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_batch *batch) {
