@@ -13,23 +13,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from polyvm.host import durations
 from polyvm.host.errors import PolyvmError
-from polyvm.host.event_store import Query, read
 from polyvm.host.features import Given
-from polyvm.host.sql import Database, SqlError, StoreSource
+from polyvm.host.sql import Database, SqlError
+from polyvm.host.sql_sources import Span, StoreSource
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from polyvm.host.event_store import Kept
     from polyvm.host.features import FeatureTables
     from polyvm.host.jobs import Into, Job
     from polyvm.vm import EventStore
 
 MOST_ROWS = 1_000_000  # of a query; they are in memory
-_AT_ONCE = 10_000  # rows of one put, and events in memory beside the tables
-_TABLES = "features."  # what the streams of feature tables begin with
+_AT_ONCE = 10_000  # rows of one put
 
 
 class JobError(PolyvmError):
@@ -47,37 +45,6 @@ class Done(NamedTuple):
     removed: int
 
 
-class Source(StoreSource):
-    """Streams of a store, events from a time on; reading them ends when the host stops."""
-
-    def __init__(
-        self, store: EventStore, folder: Path, from_ns: int | None, stopping: threading.Event
-    ) -> None:
-        """``from_ns``: rows of feature tables are seen all the same."""
-        super().__init__(store, folder)
-        self._recent = store
-        self._from_ns = from_ns
-        self._stopping = stopping
-
-    def events(self, stream: str) -> Iterator[Kept]:
-        """Read one, a part at a time."""
-        whole = self._from_ns is None or stream.startswith(_TABLES)
-        for number, event in enumerate(super().events(stream) if whole else self._span(stream)):
-            if number % _AT_ONCE == 0 and self._stopping.is_set():
-                raise Stopped("the host stops")
-            yield event
-
-    def _span(self, stream: str) -> Iterator[Kept]:
-        begin = self._from_ns or 0
-        query = Query(stream=stream, from_ns=begin, until_ns=2**63 - 1, most=1)
-        first = read(self._recent, query)  # of them that came; the others came later
-        sequence = first[0].sequence if first else 0
-        while sequence:
-            found = read(self._recent, Query(stream=stream, sequence=sequence, most=_AT_ONCE))
-            yield from (event for event in found if event.time_ns >= begin)
-            sequence = found[-1].sequence + 1 if found else 0
-
-
 def run(
     job: Job,
     store: EventStore,
@@ -91,7 +58,8 @@ def run(
     assert job.sql is not None, "it is one with a query"
     assert job.into is not None, "`jobs.check` has seen that"
     since = now_ns() - durations.parse(job.since) if job.since is not None else None
-    database = Database(Source(store, folder, since, stopping), stopping.is_set)
+    source = StoreSource(store, folder, Span(from_ns=since), tables.ttls)
+    database = Database(source, stopping.is_set)
     try:
         result = database.query(job.sql)
         rows = _rows(job.into, result.columns, result.rows)

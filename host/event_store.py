@@ -116,8 +116,8 @@ class Kept(NamedTuple):
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Which events of a stream.
 
-    Of a key the latest first; otherwise in the order of their arrival, from a sequence number on
-    or, with ``until_ns``, of a span of time.
+    Of a key the latest first; otherwise in the order of their arrival, from a sequence number on,
+    all or, with ``until_ns``, of a span of time.
     """
 
     stream: str = "events"
@@ -128,24 +128,50 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     most: Annotated[int, msgspec.Meta(ge=1)] = 1000
 
 
+class Fields(NamedTuple):
+    """Which fields some events have, in the order of their first coming."""
+
+    behind: int  # the sequence number behind the last of them
+    events: int  # how many they are
+    names: list[str]
+
+
 def read(store: EventStore, query: Query) -> list[Kept]:
     """Return what is there. Raises MissingError for a stream that is not."""
     try:
         packed = store.read(
             query.stream,
             key=query.key.encode() if query.key is not None else None,
-            from_ns=query.from_ns,
-            until_ns=query.until_ns,
-            sequence=query.sequence,
-            most=query.most,
+            **_span(query),
         )
     except UnknownTask:
-        known = ", ".join(one.name for one in store.streams()) or "none"
-        raise MissingError(f"there is no stream {query.stream!r}; there are: {known}") from None
+        raise _missing(store, query) from None
     return [
         Kept(sequence, time_ns, arrival_ns, key.decode("utf-8", "replace"), event)
         for sequence, time_ns, arrival_ns, key, event in codec.decode(packed)
     ]
+
+
+def fields(store: EventStore, query: Query) -> Fields:
+    """Return which fields there are, whatever the key. Raises MissingError likewise."""
+    try:
+        return Fields(*codec.decode(store.fields(query.stream, **_span(query))))
+    except UnknownTask:
+        raise _missing(store, query) from None
+
+
+def _span(query: Query) -> dict[str, int]:
+    return {
+        "from_ns": query.from_ns,
+        "until_ns": query.until_ns,
+        "sequence": query.sequence,
+        "most": query.most,
+    }
+
+
+def _missing(store: EventStore, query: Query) -> MissingError:
+    known = ", ".join(one.name for one in store.streams()) or "none"
+    return MissingError(f"there is no stream {query.stream!r}; there are: {known}")
 
 
 def losses(stream: StreamStats) -> str | None:

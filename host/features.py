@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from polyvm.host import codec
-from polyvm.host.errors import MissingError, TableError
+from polyvm.host import codec, log, table_ttls
+from polyvm.host.errors import MissingError, StateFileError, TableError
 from polyvm.host.tables import Bounds
 from polyvm.vm import LATEST, Features, UnknownTask
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from polyvm.host.manifest import Manifest
     from polyvm.vm import EventStore, Executor, PutReport, TableStats
@@ -46,9 +47,13 @@ class Row(NamedTuple):
 class FeatureTables:
     """Tables by name. Every method is for any thread, but `close`, which comes last."""
 
-    def __init__(self, store: EventStore | None = None) -> None:
-        """Have them in memory, or with a store, which keeps their rows and is closed after them."""
+    def __init__(self, store: EventStore | None = None, folder: Path | None = None) -> None:
+        """Have them in memory, or with a store, which keeps their rows and is closed after them.
+
+        folder: of the store; how long keys live is noted there.
+        """
         self._features = Features(store)
+        self._folder = folder
         self._lock = threading.Lock()
         self._operators: dict[str, Bounds] = {}
         self._tasks: dict[str, dict[str, Bounds]] = {}  # by task
@@ -67,11 +72,21 @@ class FeatureTables:
         """Have a table, with the defaults if there is none. Raises VmError with a sentence."""
         self._features.find(table)
 
+    def _open(self, name: str, bounds: Bounds) -> None:
+        amounts = bounds.amounts
+        self._features.open(name, **amounts)
+        if self._folder is None:
+            return
+        try:
+            table_ttls.note(self._folder, name, amounts["ttl_ns"])
+        except StateFileError as error:  # who reads the store alone takes old rows for valid
+            log.get().error("ttl not noted", table=name, reason=str(error))
+
     def declare(self, tables: Mapping[str, Bounds]) -> None:
         """Have the tables that the operators declare. Raises VmError with a sentence."""
         with self._lock:
             for name, bounds in tables.items():
-                self._features.open(name, **bounds.amounts)
+                self._open(name, bounds)
             self._operators.update(tables)
 
     def check(self, manifest: Manifest) -> None:
@@ -95,7 +110,7 @@ class FeatureTables:
             wanted = {table.name: table.bounds for table in manifest.tables}
             for name, bounds in wanted.items():
                 if name not in self._operators:
-                    self._features.open(name, **bounds.amounts)
+                    self._open(name, bounds)
             self._tasks[manifest.name] = wanted
 
     def withdraw(self, task: str) -> None:
@@ -143,6 +158,10 @@ class FeatureTables:
             return _rows(self._features.history(table, key.encode()))
         except UnknownTask:
             raise self._missing(table) from None
+
+    def ttls(self) -> dict[str, int]:
+        """For how long keys of each table live after their last row, in ns; 0: they stay."""
+        return {each.name: each.ttl_ns for each in self._features.stats()}
 
     def stats(self) -> list[TableStats]:
         """Return the figures of all tables, by name."""

@@ -133,7 +133,8 @@ class Service:
             raise MissingError(f"{blas.SWITCH}: {error}") from error
         self.event_store = open_store(options.keeping) if options.keeping is not None else None
         self._executor = Executor(workers=options.workers, **kept)
-        self.features = FeatureTables(self.event_store)
+        where = options.keeping.folder if options.keeping is not None else None
+        self.features = FeatureTables(self.event_store, where)
         self.features.attach(self._executor)
         self._processes = ProcessRunner(self._executor, options.python)
         folder = _state_folder(options)

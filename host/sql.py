@@ -1,35 +1,37 @@
-"""SQL over kept events and feature tables: SQLite in memory, filled with what a query names.
+"""SQL over kept events and feature tables: SQLite, filled with what a query reads.
 
 A stream is a table of its name: ``sequence``, ``time`` and ``arrival`` (seconds since the epoch),
 ``key``, and a column for each field, those of its declaration first. A feature table is the table
 ``features.NAME`` with each key's latest row: ``key``, ``time``, and a column for each feature.
+
+A query is prepared first over tables without rows, which tells the columns that it reads; they are
+filled with these alone. Tables lie in memory up to a bound and beyond it in a temporary file that
+has no name; what must not come to a disk stays in memory, or is refused.
 """
 
 from __future__ import annotations
 
 import re
 import sqlite3
-from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
-from polyvm.host import codec, stream_versions
 from polyvm.host.errors import PolyvmError
-from polyvm.host.event_store import Kept, Query, read
+from polyvm.host.sql_sources import TABLES
+from polyvm.host.sql_tables import Reading, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-    from polyvm.vm import EventStore
+    from polyvm.host.sql_sources import Source
 
 FEATURES = "features"
-_OWN = f"{FEATURES}."
+_PRIVATE = "private"  # of what stays in memory
 _MISSING = re.compile(r"no such table: (.*)", re.DOTALL)
-_AT_ONCE = 10_000  # events in memory beside the tables
-_COLUMNS = 1900  # of a table; SQLite has 2000 at most
-_REST = "rest"  # the column of what is beyond, as JSON
+_NATURAL = re.compile(r"\bnatural\b", re.IGNORECASE)
+_USING = re.compile(r"\busing\b", re.IGNORECASE)
+_CACHE = 64  # MiB of tables that are in memory
+_MOST_PRIVATE = 1024  # MiB of tables that cannot be anywhere else
+_PAGE = 4096  # bytes
 _LOOK_EVERY = 100_000  # steps of SQLite between looks for Ctrl-C
 # Writing is refused by query_only: functions such as json_each make tables themselves.
 _REFUSED = frozenset(
@@ -48,44 +50,6 @@ class SqlError(PolyvmError):
     """A query that cannot be run."""
 
 
-class Source(Protocol):
-    """Where streams are read."""
-
-    def streams(self) -> list[str]:
-        """Name the streams that there are."""
-
-    def fields(self, stream: str) -> list[str]:
-        """Name the fields that are declared for a stream; empty: none are."""
-
-    def events(self, stream: str) -> Iterable[Kept]:
-        """Read a stream, in the order of arrival."""
-
-
-class StoreSource:
-    """Streams of an open store."""
-
-    def __init__(self, store: EventStore, folder: Path) -> None:
-        """Read ``store``, which lies in ``folder``. Raises StateFileError."""
-        self._store = store
-        self._versions = stream_versions.read(folder)
-
-    def streams(self) -> list[str]:
-        """Name them."""
-        return [each.name for each in self._store.streams()]
-
-    def fields(self, stream: str) -> list[str]:
-        """Name the fields of all versions, the latest version's first."""
-        versions = reversed(self._versions.get(stream, []))
-        return list(dict.fromkeys(name for each in versions for name in each.fields or {}))
-
-    def events(self, stream: str) -> Iterator[Kept]:
-        """Read one, a part at a time."""
-        sequence = 0
-        while found := read(self._store, Query(stream=stream, sequence=sequence, most=_AT_ONCE)):
-            yield from found
-            sequence = found[-1].sequence + 1
-
-
 class Result(NamedTuple):
     """What a query gives. Rows can be read once."""
 
@@ -93,19 +57,41 @@ class Result(NamedTuple):
     rows: Iterator[tuple[Any, ...]]
 
 
+def _untold(stream: str, done: int, of: int) -> None:
+    del stream, done, of
+
+
 class Database:
     """Tables of a source, each as it is when the first query names it. For one thread."""
 
-    def __init__(self, source: Source, stopped: Callable[[], bool] = lambda: False) -> None:
-        """``stopped`` is asked while a query runs: whether that is to end, with a SqlError."""
+    def __init__(
+        self,
+        source: Source,
+        stopped: Callable[[], bool] = lambda: False,
+        told: Callable[[str, int, int], object] = _untold,
+    ) -> None:
+        """``stopped`` is asked while a query runs: whether that is to end, with a SqlError.
+
+        ``told(stream, done, of)`` is called while its events are read.
+        """
         self._source = source
-        self._connection = sqlite3.connect(":memory:", isolation_level=None)
-        self._connection.execute("PRAGMA temp_store = MEMORY")  # nothing is written to any file
-        self._connection.execute(f"ATTACH ':memory:' AS {FEATURES}")
+        self._stopped = stopped
+        self._streams = source.streams()
+        self._tables: dict[str, Table] = {}  # by stream
+        self._reading = Reading(source, self._look, told)
+        self._connection = sqlite3.connect("", isolation_level=None)  # a file without a name
+        features = any(source.in_memory(each) for each in self._streams if each.startswith(TABLES))
+        for statement in (
+            "PRAGMA journal_mode = OFF",
+            "PRAGMA synchronous = OFF",
+            f"PRAGMA cache_size = -{_CACHE * 1024}",
+            f"ATTACH ':memory:' AS {_PRIVATE}",
+            f"PRAGMA {_PRIVATE}.max_page_count = {_MOST_PRIVATE * 2**20 // _PAGE}",
+            f"ATTACH '{':memory:' if features else ''}' AS {FEATURES}",
+        ):
+            self._connection.execute(statement)
         # Python looks for signals while it is called.
         self._connection.set_progress_handler(lambda: int(stopped()), _LOOK_EVERY)
-        self._streams = source.streams()
-        self._loaded: set[str] = set()
 
     def close(self) -> None:
         """Forget the tables."""
@@ -113,57 +99,113 @@ class Database:
 
     def query(self, text: str) -> Result:
         """Run one SELECT. Raises SqlError with a sentence."""
+        read = self._read_by(text)
+        for table in self._tables.values():
+            name = table.name.lower()
+            places = [place for place in ((table.schema, name), ("", name)) if place in read]
+            if places:
+                columns = {column for place in places for column in read[place]}
+                self._have(table, self._wanted(table, text, columns))
         while True:
-            self._connection.set_authorizer(None)
-            self._connection.execute("PRAGMA query_only = ON")
-            self._connection.set_authorizer(_authorize)
             try:
-                cursor = self._connection.execute(text)
+                cursor = self._execute(text, _authorize)
             except (sqlite3.Error, sqlite3.Warning) as error:
-                self._connection.set_authorizer(None)
-                missing = _MISSING.fullmatch(str(error))
-                if missing is None:
-                    raise _explained(error) from None
-                self._load(missing[1])
-            except (ValueError, UnicodeError) as error:
-                raise SqlError(f"the query cannot be run: {error}") from None
+                self._have(self._missed_by(error), None)  # it could not be explained
+                continue
+            if cursor.description is None:
+                raise SqlError("the query gives no rows; write a SELECT")
+            return Result([each[0] for each in cursor.description], self._rows(cursor))
+
+    @staticmethod
+    def _wanted(table: Table, text: str, read: set[str]) -> set[str] | None:
+        """The columns to have; None: all. SQLite does not tell of those that join tables."""
+        if _NATURAL.search(text):
+            return None
+        if _USING.search(text):
+            small = text.lower()
+            return read | {each for each in table.columns if each.lower() in small}
+        return read
+
+    def _read_by(self, text: str) -> dict[tuple[str, str], set[str]]:
+        """Make the tables that a query names; the columns of each that it reads.
+
+        Tables are named by schema, empty where the query names none, and name in small letters.
+        Nothing is said of what is no query.
+        """
+        while True:
+            read: dict[tuple[str, str], set[str]] = {}
+            try:
+                self._execute(f"EXPLAIN {text}", _noting(read)).close()
+            except (sqlite3.Error, sqlite3.Warning) as error:
+                if _MISSING.fullmatch(str(error)) is None:
+                    return {}
+                self._missed_by(error)
             else:
-                if cursor.description is None:
-                    raise SqlError("the query gives no rows; write a SELECT")
-                return Result([each[0] for each in cursor.description], self._rows(cursor))
+                return read
+
+    def _execute(self, text: str, authorize: Callable[..., int]) -> sqlite3.Cursor:
+        self._connection.set_authorizer(None)
+        self._connection.execute("PRAGMA query_only = ON")
+        self._connection.set_authorizer(authorize)
+        try:
+            return self._connection.execute(text)
+        except (ValueError, UnicodeError) as error:
+            raise SqlError(f"the query cannot be run: {error}") from None
+        finally:
+            self._connection.set_authorizer(_authorize)
 
     def _rows(self, cursor: sqlite3.Cursor) -> Iterator[tuple[Any, ...]]:
         while True:
             try:
                 found = cursor.fetchmany(1000)
             except sqlite3.Error as error:
-                raise _explained(error) from None
+                raise self._explained(error) from None
             if not found:
                 return
             yield from found
 
-    def _load(self, name: str) -> None:
-        """Make the table that SQLite misses."""
-        stream = self._find(name)
-        if stream in self._loaded:
-            raise SqlError(f"the query cannot be run: no such table: {name}")
-        self._loaded.add(stream)
-        try:
-            self._connection.execute("PRAGMA query_only = OFF")
-            self._fill(stream)
-        except sqlite3.Error as error:
-            raise SqlError(f"stream {stream!r} cannot be a table: {error}") from None
+    def _look(self) -> None:
+        if self._stopped():
+            raise SqlError("the query was stopped")
 
-    def _fill(self, stream: str) -> None:
-        self._connection.execute("BEGIN")
-        if stream.startswith(_OWN):
-            rows = _latest(self._source.events(stream))
-            _fill(self._connection, stream, ["key", "time"], [], rows)
-        else:
-            columns = ["sequence", "time", "arrival", "key"]
-            fields = self._source.fields(stream)
-            _fill(self._connection, stream, columns, fields, map(_row, self._source.events(stream)))
-        self._connection.execute("COMMIT")
+    def _missed_by(self, error: sqlite3.Error | sqlite3.Warning) -> Table:
+        """Make the table that SQLite misses. Raises what the error is, if it is another one."""
+        missing = _MISSING.fullmatch(str(error))
+        if missing is None:
+            raise self._explained(error) from None
+        stream = self._find(missing[1])
+        if stream in self._tables:
+            raise SqlError(f"the query cannot be run: no such table: {missing[1]}")
+        schema = FEATURES if stream.startswith(TABLES) else "main"
+        try:
+            self._writable()
+            if self._source.in_memory(stream):
+                schema = FEATURES if schema == FEATURES else _PRIVATE
+                self._connection.execute("PRAGMA temp_store = MEMORY")  # what a query sorts
+            self._tables[stream] = Table(self._connection, schema, stream, self._reading)
+        except sqlite3.Error as why:
+            raise SqlError(f"stream {stream!r} cannot be a table: {why}") from None
+        return self._tables[stream]
+
+    def _have(self, table: Table, columns: set[str] | None) -> None:
+        """Fill a table with some columns; None: with all."""
+        try:
+            self._writable()
+            table.fill(columns)
+        except sqlite3.Error as error:
+            if "interrupted" in str(error):
+                raise self._explained(error) from None
+            where = "temporary files"
+            if self._source.in_memory(table.stream):
+                where = f"{_MOST_PRIVATE} MiB of memory, outside of which it must not be"
+            raise SqlError(
+                f"stream {table.stream!r} cannot be a table: {error}; what the query reads of it "
+                f"goes to {where}. Ask for fewer columns or a shorter span of time"
+            ) from None
+
+    def _writable(self) -> None:
+        self._connection.set_authorizer(None)
+        self._connection.execute("PRAGMA query_only = OFF")
 
     def _find(self, name: str) -> str:
         plain = name.removeprefix("main.")
@@ -174,6 +216,15 @@ class Database:
             raise SqlError(f"there are streams {' and '.join(same)}; write the name as one of them")
         known = ", ".join(self._streams) or "none"
         raise SqlError(f"there is no stream or table {plain!r}; there are: {known}")
+
+    def _explained(self, error: sqlite3.Error | sqlite3.Warning) -> BaseException:
+        what = str(error)
+        if what == "interrupted":
+            return SqlError("the query was stopped") if self._stopped() else KeyboardInterrupt()
+        refused = ("authoriz", "prohibited", "one statement", "readonly")
+        if any(words in what for words in refused):
+            what = "it is to be one SELECT, which changes nothing"
+        return SqlError(f"the query cannot be run: {what}")
 
 
 def _authorize(
@@ -186,117 +237,14 @@ def _authorize(
     return sqlite3.SQLITE_DENY if action in _REFUSED else sqlite3.SQLITE_OK
 
 
-def _explained(error: sqlite3.Error | sqlite3.Warning) -> SqlError:
-    what = str(error)
-    if any(words in what for words in ("authoriz", "prohibited", "one statement", "readonly")):
-        return SqlError("the query cannot be run: it is to be one SELECT, which changes nothing")
-    return SqlError(f"the query cannot be run: {what}")
+def _noting(read: dict[tuple[str, str], set[str]]) -> Callable[..., int]:
+    """Let it do as much, and note which columns it reads."""
 
+    def note(
+        action: int, first: str | None, second: str | None, database: str | None, view: str | None
+    ) -> int:
+        if action == sqlite3.SQLITE_READ and first:
+            read.setdefault(((database or "").lower(), first.lower()), set()).add(second or "")
+        return _authorize(action, first, second, database, view)
 
-# ---- Rows --------------------------------------------------------------------
-
-
-class Row(NamedTuple):
-    """One of a table: what every one has, and its fields."""
-
-    common: tuple[Any, ...]
-    fields: dict[Any, Any]
-
-
-def _row(event: Kept) -> Row:
-    fields = event.event if isinstance(event.event, dict) else {"event": event.event}
-    return Row((event.sequence, event.time_ns / 1e9, event.arrival_ns / 1e9, event.key), fields)
-
-
-def _latest(events: Iterable[Kept]) -> Iterator[Row]:
-    """What is valid of a feature table's rows: a row with no features ends those before it."""
-    rows: dict[str, Kept] = {}
-    for event in events:
-        before = rows.get(event.key)
-        if before is None or event.time_ns >= before.time_ns:
-            rows[event.key] = event
-    for key, event in rows.items():
-        if isinstance(event.event, dict):
-            yield Row((key, event.time_ns / 1e9), event.event)
-
-
-class _Columns:
-    """A table's columns: names that SQLite tells apart, which it does not by their case."""
-
-    def __init__(self, connection: sqlite3.Connection, table: str, common: list[str]) -> None:
-        self._connection = connection
-        self._table = table
-        self._taken = {*common, _REST}
-        self.of: dict[str, str] = {}  # by field; the empty text: among the rest
-        columns = ", ".join([*map(_quoted, common), _REST])
-        connection.execute(f"CREATE TABLE {table} ({columns})")
-
-    def add(self, field: str) -> None:
-        """Make the column of a field."""
-        name = field.replace("\0", "") or "_"
-        if name.lower() in self._taken:
-            name = f"event_{name}"
-        number = 2
-        while name.lower() in self._taken:
-            name, number = f"{field}_{number}", number + 1
-        if len(self.of) >= _COLUMNS:
-            self.of[field] = ""
-            return
-        self._taken.add(name.lower())
-        self.of[field] = name
-        self._connection.execute(f"ALTER TABLE {self._table} ADD COLUMN {_quoted(name)}")
-
-
-def _fill(
-    connection: sqlite3.Connection,
-    stream: str,
-    common: list[str],
-    fields: list[str],
-    rows: Iterable[Row],
-) -> None:
-    name = stream.removeprefix(_OWN)
-    table = f"{FEATURES if stream.startswith(_OWN) else 'main'}.{_quoted(name)}"
-    columns = _Columns(connection, table, common)
-    for field in fields:
-        columns.add(field)
-    rest = iter(rows)
-    while part := list(islice(rest, _AT_ONCE)):
-        for field in dict.fromkeys(str(field) for row in part for field in row.fields):
-            if field not in columns.of:
-                columns.add(field)
-        places = {field: i for i, field in enumerate(f for f, c in columns.of.items() if c)}
-        names = [*common, _REST, *(column for column in columns.of.values() if column)]
-        marks = ", ".join("?" * len(names))
-        quoted = ", ".join(map(_quoted, names))
-        connection.executemany(
-            f"INSERT INTO {table} ({quoted}) VALUES ({marks})",  # noqa: S608 - names are quoted
-            (_values(row, places) for row in part),
-        )
-
-
-def _values(row: Row, places: dict[str, int]) -> list[Any]:
-    values: list[Any] = [None] * len(places)
-    beyond = {}
-    for field, value in row.fields.items():
-        place = places.get(str(field))
-        if place is None:
-            beyond[str(field)] = value
-        else:
-            values[place] = _value(value)
-    return [*row.common, _json(beyond) if beyond else None, *values]
-
-
-def _value(value: Any) -> Any:
-    if value is None or isinstance(value, str | float | bytes):
-        return value
-    if isinstance(value, int):  # booleans too, which are 0 and 1
-        return value if -(2**63) <= value < 2**63 else float(value)
-    return _json(value)
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=codec.as_json).decode()
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return note

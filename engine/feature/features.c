@@ -180,7 +180,8 @@ void feature_table_stats(feature_table *table, feature_stats *stats) {
                            .bytes = atomic_load(&table->bytes),
                            .puts = atomic_load(&table->puts),
                            .expired = atomic_load(&table->expired),
-                           .dropped = atomic_load(&table->dropped)};
+                           .dropped = atomic_load(&table->dropped),
+                           .ttl_ns = atomic_load(&table->ttl_ns)};
   for (uint32_t i = 0; i < FEATURE_STRIPES; i++) {
     stats->gets += atomic_load(&table->stripes[i].gets);
     stats->misses += atomic_load(&table->stripes[i].misses);

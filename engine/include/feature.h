@@ -101,6 +101,7 @@ typedef struct feature_stats {
   uint64_t keys, rows, bytes; /* now */
   uint64_t puts, gets, misses;
   uint64_t expired, dropped; /* keys, for their ttl and for other bounds */
+  uint64_t ttl_ns;           /* as it is configured */
 } feature_stats;
 void feature_table_stats(feature_table *table, feature_stats *stats);
 

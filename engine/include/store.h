@@ -182,9 +182,9 @@ typedef int store_visit(void *arg, const store_event *event);
 ** readers return how many were visited, or a negative status. */
 int64_t store_read(store_stream *stream, uint64_t sequence, uint64_t most, store_visit *visit,
                    void *arg);
-/* Those with from_ns <= time_ns < until_ns, in the order of their arrival. */
-int64_t store_read_times(store_stream *stream, int64_t from_ns, int64_t until_ns, uint64_t most,
-                         store_visit *visit, void *arg);
+/* Of those from a sequence number on the ones with from_ns <= time_ns < until_ns, likewise. */
+int64_t store_read_times(store_stream *stream, int64_t from_ns, int64_t until_ns, uint64_t sequence,
+                         uint64_t most, store_visit *visit, void *arg);
 /* Those of one key, the latest arrival first. */
 int64_t store_read_key(store_stream *stream, store_bytes key, uint64_t most, store_visit *visit,
                        void *arg);

@@ -10,6 +10,7 @@ typedef struct walk {
   uint64_t left;
   int64_t visited;
   int64_t from_ns, until_ns;
+  uint64_t sequence; /* events before it are not shown */
   int stopped;
   store_reader reader;
 } walk;
@@ -24,6 +25,7 @@ static int64_t finish(walk *w, store_segments *list) {
 static void show(walk *w, const store_record *record) {
   if (record->time_ns < w->from_ns || (record->time_ns >= w->until_ns && w->until_ns != INT64_MAX))
     return;
+  if (record->sequence < w->sequence) return;
   store_event event = store_record_event(record);
   w->visited++;
   w->stopped = w->visit(w->arg, &event) != 0 || --w->left == 0;
@@ -44,16 +46,20 @@ static int begin(store_stream *stream, uint64_t most, store_visit *visit) {
   return visit != NULL && most != 0 ? STORE_OK : STORE_E_INVALID;
 }
 
+/* The sequence number behind its last event. */
+static uint64_t ends_at(const store_segment *segment) {
+  return segment->sequence + atomic_load_explicit(&segment->count, memory_order_acquire);
+}
+
 int64_t store_read(store_stream *stream, uint64_t sequence, uint64_t most, store_visit *visit,
                    void *arg) {
   int status = begin(stream, most, visit);
   if (status != STORE_OK) return status;
   store_segments *list = store_segments_hold(stream);
-  walk w = {visit, arg, most, 0, INT64_MIN, INT64_MAX, 0, {0}};
+  walk w = {visit, arg, most, 0, INT64_MIN, INT64_MAX, 0, 0, {0}};
   for (uint32_t i = 0; i < list->count && !w.stopped && w.reader.status == STORE_OK; i++) {
     const store_segment *segment = list->segment[i];
-    uint64_t end = segment->sequence + atomic_load_explicit(&segment->count, memory_order_acquire);
-    if (end <= sequence) continue;
+    if (ends_at(segment) <= sequence) continue;
     uint32_t offset = sequence > segment->sequence ? store_reader_find(&w.reader, segment, sequence)
                                                    : STORE_SEGMENT_HEAD;
     walk_from(&w, segment, offset, 0);
@@ -61,24 +67,27 @@ int64_t store_read(store_stream *stream, uint64_t sequence, uint64_t most, store
   return finish(&w, list);
 }
 
-/* Chunks whose times do not meet the range are passed over; of the last one they are not known. */
+/* Chunks whose events all come before the walk's first are passed over, and those whose times do not meet
+** the range; of the last one they are not known. */
 static void walk_times(walk *w, const store_segment *segment) {
   uint32_t chunks = atomic_load_explicit(&segment->chunk_count, memory_order_acquire);
   for (uint32_t i = 0; i < chunks && !w->stopped; i++) {
     const store_chunk *chunk = &segment->chunks[i];
+    if (i + 1 < chunks && segment->sequence + (i + 1) * (uint64_t)STORE_CHUNK <= w->sequence)
+      continue;
     if (i + 1 < chunks && (chunk->latest < w->from_ns || chunk->earliest >= w->until_ns)) continue;
     walk_from(w, segment, chunk->offset, i + 1 < chunks ? chunk[1].offset : 0);
   }
 }
 
-int64_t store_read_times(store_stream *stream, int64_t from_ns, int64_t until_ns, uint64_t most,
-                         store_visit *visit, void *arg) {
+int64_t store_read_times(store_stream *stream, int64_t from_ns, int64_t until_ns, uint64_t sequence,
+                         uint64_t most, store_visit *visit, void *arg) {
   int status = begin(stream, most, visit);
   if (status != STORE_OK) return status;
   store_segments *list = store_segments_hold(stream);
-  walk w = {visit, arg, most, 0, from_ns, until_ns, 0, {0}};
+  walk w = {visit, arg, most, 0, from_ns, until_ns, sequence, 0, {0}};
   for (uint32_t i = 0; i < list->count && !w.stopped && w.reader.status == STORE_OK; i++)
-    walk_times(&w, list->segment[i]);
+    if (ends_at(list->segment[i]) > sequence) walk_times(&w, list->segment[i]);
   return finish(&w, list);
 }
 
@@ -92,7 +101,7 @@ int64_t store_read_key(store_stream *stream, store_bytes key, uint64_t most, sto
   atomic_fetch_add_explicit(&list->references, 1, memory_order_relaxed);
   store_place place = store_latest_find(&stream->latest, hash, key, stream->is_key, list)->place;
   pthread_mutex_unlock(&stream->lock);
-  walk w = {visit, arg, most, 0, INT64_MIN, INT64_MAX, 0, {0}};
+  walk w = {visit, arg, most, 0, INT64_MIN, INT64_MAX, 0, 0, {0}};
   const store_record *record;
   while (place != 0 && !w.stopped &&
          (record = store_reader_place(&w.reader, list, place)) != NULL) {

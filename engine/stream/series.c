@@ -234,7 +234,7 @@ int series_read(store_stream *stream, const series_query *query, series_visit *v
   int64_t visited =
       query->key.data != NULL && !bounded
           ? store_read_key(stream, query->key, UINT64_MAX, see, &s)
-          : store_read_times(stream, query->from_ns, query->until_ns, UINT64_MAX, see, &s);
+          : store_read_times(stream, query->from_ns, query->until_ns, 0, UINT64_MAX, see, &s);
   if (visited < 0) {
     *store_status = (int)visited;
     s.status = SERIES_E_STORE;

@@ -3,6 +3,7 @@
 POST /v1/events      one event, a JSON object, or an array; JSON lines or MessagePack by their type
 GET  /v1/events      those that are kept, by stream, key, time or number
 GET  /v1/streams     in which streams
+GET  /v1/streams/fields  which fields those have that a query asks for
 GET  /v1/triggers    those that are live, and their figures
 """
 
@@ -18,7 +19,7 @@ from aiohttp import web
 from polyvm.host import ingestion
 from polyvm.host.api import answers
 from polyvm.host.errors import MissingError
-from polyvm.host.event_store import Query, read
+from polyvm.host.event_store import Query, fields, read
 from polyvm.host.ingestion import Batch
 from polyvm.host.invocations import Stopping
 from polyvm.host.payload import from_json
@@ -61,6 +62,7 @@ class EventApi:
             web.post("/v1/events", self.put),
             web.get("/v1/events", self.read),
             web.get("/v1/streams", self.streams),
+            web.get("/v1/streams/fields", self.fields),
             web.get("/v1/triggers", self.triggers),
         ]
 
@@ -103,6 +105,19 @@ class EventApi:
         except MissingError as error:
             return answers.of_error(HTTPStatus.NOT_FOUND, str(error))
         return answers.of_json({"events": [one._asdict() for one in found]})
+
+    async def fields(self, request: web.Request) -> web.Response:
+        """Answer the fields of the events that a query asks for, whatever their key."""
+        if self._store is None:
+            return answers.of_error(HTTPStatus.NOT_FOUND, _NOT_KEPT)
+        try:
+            query = msgspec.convert(dict(request.query), Query, strict=False)
+            found = await asyncio.to_thread(fields, self._store, query)
+        except msgspec.ValidationError as error:
+            return answers.of_error(HTTPStatus.BAD_REQUEST, f"the query: {error}")
+        except MissingError as error:
+            return answers.of_error(HTTPStatus.NOT_FOUND, str(error))
+        return answers.of_json(found._asdict())
 
     async def streams(self, request: web.Request) -> web.Response:
         """Answer what streams there are."""

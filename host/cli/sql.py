@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -14,16 +15,17 @@ import msgspec
 from polyvm.host.api import client
 from polyvm.host.cli import events_key
 from polyvm.host.errors import ExitCode, MissingError
-from polyvm.host.event_store import Keeping, Kept, losses, open_store
-from polyvm.host.sql import Database, Result, Source, StoreSource
+from polyvm.host.event_store import Fields, Keeping, Kept, losses, open_store
+from polyvm.host.sql import Database, Result
+from polyvm.host.sql_sources import LOOKED_AT, TABLES, Source, Span, StoreSource
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from polyvm.host.api.client import HostClient
 
-_AT_ONCE = 10_000  # events of one answer
+_SHOW_AFTER = 1.0  # seconds
+_SHOW_EVERY = 0.2
 _WIDEST = 60  # of a value in a table
 
 
@@ -43,6 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="table",
         help="how rows are printed; json is one object a line (default: %(default)s)",
     )
+    parser.add_argument(
+        "--from",
+        dest="since",
+        metavar="S",
+        type=float,
+        help="events from this time of theirs on, in seconds since the epoch",
+    )
+    parser.add_argument(
+        "--until", metavar="S", type=float, help="events before it, in seconds since the epoch"
+    )
     events_key.add_arguments(parser)
     client.add_arguments(parser)
 
@@ -52,7 +64,7 @@ def run(options: argparse.Namespace) -> ExitCode:
     query = sys.stdin.read() if options.query == "-" else options.query
     write = _FORMATS[options.format]
     if options.folder is None:
-        _run(query, _HostSource(client.connect(options)), write)
+        _run(query, _HostSource(client.connect(options), _span(options)), write)
         return ExitCode.OK
     if not options.folder.is_dir():
         raise MissingError(f"{options.folder}: no such folder; `polyvm run --events` makes one")
@@ -60,42 +72,91 @@ def run(options: argparse.Namespace) -> ExitCode:
     try:
         for lost in filter(None, map(losses, store.streams())):
             print(f"polyvm: {lost}", file=sys.stderr)
-        _run(query, StoreSource(store, options.folder), write)
+        _run(query, StoreSource(store, options.folder, _span(options)), write)
     finally:
         store.close()
     return ExitCode.OK
 
 
 def _run(query: str, source: Source, write: Any) -> None:
-    database = Database(source)
+    progress = _Progress()
+    database = Database(source, told=progress)
     try:
-        write(database.query(query))
+        try:
+            result = database.query(query)
+        finally:
+            progress.clear()
+        write(result)
     finally:
         database.close()
 
 
-class _HostSource:
+def _span(options: argparse.Namespace) -> Span:
+    bounds = (options.since, options.until)
+    since, until = (None if each is None else round(each * 1e9) for each in bounds)
+    return Span(since, until)
+
+
+class _HostSource(Source):
     """Streams of a running host, over its API."""
 
-    def __init__(self, host: HostClient) -> None:
+    def __init__(self, host: HostClient, span: Span) -> None:
         self._host = host
+        self._span = span
         self._streams = {each["name"]: each for each in host.get("/v1/streams")["streams"]}
+        self._ttls: dict[str, int] | None = None
 
     def streams(self) -> list[str]:
         return list(self._streams)
 
-    def fields(self, stream: str) -> list[str]:
+    def declared(self, stream: str) -> list[str]:
         return list(self._streams[stream].get("fields") or ())
 
-    def events(self, stream: str) -> Iterator[Kept]:
-        sequence = 0
-        while True:
-            asked = urlencode({"stream": stream, "sequence": sequence, "most": _AT_ONCE})
-            found = self._host.get(f"/v1/events?{asked}")["events"]
-            if not found:
-                return
-            yield from (Kept(**each) for each in found)
-            sequence = found[-1]["sequence"] + 1
+    def fields(self, stream: str, sequence: int) -> Fields:
+        return Fields(**self._ask("/v1/streams/fields", stream, sequence, LOOKED_AT))
+
+    def events(self, stream: str, sequence: int, most: int) -> list[Kept]:
+        found = self._ask("/v1/events", stream, sequence, most)["events"]
+        return [Kept(**each) for each in found]
+
+    def in_memory(self, stream: str) -> bool:
+        told = self._streams[stream]
+        return bool(told["sealed"]) or told["level"] == "memory"
+
+    def ttl_ns(self, stream: str) -> int:
+        if self._ttls is None:
+            tables = self._host.get("/v1/features")["tables"]
+            self._ttls = {each["name"]: each["ttl_ns"] for each in tables}
+        return self._ttls.get(stream.removeprefix(TABLES), 0)
+
+    def _ask(self, target: str, stream: str, sequence: int, most: int) -> Any:
+        query = msgspec.to_builtins(self._span.of(stream, sequence, most))
+        asked = {name: value for name, value in query.items() if value is not None}
+        return self._host.get(f"{target}?{urlencode(asked)}")
+
+
+class _Progress:
+    """How many events are read, on a terminal, where that takes a while."""
+
+    def __init__(self) -> None:
+        self._shown = 0  # characters
+        self._next = time.monotonic() + _SHOW_AFTER
+
+    def __call__(self, stream: str, done: int, of: int) -> None:
+        now = time.monotonic()
+        if not sys.stderr.isatty() or now < self._next:
+            return
+        self._next = now + _SHOW_EVERY
+        self._show(f"polyvm: reading {stream}: {done:,} of {of:,} events")
+
+    def clear(self) -> None:
+        if self._shown:
+            self._show("")
+            print(end="\r", file=sys.stderr, flush=True)
+
+    def _show(self, text: str) -> None:
+        print(f"\r{text.ljust(self._shown)}", end="", file=sys.stderr, flush=True)
+        self._shown = len(text)
 
 
 # ---- Printing ----------------------------------------------------------------

@@ -162,20 +162,34 @@ class EventStore:
     ) -> bytes:
         """Return MessagePack: an array of [sequence, time_ns, arrival_ns, key, event].
 
-        Of a key, the latest first; else of a span of time (until_ns is not 0), else from a sequence
-        number on. Raises UnknownTask for a stream that is not there.
+        Of a key, the latest first; else from a sequence number on, those of a span of time
+        (until_ns is not 0) or all. Raises UnknownTask for a stream that is not there.
         """
-        query = ffi.new("pvm_store_query *")
-        name = ffi.new("char[]", stream.encode())
-        query.stream = name
-        kept = ffi.from_buffer(key) if key else ffi.new("char[1]")
-        query.key = kept if key is not None else ffi.NULL
-        query.key_len = len(key or b"")
-        query.from_ns, query.until_ns = from_ns, until_ns
-        query.sequence, query.most = sequence, most
+        query, kept = _query(
+            stream, key, from_ns=from_ns, until_ns=until_ns, sequence=sequence, most=most
+        )
         events = ffi.new("pvm_buffer *")
         check(lib.pvm_store_read(self.handle, query, events))
+        del kept
         return take(events[0])
+
+    def fields(
+        self,
+        stream: str,
+        *,
+        from_ns: int = 0,
+        until_ns: int = 0,
+        sequence: int = 0,
+        most: int = 2**63,
+    ) -> bytes:
+        """Return which fields such events have; see pvm_store_fields. Raises UnknownTask."""
+        query, kept = _query(
+            stream, None, from_ns=from_ns, until_ns=until_ns, sequence=sequence, most=most
+        )
+        told = ffi.new("pvm_buffer *")
+        check(lib.pvm_store_fields(self.handle, query, told))
+        del kept
+        return take(told[0])
 
     def series(
         self,
@@ -208,3 +222,18 @@ class EventStore:
         err = ffi.new("char[]", ERR_MAX)
         check(lib.pvm_series_read(self.handle, query, rows, err), err)
         return take(rows[0])
+
+
+def _query(
+    stream: str, key: bytes | None, *, from_ns: int, until_ns: int, sequence: int, most: int
+) -> tuple[Any, Any]:
+    """A query, and what it points to."""
+    query = ffi.new("pvm_store_query *")
+    name = ffi.new("char[]", stream.encode())
+    query.stream = name
+    kept = ffi.from_buffer(key) if key else ffi.new("char[1]")
+    query.key = kept if key is not None else ffi.NULL
+    query.key_len = len(key or b"")
+    query.from_ns, query.until_ns = from_ns, until_ns
+    query.sequence, query.most = sequence, most
+    return query, (name, kept)

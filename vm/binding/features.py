@@ -29,6 +29,7 @@ class TableStats:
     misses: int
     expired: int
     dropped: int
+    ttl_ns: int  # 0: keys do not expire
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ typedef struct pvm_table_stats {
   uint64_t keys, rows, bytes; /* now */
   uint64_t puts, gets, misses;
   uint64_t expired, dropped;  /* keys, for their ttl and for other bounds */
+  uint64_t ttl_ns;            /* as it is configured */
 } pvm_table_stats;
 
 /* The i-th table; PVM_E_UNKNOWN beyond the last. */

@@ -78,14 +78,14 @@ typedef struct pvm_stream_stats {
 /* The i-th stream; PVM_E_UNKNOWN beyond the last. */
 PVM_API int pvm_stream_stats_get(pvm_store *store, uint32_t i, pvm_stream_stats *stats);
 
-/* Which events of a stream, in this order of choice: those of a key, the latest first; those of a
-** span of time; those from a sequence number on. */
+/* Which events of a stream: those of a key, the latest first; else, from a sequence number on, those of a
+** span of time, or all. */
 typedef struct pvm_store_query {
   const char *stream;
   const void *key;    /* NULL: all keys */
   size_t key_len;
   int64_t from_ns;    /* by the events' own time; until_ns 0: whenever */
-  int64_t until_ns;
+  int64_t until_ns;   /* not included; INT64_MAX: to the last */
   uint64_t sequence;
   uint64_t most;      /* 1 or more */
 } pvm_store_query;
@@ -93,6 +93,13 @@ typedef struct pvm_store_query {
 /* MessagePack: an array of [sequence, time_ns, arrival_ns, key as bin, event]. PVM_E_UNKNOWN for a
 ** stream that is not there. */
 PVM_API int pvm_store_read(pvm_store *store, const pvm_store_query *query, pvm_buffer *events);
+
+#define PVM_FIELDS_MAX 4096
+
+/* What fields the maps have that a query asks for: MessagePack, [the number behind the last event that was
+** looked at, how many were, names]. The names are in the order of their first coming, at most
+** PVM_FIELDS_MAX; integers are their digits. PVM_E_UNKNOWN for a stream that is not there. */
+PVM_API int pvm_store_fields(pvm_store *store, const pvm_store_query *query, pvm_buffer *fields);
 
 /* A stream as a time series: engine/include/series.h. */
 typedef struct pvm_series_query {

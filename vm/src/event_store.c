@@ -160,7 +160,8 @@ int64_t pvm_store_visit(pvm_store *handle, const pvm_store_query *query, store_v
     visited =
         store_read_key(stream, (store_bytes){query->key, query->key_len}, query->most, visit, arg);
   else if (query->until_ns != 0)
-    visited = store_read_times(stream, query->from_ns, query->until_ns, query->most, visit, arg);
+    visited = store_read_times(stream, query->from_ns, query->until_ns, query->sequence,
+                               query->most, visit, arg);
   else visited = store_read(stream, query->sequence, query->most, visit, arg);
   return visited < 0 ? pvm_store_status((int)visited) : visited;
 }

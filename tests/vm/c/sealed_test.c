@@ -173,7 +173,7 @@ static void check_events(store_stream *stream, uint64_t count) {
   seen some = {from, 0, 0}, span = {from, 0, 0};
   CHECK(store_read(stream, from, most, look, &some) == (int64_t)there);
   int64_t time = 0x1234567800000000 + (int64_t)from;
-  CHECK(store_read_times(stream, time, time + (int64_t)most, UINT64_MAX, look, &span) ==
+  CHECK(store_read_times(stream, time, time + (int64_t)most, 0, UINT64_MAX, look, &span) ==
         (int64_t)there);
 }
 

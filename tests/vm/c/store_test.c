@@ -100,7 +100,7 @@ static void *read_events(void *argument) {
   do {
     seen all = {0}, times = {.from = 1000000010L, .until = 1000000200L}, key = {0};
     CHECK(store_read(stream, 1, UINT64_MAX, in_order, &all) == all.count);
-    CHECK(store_read_times(stream, times.from, times.until, 100, in_time, &times) <= 100);
+    CHECK(store_read_times(stream, times.from, times.until, 0, 100, in_time, &times) <= 100);
     CHECK(store_read_key(stream, (store_bytes){"k5", 2}, 50, of_key, &key) <= 50);
   } while (atomic_load(&writing));
   return NULL;
@@ -127,7 +127,7 @@ static void check_all(long writers) {
     for (long i = 0; i < rounds; i++) expected += (w * 7 + i) % KEYS == 5;
   CHECK(store_read_key(stream, (store_bytes){"k5", 2}, UINT64_MAX, of_key, &key) == expected);
   CHECK(store_read_key(stream, (store_bytes){"none", 4}, 1, of_key, &key) == 0);
-  CHECK(store_read_times(stream, times.from, times.until, 1000, in_time, &times) == 10);
+  CHECK(store_read_times(stream, times.from, times.until, 0, 1000, in_time, &times) == 10);
 }
 
 static void test_threads(int sealed) {
