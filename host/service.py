@@ -8,6 +8,7 @@ lifetime.
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
 import time
 from dataclasses import dataclass, field
@@ -277,6 +278,11 @@ class Service:
             self._executor.note_position(self._recovery.position)
             self._recovery.replay(self._registry, self._collector.ended_before, self._save_breakers)
         self._save_breakers()
+        if self._handled:
+            # The process is ours: what start-up has made stays to the end, and need not be looked
+            # through by each full collection, which would hold events up for milliseconds.
+            gc.collect()
+            gc.freeze()
         self.scanned.set()
         ticking = self._lifetime.thread(self._ticker.run)
         helpers = [

@@ -1,5 +1,6 @@
 """How soon an event has triggered a task, is in a feature, and has become one of page views."""
 
+import gc
 import sys
 import tempfile
 import threading
@@ -59,6 +60,7 @@ class Arrivals:
     """Events that arrive by the clock, and where each kind of work is measured."""
 
     def __init__(self, kind: str, folder: str) -> None:
+        gc.disable()  # it would be this generator's objects, and its pauses
         self.kind = kind
         self.executor = vm.Executor(1)
         self.kept = Kept(folder, self.executor)

@@ -9,7 +9,32 @@
 #include "sealed.h"
 #include "stream.h"
 
-/* Publish another list: without the first `gone`, with one more. The stream's lock is held. */
+/* Segments that nobody looks for any more: unmapping and removing files takes its time. */
+typedef struct outgoing {
+  store_segments *list; /* that had them */
+  uint32_t gone;        /* files of so many, the oldest, are removed */
+} outgoing;
+
+static void let_go_there(void *arg) {
+  outgoing *out = arg;
+  for (uint32_t i = 0; i < out->gone; i++)
+    if (out->list->segment[i]->path != NULL) unlink(out->list->segment[i]->path);
+  store_segments_release(out->list);
+  free(out);
+}
+
+static void let_go(const store_stream *stream, store_segments *list, uint32_t gone) {
+  outgoing *out = malloc(sizeof *out);
+  if (out == NULL) {
+    store_segments_release(list); /* what is in the files is outdated the next time, too */
+    return;
+  }
+  *out = (outgoing){list, gone};
+  store_files_ask(stream->files, let_go_there, out);
+}
+
+/* Publish another list: without the first `gone`, whose files are removed, and with one more. The stream's
+** lock is held. */
 static int replace_segments(store_stream *stream, uint32_t gone, store_segment *added) {
   store_segments *old = stream->segments;
   uint32_t kept = old->count - gone;
@@ -20,8 +45,9 @@ static int replace_segments(store_stream *stream, uint32_t gone, store_segment *
   for (uint32_t i = 0; i < kept; i++)
     list->segment[i] = store_segment_retain(old->segment[gone + i]);
   if (added != NULL) list->segment[list->count++] = added;
+  for (uint32_t i = 0; i < gone; i++) stream->dropped += atomic_load(&old->segment[i]->count);
   stream->segments = list;
-  store_segments_release(old);
+  let_go(stream, old, gone);
   return STORE_OK;
 }
 
@@ -44,19 +70,6 @@ static uint32_t outdated(const store_stream *stream, int64_t now_ns) {
     bytes -= oldest->bytes;
   }
   return gone;
-}
-
-static void drop_outdated(store_stream *stream, int64_t now_ns) {
-  uint32_t gone = outdated(stream, now_ns);
-  if (gone == 0) return;
-  store_segments *old = stream->segments;
-  atomic_fetch_add_explicit(&old->references, 1, memory_order_relaxed);
-  if (replace_segments(stream, gone, NULL) == STORE_OK)
-    for (uint32_t i = 0; i < gone; i++) {
-      stream->dropped += atomic_load(&old->segment[i]->count);
-      if (old->segment[i]->path != NULL) unlink(old->segment[i]->path);
-    }
-  store_segments_release(old);
 }
 
 static store_segment *last_of(const store_stream *stream) {
@@ -83,41 +96,111 @@ static void end_sealed(store_stream *stream) {
     copy->segment[i] = store_segment_retain(list->segment[i]);
   copy->segment[list->count - 1] = frozen;
   stream->segments = copy;
-  store_segments_release(list);
+  let_go(stream, list, 0);
+}
+
+/* ---- The next segment --------------------------------------------------- */
+
+#define POPULATE_BYTES ((uint64_t)1 << 20) /* of pages, ready before they are written */
+
+static store_origin origin_of(const store_stream *stream) {
+  return (store_origin){stream->folder, stream->name, stream->vault};
+}
+
+/* The stream's next segment is made when the last one is half full, so that nobody who appends waits for
+** files. What fails is tried again, and told, when it is needed. */
+static void make_ahead(void *arg) {
+  store_stream *stream = arg;
+  store_origin origin = origin_of(stream);
+  store_segment *made;
+  if (store_segment_make(&origin, stream->segment_bytes, stream->asked, &made) != STORE_OK) return;
+  made->populated = made->bytes < POPULATE_BYTES ? made->bytes : POPULATE_BYTES;
+  store_segment_populate(made, 0, made->populated);
+  atomic_store(&stream->ahead, made);
+}
+
+typedef struct populating {
+  store_segment *segment; /* with a reference */
+  uint64_t from, to;
+} populating;
+
+static void populate_there(void *arg) {
+  populating *p = arg;
+  store_segment_populate(p->segment, p->from, p->to);
+  store_segment_release(p->segment);
+  free(p);
+}
+
+static void ask_populated(const store_stream *stream, store_segment *last, uint64_t used) {
+  if (used + POPULATE_BYTES / 2 < last->populated || last->populated == last->bytes) return;
+  populating *p = malloc(sizeof *p);
+  if (p == NULL) return;
+  uint64_t from = last->populated > used ? last->populated : used & ~(uint64_t)4095;
+  uint64_t left = last->bytes - from;
+  *p = (populating){store_segment_retain(last), from,
+                    from + (left < POPULATE_BYTES ? left : POPULATE_BYTES)};
+  last->populated = p->to;
+  store_files_ask(stream->files, populate_there, p);
+}
+
+/* What whoever appends next will need of files is asked for now. */
+static void ask_ahead(store_stream *stream) {
+  store_segment *last = last_of(stream);
+  if (last == NULL || last->file < 0 || last->cut) return;
+  uint64_t used = store_segment_used(last);
+  ask_populated(stream, last, used);
+  uint32_t end = atomic_load_explicit(&last->end, memory_order_relaxed);
+  if ((used > end ? used : end) <= last->bytes / 2 || stream->asked > last->number) return;
+  stream->asked = last->number + 1;
+  store_files_ask(stream->files, make_ahead, stream);
+}
+
+typedef struct making {
+  store_stream *stream;
+  uint64_t number;
+  store_segment *made;
+  int status;
+} making;
+
+/* Behind make_ahead, if that was asked for: either it has made the segment, or it never will. */
+static void make_there(void *arg) {
+  making *m = arg;
+  store_origin origin = origin_of(m->stream);
+  m->made = atomic_exchange(&m->stream->ahead, NULL);
+  if (m->made == NULL)
+    m->status = store_segment_make(&origin, m->stream->segment_bytes, m->number, &m->made);
+}
+
+static void discard_there(void *arg) {
+  store_segment_discard(arg);
 }
 
 /* Begin the next segment. What retention gives up goes first: its space may be what is missing. */
 static int begin_segment(store_stream *stream, int64_t now_ns) {
-  drop_outdated(stream, now_ns);
+  uint32_t gone = outdated(stream, now_ns);
+  if (gone != 0) replace_segments(stream, gone, NULL);
   store_segment *last = last_of(stream);
-  uint64_t number = last != NULL ? last->number + 1 : 1;
-  if (number >= UINT32_MAX) return STORE_E_FULL;
+  making m = {stream, last != NULL ? last->number + 1 : 1, NULL, STORE_OK};
+  if (m.number >= UINT32_MAX) return STORE_E_FULL;
   /* what comes before the new file's first event is in a file before that is */
   if (last != NULL && last->sealed != NULL && last->map != NULL) store_sealed_flush(last);
-  store_segment *made = NULL;
-  store_origin origin = {stream->folder, stream->name, stream->vault};
-  int status = store_segment_new(&origin, stream->segment_bytes, number, stream->next, &made);
-  if (status != STORE_OK) return status;
-  end_sealed(stream);
-  status = replace_segments(stream, 0, made);
+  m.made = atomic_exchange(&stream->ahead, NULL);
+  if (m.made == NULL) store_files_do(stream->files, make_there, &m);
+  if (m.made == NULL) return m.status;
+  store_origin origin = origin_of(stream);
+  int status = store_segment_begin(m.made, &origin, stream->next);
+  if (status == STORE_OK) {
+    end_sealed(stream);
+    status = replace_segments(stream, 0, m.made);
+  }
   if (status != STORE_OK) {
-    if (made->path != NULL) unlink(made->path);
-    store_segment_release(made);
+    int error = errno;
+    store_files_do(stream->files, discard_there, m.made);
+    errno = error;
   } else if (stream->segments->count > 1) {
     store_segment_close(stream->segments->segment[stream->segments->count - 2]);
   }
   return status;
-}
-
-typedef struct beginning {
-  store_stream *stream;
-  int64_t now_ns;
-  int status;
-} beginning;
-
-static void begin_there(void *arg) {
-  beginning *b = arg;
-  b->status = begin_segment(b->stream, b->now_ns);
 }
 
 static int append_one(store_stream *stream, store_event *event) {
@@ -138,9 +221,8 @@ static int append_one(store_stream *stream, store_event *event) {
   if (last != NULL && !last->cut && last->map != NULL)
     place = store_segment_put(last, event, entry->place);
   if (place == 0) {
-    beginning b = {stream, event->arrival_ns, STORE_OK};
-    store_files_do(stream->files, begin_there, &b);
-    if (b.status != STORE_OK) return b.status;
+    int status = begin_segment(stream, event->arrival_ns);
+    if (status != STORE_OK) return status;
     place = store_segment_put(last_of(stream), event, entry->place);
     if (place == 0) return STORE_E_NOMEM;
   }
@@ -162,6 +244,7 @@ int store_append(store_stream *stream, store_event *events, size_t count, size_t
     }
     store_segment *last = last_of(stream);
     if (last != NULL && last->sealed != NULL && last->map != NULL) store_sealed_flush(last);
+    ask_ahead(stream);
     pthread_mutex_unlock(&stream->lock);
   }
   if (accepted != NULL) *accepted = done;

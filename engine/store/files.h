@@ -11,11 +11,15 @@ typedef struct store_files store_files;
 
 /* With the permissions of the calling thread. NULL without memory, or if there is no thread to be had. */
 store_files *store_files_start(void);
-/* When nobody uses it any more. NULL is fine. */
+/* When nobody uses it any more; what was asked for is done first. NULL is fine. */
 void store_files_stop(store_files *files);
 
 /* Have work(arg) done there and wait; errno is what it was there. Locks that the caller holds are as good
 ** as the work's own. files NULL: it is done here. */
 void store_files_do(store_files *files, void (*work)(void *arg), void *arg);
+/* Have work(arg) done there without waiting for it: after what was asked for before, and before what
+** anybody has done from now on. It may take no lock that is held around store_files_do. Without memory, or
+** files NULL, it is done here. */
+void store_files_ask(store_files *files, void (*work)(void *arg), void *arg);
 
 #endif

@@ -46,17 +46,19 @@ void store_bound_fill(store_bound *bound, const char *stream, const store_segmen
 
 /* ---- Writing ------------------------------------------------------------ */
 
-int store_sealed_begin(store_segment *segment, const store_vault *vault, const char *stream) {
+int store_sealed_make(store_segment *segment, const store_vault *vault) {
   store_sealed *sealed = segment->sealed = blank();
   if (sealed == NULL) return STORE_E_NOMEM;
-  int status = map_file(sealed, segment->file, segment->bytes);
-  if (status != STORE_OK) return status;
+  if (store_data_key_new(&sealed->key, vault) != 0) return STORE_E_IO;
+  return map_file(sealed, segment->file, segment->bytes);
+}
+
+int store_sealed_begin(store_segment *segment, const char *stream) {
   store_sealed_head head = {0};
   store_bound bound;
   store_head_fill(segment, STORE_SEALED_MAGIC, &head.head);
   store_bound_fill(&bound, stream, &head.head);
-  if (store_data_key_new(&sealed->key, vault) != 0 ||
-      store_wrap(&head.wrapped[0], &sealed->key, &bound, sizeof bound) != 0)
+  if (store_wrap(&head.wrapped[0], &segment->sealed->key, &bound, sizeof bound) != 0)
     return STORE_E_IO;
   /* not through the mapping: a kill must not leave half of it */
   return pwrite(segment->file, &head, sizeof head, 0) == (ssize_t)sizeof head ? STORE_OK
@@ -195,17 +197,13 @@ int store_sealed_read(const store_segment *segment, uint32_t index, void *events
 
 /* ---- Opening ------------------------------------------------------------ */
 
-int store_sealed_open(store_segment *segment, const store_vault *vault, const char *stream,
-                      int last, store_scan *scan) {
+int store_sealed_open(store_segment *segment, const store_vault *vault, const char *stream) {
   struct stat about;
   store_sealed_head head;
   if (fstat(segment->file, &about) != 0) return STORE_E_IO;
   ssize_t got = pread(segment->file, &head, sizeof head, 0);
   if (got < 0) return STORE_E_IO;
-  if ((size_t)got < sizeof head || (last && store_is_zero(&head, sizeof head))) {
-    scan->unborn = last;
-    return STORE_E_DAMAGED;
-  }
+  if ((size_t)got < sizeof head) return STORE_E_DAMAGED;
   int status = store_head_check(&head.head, STORE_SEALED_MAGIC, (uint64_t)about.st_size);
   if (status != STORE_OK) return status;
   segment->number = head.head.number;

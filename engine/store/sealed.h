@@ -56,8 +56,10 @@ typedef struct store_sealed {
   uint32_t count, capacity;
 } store_sealed;
 
-/* For a new segment, whose file is open and allocated: its head, a key of its own. A status. */
-int store_sealed_begin(store_segment *segment, const store_vault *vault, const char *stream);
+/* For a new segment, whose file is open and allocated: a key of its own. A status. */
+int store_sealed_make(store_segment *segment, const store_vault *vault);
+/* Its head, once its sequence number is known. A status. */
+int store_sealed_begin(store_segment *segment, const char *stream);
 void store_sealed_release(store_sealed *sealed);
 
 /* Is there room for an event of so many bytes, padded? May seal the ones before it. All that is said to
@@ -72,8 +74,7 @@ void store_sealed_end(store_segment *segment);
 store_segment *store_sealed_freeze(const store_segment *segment);
 
 /* For a file that is open: head and key. Statuses as store_segment_open has them. */
-int store_sealed_open(store_segment *segment, const store_vault *vault, const char *stream,
-                      int last, store_scan *scan);
+int store_sealed_open(store_segment *segment, const store_vault *vault, const char *stream);
 /* Then all of its events, as store_segment_open has it. Nothing is appended to it any more: a nonce would
 ** come twice. STORE_OK or STORE_E_NOMEM. */
 int store_sealed_scan(store_segment *segment, int last, store_seen *seen, void *arg,

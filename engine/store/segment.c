@@ -111,13 +111,7 @@ static int make_file(store_segment *segment, const char *folder) {
 
 static int make_plain(store_segment *segment, const char *folder) {
   int status = folder != NULL ? make_file(segment, folder) : STORE_OK;
-  if (status == STORE_OK) status = map_it(segment, segment->file);
-  if (status == STORE_OK) {
-    store_segment_head head;
-    store_head_fill(segment, STORE_SEGMENT_MAGIC, &head);
-    memcpy(segment->map, &head, sizeof head);
-  }
-  return status;
+  return status == STORE_OK ? map_it(segment, segment->file) : status;
 }
 
 static int make_sealed(store_segment *segment, const store_origin *origin) {
@@ -125,30 +119,50 @@ static int make_sealed(store_segment *segment, const store_origin *origin) {
   if (status == STORE_OK) status = map_it(segment, -1);
   if (status != STORE_OK) return status;
   madvise(segment->map, segment->bytes, MADV_DONTDUMP);
-  return store_sealed_begin(segment, origin->vault, origin->stream);
+  return store_sealed_make(segment, origin->vault);
 }
 
-int store_segment_new(const store_origin *origin, uint64_t bytes, uint64_t number,
-                      uint64_t sequence, store_segment **out) {
+int store_segment_make(const store_origin *origin, uint64_t bytes, uint64_t number,
+                       store_segment **out) {
   store_segment *segment = blank();
   if (segment == NULL) return STORE_E_NOMEM;
   segment->bytes = bytes;
   segment->number = number;
-  segment->sequence = sequence;
-  if (getrandom(&segment->salt, sizeof segment->salt, 0) < 0) segment->salt = sequence ^ number;
+  if (getrandom(&segment->salt, sizeof segment->salt, 0) < 0)
+    segment->salt = number ^ (uintptr_t)segment;
   int status = make_chunks(segment);
   if (status == STORE_OK)
     status = origin->folder != NULL && origin->vault != NULL ? make_sealed(segment, origin)
                                                              : make_plain(segment, origin->folder);
-  if (status != STORE_OK) {
-    int error = errno;
-    if (segment->file >= 0) unlink(segment->path);
-    store_segment_release(segment);
-    errno = error;
-    return status;
-  }
-  *out = segment;
+  if (status == STORE_OK) *out = segment;
+  else store_segment_discard(segment);
+  return status;
+}
+
+void store_segment_discard(store_segment *segment) {
+  int error = errno;
+  if (segment->file >= 0) unlink(segment->path);
+  store_segment_release(segment);
+  errno = error;
+}
+
+int store_segment_begin(store_segment *segment, const store_origin *origin, uint64_t sequence) {
+  segment->sequence = sequence;
+  if (segment->sealed != NULL) return store_sealed_begin(segment, origin->stream);
+  store_segment_head head;
+  store_head_fill(segment, STORE_SEGMENT_MAGIC, &head);
+  if (segment->file < 0) memcpy(segment->map, &head, sizeof head);
+  else if (pwrite(segment->file, &head, sizeof head, 0) != (ssize_t)sizeof head) return STORE_E_IO;
   return STORE_OK;
+}
+
+int store_segment_is_unborn(const char *path) {
+  char page[STORE_SEGMENT_HEAD + sizeof(uint64_t)];
+  int file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (file < 0) return 0;
+  ssize_t got = pread(file, page, sizeof page, 0);
+  close(file);
+  return got >= 0 && ((size_t)got < sizeof page || store_is_zero(page, sizeof page));
 }
 
 int store_head_check(const store_segment_head *head, const char *magic, uint64_t size) {
@@ -164,6 +178,16 @@ int store_head_check(const store_segment_head *head, const char *magic, uint64_t
                  head->bytes % 4096 == 0 && size <= head->bytes
              ? STORE_OK
              : STORE_E_DAMAGED;
+}
+
+uint64_t store_segment_used(const store_segment *segment) {
+  return segment->sealed != NULL ? segment->sealed->file_end
+                                 : atomic_load_explicit(&segment->end, memory_order_relaxed);
+}
+
+void store_segment_populate(const store_segment *segment, uint64_t from, uint64_t to) {
+  char *map = segment->sealed != NULL ? segment->sealed->map : segment->map;
+  madvise(map + from, to - from, MADV_POPULATE_WRITE); /* where the kernel can */
 }
 
 /* ---- Events ------------------------------------------------------------- */
@@ -290,16 +314,13 @@ int store_is_zero(const void *data, size_t len) {
 }
 
 /* With the file open: its head, its size, the space of a last one. */
-static int take_file(store_segment *segment, int last, store_scan *scan) {
+static int take_file(store_segment *segment, int last) {
   struct stat about;
   store_segment_head head;
   if (fstat(segment->file, &about) != 0) return STORE_E_IO;
   ssize_t got = pread(segment->file, &head, sizeof head, 0);
   if (got < 0) return STORE_E_IO;
-  if ((size_t)got < sizeof head || (last && store_is_zero(&head, sizeof head))) {
-    scan->unborn = 1;
-    return STORE_E_DAMAGED;
-  }
+  if ((size_t)got < sizeof head) return STORE_E_DAMAGED;
   int status = store_head_check(&head, STORE_SEGMENT_MAGIC, (uint64_t)about.st_size);
   if (status != STORE_OK) return status;
   segment->number = head.number;
@@ -311,8 +332,8 @@ static int take_file(store_segment *segment, int last, store_scan *scan) {
   return allocate(segment->file, head.bytes);
 }
 
-static int open_plain(store_segment *segment, int last, store_scan *scan) {
-  int status = take_file(segment, last, scan);
+static int open_plain(store_segment *segment, int last) {
+  int status = take_file(segment, last);
   if (status == STORE_OK) status = make_chunks(segment);
   return status == STORE_OK ? map_it(segment, segment->file) : status;
 }
@@ -327,8 +348,8 @@ int store_segment_open(const store_origin *origin, const char *path, int last, s
   if (status == STORE_OK) {
     segment->file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (segment->file < 0) status = STORE_E_IO;
-    else if (origin->vault == NULL) status = open_plain(segment, last, scan);
-    else status = store_sealed_open(segment, origin->vault, origin->stream, last, scan);
+    else if (origin->vault == NULL) status = open_plain(segment, last);
+    else status = store_sealed_open(segment, origin->vault, origin->stream);
   }
   if (status == STORE_OK && origin->vault == NULL) scan_all(segment, last, seen, arg, scan);
   else if (status == STORE_OK) status = store_sealed_scan(segment, last, seen, arg, scan);

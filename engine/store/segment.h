@@ -68,6 +68,7 @@ typedef struct store_segment {
   uint64_t number, sequence, salt;
   int64_t newest_ns;    /* the latest arrival */
   int cut;              /* damaged: nothing is appended */
+  uint64_t populated;   /* of the file: pages up to here have been asked for */
   _Atomic uint32_t end; /* behind the last event */
   _Atomic uint32_t count;
   _Atomic uint32_t chunk_count; /* the last one's times still change: read them from the events */
@@ -85,16 +86,22 @@ typedef struct store_origin {
   struct store_vault *vault; /* NULL: it is not sealed */
 } store_origin;
 
-/* Make one. STORE_OK, _NOMEM, _FULL or _IO (errno). */
-int store_segment_new(const store_origin *origin, uint64_t bytes, uint64_t number,
-                      uint64_t sequence, store_segment **out);
+/* Make one, which is unborn until it is begun: its file has its space, and no head. STORE_OK, _NOMEM,
+** _FULL or _IO (errno). */
+int store_segment_make(const store_origin *origin, uint64_t bytes, uint64_t number,
+                       store_segment **out);
+/* Its first event has this sequence number. Opens, allocates and maps nothing. STORE_OK or _IO. */
+int store_segment_begin(store_segment *segment, const store_origin *origin, uint64_t sequence);
+/* One that nobody has seen goes, and its file. errno stays. */
+void store_segment_discard(store_segment *segment);
+/* Has a file neither a head nor an event? */
+int store_segment_is_unborn(const char *path);
 
 /* What a scan found. */
 typedef struct store_scan {
   uint64_t behind; /* not 0: the sequence number of the last of the events that are cut off from the
                        others by something that does not fit */
   uint32_t cleared; /* bytes that were cleared behind the last event */
-  int unborn;       /* its head was never written: the process died while it made the file */
 } store_scan;
 typedef void store_seen(void *arg, const store_segment *segment, const store_record *record,
                         store_place place);
@@ -112,6 +119,12 @@ void store_segment_release(store_segment *segment);
 void store_segment_close(store_segment *segment);
 /* Wait until what is in the file outlives the machine; its space and its size, too. STORE_OK or _IO. */
 int store_segment_sync(const store_segment *segment);
+
+/* Behind what is written, in the file. */
+uint64_t store_segment_used(const store_segment *segment);
+/* Have the file's pages from here to there ready, so that writing finds them: a page that is touched first
+** costs the file system a while. */
+void store_segment_populate(const store_segment *segment, uint64_t from, uint64_t to);
 
 /* Put an event at the end; the caller has the stream's lock and has filled in event->sequence. Its
 ** place, or 0 if there is no room. */

@@ -144,7 +144,7 @@ static const char *why_not(int status, int is_sealed) {
   }
 }
 
-/* One file. Returns a status; a file that was never begun is removed. */
+/* One file. A status. */
 static int load_segment(loading *l, const char *path, int last) {
   store_stream *stream = l->stream;
   store_scan scan;
@@ -155,7 +155,6 @@ static int load_segment(loading *l, const char *path, int last) {
   int status = store_segment_open(&origin, path, last, index_event, l, &scan, &segment);
   if (status != STORE_OK) {
     l->segments->count--;
-    if (status == STORE_E_DAMAGED && scan.unborn) return unlink(path), STORE_OK;
     if (status == STORE_E_DAMAGED) return put_aside(l, path);
     snprintf(l->err, STORE_ERR_MAX, "%s: %s", path, why_not(status, stream->vault != NULL));
     return status;
@@ -174,6 +173,26 @@ static int load_segment(loading *l, const char *path, int last) {
   return STORE_E_NOMEM;
 }
 
+static char *segment_path(const store_stream *stream, uint64_t number) {
+  char *path;
+  return asprintf(&path, "%s/%016llx.events", stream->folder, (unsigned long long)number) < 0
+             ? NULL
+             : path;
+}
+
+/* The last file is the one that was made ahead, if the process died before it was begun: it goes. How
+** many are left. */
+static int drop_unborn(const store_stream *stream, const uint64_t *numbers, int count) {
+  while (count > 0) {
+    char *path = segment_path(stream, numbers[count - 1]);
+    int gone = path != NULL && store_segment_is_unborn(path) && unlink(path) == 0;
+    free(path);
+    if (!gone) break;
+    count--;
+  }
+  return count;
+}
+
 static int load_all(store_stream *stream, char *err) {
   int count;
   uint64_t *numbers = list_numbers(stream->folder, &count);
@@ -181,6 +200,7 @@ static int load_all(store_stream *stream, char *err) {
     snprintf(err, STORE_ERR_MAX, "%s: %s", stream->folder, strerror(errno));
     return STORE_E_IO;
   }
+  count = drop_unborn(stream, numbers, count);
   loading l = {.stream = stream, .err = err};
   l.segments = calloc(1, sizeof *l.segments + ((size_t)count + 1) * sizeof(store_segment *));
   int status = l.segments != NULL ? STORE_OK : STORE_E_NOMEM;
@@ -190,9 +210,8 @@ static int load_all(store_stream *stream, char *err) {
     stream->segments = l.segments;
   }
   for (int i = 0; i < count && status == STORE_OK; i++) {
-    char *path;
-    if (asprintf(&path, "%s/%016llx.events", stream->folder, (unsigned long long)numbers[i]) < 0)
-      status = STORE_E_NOMEM;
+    char *path = segment_path(stream, numbers[i]);
+    if (path == NULL) status = STORE_E_NOMEM;
     else {
       if (i == 0) stream->next = 0; /* what came before it was dropped, and is not missing */
       status = load_segment(&l, path, i == count - 1);
@@ -277,6 +296,8 @@ void store_stream_unload(store_stream *stream) {
     if (last->file >= 0 && !last->cut && ftruncate(last->file, (off_t)used) != 0)
       errno = 0; /* it only takes more space than it needs */
   }
+  store_segment *ahead = atomic_load(&stream->ahead);
+  if (ahead != NULL && stream->owner == store_process()) store_segment_discard(ahead);
   if (list != NULL) store_segments_release(list);
   store_latest_free(&stream->latest);
   pthread_mutex_destroy(&stream->lock);

@@ -28,12 +28,14 @@ struct store_stream {
   uint64_t owner;       /* the process that opened it */
   pthread_mutex_t lock; /* of all below, for appending; readers take it to find where to begin */
   store_segments *segments;
+  uint64_t asked; /* number of the segment that was asked for ahead of its time */
   store_latest latest;
   store_retention retention;
   uint64_t next; /* sequence number */
   uint64_t seed;
   uint64_t dropped, damaged, aside, cleared;
-  pthread_mutex_t sync_lock; /* whoever has it syncs; taken before the other one */
+  _Atomic(store_segment *) ahead; /* the next segment, made by the thread of files; NULL: not yet */
+  pthread_mutex_t sync_lock;      /* whoever has it syncs; taken before the other one */
   _Atomic uint64_t synced;
   int sync_failed;
   uint64_t folder_synced; /* number of the last segment whose name is on the disk */

@@ -5,6 +5,7 @@
 */
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -199,6 +200,46 @@ static void test_descriptors(int sealed) {
   CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 }
 
+static int any(void *arg, const store_event *event) {
+  (void)arg, (void)event;
+  return 0;
+}
+
+/* The next segment is made ahead: a process that dies before it begins it leaves its file, which the next
+** one removes; one that is closed leaves none. */
+static void test_made_ahead(int sealed) {
+  static char big[STORE_SEGMENT_MIN / 8];
+  char inner[200];
+  snprintf(inner, sizeof inner, "%s/%sstream-ahead", folder, sealed ? "sealed/" : "");
+  char files[4][240];
+  for (int i = 0; i < 4; i++) snprintf(files[i], sizeof files[i], "%s/%016x.events", inner, i);
+  store_rules rules = {STORE_FLUSHED, sealed};
+  store_event event = {.key = {"same", 4}, .value = {big, sizeof big}};
+  pid_t child = fork();
+  if (child == 0) {
+    store *opened = open_it(STORE_SEGMENT_MIN);
+    if (store_stream_declare(opened, "ahead", &rules, &stream, err) != STORE_OK) _exit(1);
+    for (int i = 0; i < 5; i++)
+      if (store_append(stream, &event, 1, NULL) != STORE_OK) _exit(2);
+    struct stat about;
+    while (stat(files[2], &about) != 0 || about.st_size != STORE_SEGMENT_MIN) sched_yield();
+    _exit(0);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  CHECK(access(files[2], F_OK) == 0);
+  store *opened = open_it(STORE_SEGMENT_MIN);
+  CHECK(store_stream_open(opened, "ahead", &stream, err) == STORE_OK);
+  CHECK(access(files[1], F_OK) == 0 && access(files[2], F_OK) != 0);
+  CHECK(store_append(stream, &event, 1, NULL) == STORE_OK);
+  CHECK(store_read(stream, 0, UINT64_MAX, any, NULL) == 6);
+  store_stats stats;
+  store_stream_stats(stream, &stats);
+  CHECK(stats.next == 7 && stats.segments == 1u + (unsigned)sealed && stats.damaged == 0);
+  store_close(opened);
+  CHECK((access(files[2], F_OK) == 0) == sealed && access(files[3], F_OK) != 0);
+}
+
 static void test_retention(void) {
   store_config config;
   store_config_init(&config);
@@ -248,6 +289,8 @@ int main(int argc, char **argv) {
     test_processes();
     remove_all(folder);
     test_descriptors(sealed);
+    remove_all(folder);
+    test_made_ahead(sealed);
     remove_all(folder);
   }
   test_retention();
