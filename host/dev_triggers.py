@@ -29,8 +29,8 @@ def find(manifest: Manifest, name: str) -> Trigger:
         raise UsageError(f"{manifest.name} has no trigger {name!r}; it has: {known}")
     if triggers[name].kind == "sequence":
         raise UsageError(
-            f"trigger {name} waits for a sequence of events, which is matched in a host only; "
-            "run one with `polyvm run`, or give the payload that it would give"
+            f"trigger {name} waits for a sequence of events: give them with --input FILE, without "
+            "--trigger, or give the payload that it would give"
         )
     return triggers[name]
 

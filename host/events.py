@@ -8,6 +8,7 @@ from polyvm.host import codec
 from polyvm.host.event_report import EventReport
 from polyvm.host.ingestion import Batch
 from polyvm.host.invocations import Stopping, reason
+from polyvm.host.store_server import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,13 +55,22 @@ class Events:
                 break
         return report
 
+    def append(self, events: bytes, *, source: str, depth: int) -> Taken:
+        """Hand in what a task in a process appends, MessagePack maps one behind the other."""
+        report = self._registry.firing.ingest(events, source=source, depth=depth)
+        self._count_refused(report)
+        return Taken(report.events, report.duplicates, report.dead, report.error)
+
+    def _count_refused(self, report: EventReport) -> None:
+        for start in report.starts:
+            if start.error is not None:
+                self._registry.firing.count_refusal(start.task, reason(start.error))
+
     def _put(self, batch: Batch, stream: str, source: str) -> EventReport:
         report = self._registry.firing.ingest(
             batch.data, lines=batch.lines, stream=stream, source=source
         )
-        for start in report.starts:
-            if start.error is not None:
-                self._registry.firing.count_refusal(start.task, reason(start.error))
+        self._count_refused(report)
         if report.error is not None:
             return report
         dead = sum(self._registry.firing.bury(event, why, source) for event, why in batch.bad)

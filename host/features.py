@@ -58,6 +58,11 @@ class FeatureTables:
         self._operators: dict[str, Bounds] = {}
         self._tasks: dict[str, dict[str, Bounds]] = {}  # by task
 
+    @property
+    def packed(self) -> Features:
+        """The same with rows as MessagePack."""
+        return self._features
+
     def attach(self, executor: Executor) -> None:
         """Let the executor's tasks and flows use them."""
         self._features.attach(executor)

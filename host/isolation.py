@@ -25,6 +25,7 @@ from polyvm.vm import Lane, Limits
 
 if TYPE_CHECKING:
     from polyvm.host.sources import Sources
+    from polyvm.host.store_server import StoreServer
     from polyvm.vm import AddOptions, Executor, LogRecord, SubmitOptions, TaskStats
 
 MAX_PROCESSES = 64
@@ -60,8 +61,13 @@ class ProcessRunner:
         self._ledger = Ledger(executor, max_pending)
         self._logs = _Logs()
         self._make_loop = partial(Loop, self._ledger, python, max_processes, self._logs.put)
+        self._store: StoreServer | None = None
         self._starting = threading.Lock()
         self._loop: Loop | None = None
+
+    def serve(self, store: StoreServer) -> None:
+        """Let tasks reach a host's tables and events; before the first one is added."""
+        self._store = store
 
     def add(
         self,
@@ -78,7 +84,7 @@ class ProcessRunner:
         with self._starting:
             task = self._ledger.add(program, lane, limits or Limits(), **options)
             if self._loop is None:
-                self._loop = self._make_loop()
+                self._loop = self._make_loop(self._store)
                 self._loop.start()
         return task
 

@@ -25,7 +25,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from polyvm import _ordinary
-from polyvm.host import codec, isolation_confinement, isolation_frames
+from polyvm.host import codec, isolation_confinement, isolation_frames, store_requests
 from polyvm.host.isolation_frames import (
     HANDOVER,
     Ended,
@@ -37,6 +37,7 @@ from polyvm.host.isolation_frames import (
     Report,
     Run,
 )
+from polyvm.host.store_client import StoreClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from types import ModuleType, TracebackType
 
     from polyvm.host.isolation_frames import SourceFile
+    from polyvm.host.store_requests import Answer, Request
 
 OVER_QUOTA = "stopped: over its quota"
 
@@ -62,7 +64,7 @@ class _Channel:
 
     def take_handover(self) -> list[int]:
         """Return the descriptors that come first, once; none if the host has changed its mind."""
-        _, descriptors, _, _ = socket.recv_fds(self._connection, len(HANDOVER), 2)
+        _, descriptors, _, _ = socket.recv_fds(self._connection, len(HANDOVER), 3)
         return descriptors
 
     def report(self, message: Report) -> None:
@@ -77,6 +79,42 @@ class _Channel:
             for message in inbox.take(data):
                 assert isinstance(message, Order), "reports go the other way"
                 yield message
+
+
+class _Store:
+    """The socket to the host's store. Any thread may ask; one does at a time.
+
+    `broken`: somebody was interrupted in the middle, so that no answer can be trusted any more.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._own = os.getpid()
+        self.broken = False
+
+    def ask(self, request: Request) -> Answer:
+        if os.getpid() != self._own:
+            raise RuntimeError(
+                "tables of features and events are the task's own process's, and not of one that "
+                "it has started"
+            )
+        data = store_requests.pack(request)
+        with self._lock:
+            answer = self._exchange(data) if not self.broken else None
+        if answer is None:
+            raise RuntimeError("this host has no tables of features and no events")
+        return answer
+
+    def _exchange(self, data: bytes) -> Answer | None:
+        try:
+            self._connection.sendall(data)
+            return store_requests.read_answer(self._connection.recv)
+        except OSError:
+            return None
+        except BaseException:  # a handler of a signal has raised, or memory is out
+            self.broken = True
+            raise
 
 
 class _HostHandler(logging.Handler):
@@ -247,10 +285,13 @@ def _serve(channel: _Channel) -> None:
     if load is None:
         return
     assert isinstance(load, Load), "the host loads first"
-    image, *ruleset = handover
+    image, *rest = handover
+    store = _Store(socket.socket(fileno=rest.pop(0))) if load.asks else None
     files = _prepare(load, image)
-    isolation_confinement.enter(ruleset[0] if ruleset else None, load.filter)
+    isolation_confinement.enter(rest[0] if rest else None, load.filter)
     logging.lastResort = _HostHandler(channel)
+    if store is not None:
+        _ordinary.serve(StoreClient(store.ask))
     budget = _Budget(load.cpu_ns)
     own = os.getpid()
     task: _Task | None = None
@@ -270,7 +311,7 @@ def _serve(channel: _Channel) -> None:
         budget.end()
         _flush()
         try:
-            channel.report(Ended(order.number, *answer))
+            channel.report(Ended(order.number, *answer, last=store is not None and store.broken))
         except ValueError as error:
             text = f"ValueError: the result cannot be sent: {error}"
             channel.report(Ended(order.number, "failed", text.encode()))

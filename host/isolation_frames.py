@@ -13,8 +13,8 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Comes first, with descriptors: of the memory that holds the task's files, and of a Landlock
-# ruleset, if there is one.
+# Comes first, with descriptors: of the memory that holds the task's files, of the socket on which
+# it asks for tables and events, if there are any, and of a Landlock ruleset, if there is one.
 HANDOVER = b"\0"
 MAX_BYTES = 2**30  # of one message
 
@@ -47,6 +47,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True, tag="load"):
     image_bytes: int
     secret: bool  # came sealed: keep it from other processes
     filter: bytes  # of system calls, an array of struct sock_filter; empty: none
+    asks: bool  # there is a socket to ask on
     nice: int
     memory_bytes: int  # 0: no limit, as for the next
     cpu_ns: int
@@ -69,6 +70,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag="ended"):
     number: int
     outcome: str
     data: bytes
+    last: bool = False  # the process is good for no other one
 
 
 class Logged(msgspec.Struct, frozen=True, array_like=True, tag="logged"):

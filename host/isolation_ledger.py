@@ -32,6 +32,7 @@ class Invocation:
     task: Task
     ticket: Ticket
     number: int  # in the order of acceptance
+    depth: int  # how many tasks in a row appended what started it; 0: it came from outside
     started_ns: int = 0
     called_ns: int = 0  # the task was loaded by then
     ended: bool = False
@@ -120,7 +121,7 @@ class Ledger:
             if task.unended >= self._max_pending:
                 raise QueueFull(_E_FULL, "the queue is full: try again later or shed load")
             ticket = self._external.submit(number, payload, tag, **options)
-            invocation = Invocation(task, ticket, next(self._numbers))
+            invocation = Invocation(task, ticket, next(self._numbers), options.get("depth", 0))
             heapq.heappush(task.queue, (ticket.order, invocation.number, invocation))
             self._waiting.add(task)
             task.unended += 1

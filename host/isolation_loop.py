@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from _typeshed import HasFileno
 
     from polyvm.host.isolation_ledger import Invocation, Ledger, Task
+    from polyvm.host.isolation_store import StoreLine
+    from polyvm.host.store_server import StoreServer
     from polyvm.vm import LogRecord
 
 NICE = {Lane.CORE: 0, Lane.REGULAR: 0, Lane.LOW: 10}
@@ -50,11 +52,14 @@ class Loop:
         python: Path,
         max_processes: int,
         log: Callable[[LogRecord], None],
+        store: StoreServer | None,
     ) -> None:
         self._ledger = ledger
         self._python = python
         self._max_processes = max_processes
         self._log = log
+        self._store = store
+        self._asking: list[StoreLine] = []  # of processes that may still be answered
         self._live: dict[TaskProcess, Task] = {}  # those that were killed are not
         self._idle: dict[TaskProcess, None] = {}  # of these; the longest idle first
         self._running: dict[TaskProcess, Invocation] = {}
@@ -81,6 +86,9 @@ class Loop:
         self._stop = True
         self.wake()
         self._thread.join()
+        for line in self._asking:
+            line.close()
+            line.join()
         self._selector.close()
         os.close(self._bell)
 
@@ -146,6 +154,8 @@ class Loop:
                 return
         self._idle.pop(process, None)
         self._running[process] = invocation
+        if process.store is not None:
+            process.store.depth = invocation.depth
         if process.loaded:
             invocation.called_ns = invocation.started_ns
         timeout = task.limits.timeout_ns
@@ -165,8 +175,11 @@ class Loop:
             "memory_bytes": task.limits.memory_bytes,
             "cpu_ns": task.limits.cpu_ns,
         }
-        process = TaskProcess(self._python, task.sources, settings, self._log)
+        process = TaskProcess(self._python, task.sources, settings, self._log, self._store)
         self._live[process] = task
+        self._asking = [line for line in self._asking if not line.over]
+        if process.store is not None:
+            self._asking.append(process.store)
         register = self._selector.register
         register(process.control, selectors.EVENT_READ, partial(self._hear, process))
         register(process.handle, selectors.EVENT_READ, partial(self._bury, process))
@@ -219,13 +232,13 @@ class Loop:
         match report:
             case Loaded():
                 invocation.called_ns = time.monotonic_ns()
-            case Ended(number, outcome, data) if number == invocation.number:
+            case Ended(number, outcome, data, last) if number == invocation.number:
                 del self._running[process]
                 for stream in process.outputs:  # what was printed before comes before
                     process.read_output(stream)
                 verdict = Outcome[outcome.upper()]
                 self._ledger.settle(invocation, verdict, data, process.pid)
-                if process.loaded and verdict is not Outcome.OVER_QUOTA:
+                if process.loaded and not last and verdict is not Outcome.OVER_QUOTA:
                     self._idle[process] = None
                 else:
                     self._discard(process)

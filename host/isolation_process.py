@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING
 
 from polyvm.host import isolation_frames
 from polyvm.host.isolation_frames import HANDOVER, Ended, Inbox, Load, Loaded, Logged, Order
+from polyvm.host.isolation_store import StoreLine
 from polyvm.vm import LogRecord, process_filter, process_ruleset
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from polyvm.host.manifest import Permissions
     from polyvm.host.sources import Sources
+    from polyvm.host.store_server import StoreServer
 
 # What of the host's environment a task's process gets; besides, TMPDIR is its own folder.
 VARIABLES = (
@@ -72,6 +74,7 @@ class TaskProcess:
         sources: Sources,
         limits: Mapping[str, int],
         log: Callable[[LogRecord], None],
+        store: StoreServer | None,
     ) -> None:
         self.name = sources.name
         self.loaded = False
@@ -81,12 +84,14 @@ class TaskProcess:
         self._outgoing = bytearray()
         self._last_words = ""
         self._folder = tempfile.mkdtemp(prefix=f"polyvm-{sources.name}-")
+        self.store = StoreLine(store, sources.name) if store is not None else None
         self.control, theirs = socket.socketpair()
         try:
             with theirs:
                 self._process, self.handle = _start(python, theirs.fileno(), self._folder)
         except BaseException:
             self.control.close()
+            self._hang_up()
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
         self.pid = self._process.pid
@@ -109,7 +114,11 @@ class TaskProcess:
             contextlib.suppress(ConnectionError),  # its end is found soon enough
         ):
             # Not inherited: while a process starts, others of the same user may look into it.
-            socket.send_fds(self.control, [HANDOVER], [sources.descriptor, *ruleset])
+            asking = [self.store.theirs.fileno()] if self.store is not None else []
+            descriptors = [sources.descriptor, *asking, *ruleset]
+            socket.send_fds(self.control, [HANDOVER], descriptors)
+        if self.store is not None:
+            self.store.begin()
         self.control.setblocking(False)
         for stream in self.outputs:
             os.set_blocking(stream.fileno(), False)
@@ -123,6 +132,7 @@ class TaskProcess:
                 image_bytes=max(sources.size, 1),
                 secret=sources.secret,
                 filter=_filter(sources.permissions),
+                asks=self.store is not None,
                 **limits,
             )
         )
@@ -198,12 +208,17 @@ class TaskProcess:
                 self._print(printed, line)
             stream.close()
         self.control.close()
+        self._hang_up()
         os.close(self.handle)
         shutil.rmtree(self._folder, ignore_errors=True)
         if code < 0:
             return End(-code, f"ended by {_signal_name(-code)}{used}")
         why = f": {self._last_words}" if self._last_words and not self.loaded else ""
         return End(0, f"ended with exit code {code}{used}{why}")
+
+    def _hang_up(self) -> None:
+        if self.store is not None:
+            self.store.close()
 
     @property
     def own_bytes(self) -> int:

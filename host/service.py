@@ -47,6 +47,7 @@ from polyvm.host.registry import Registry
 from polyvm.host.results import ResultWriter
 from polyvm.host.runners import Runners
 from polyvm.host.sealing.history import default_folder
+from polyvm.host.store_server import StoreServer
 from polyvm.host.switches import Disabled, Paused, Switches, SwitchFile
 from polyvm.host.table import Display, LiveTable, Progress, ProgressLines, render
 from polyvm.host.ticker import Ticker
@@ -162,6 +163,8 @@ class Service:
         self._ticker = Ticker(self._registry, self._lifetime.stopping, self._lifetime.cancelled)
         self.invocations = Invocations(self._registry, self._lifetime.stopping.is_set)
         self.events = Events(self._registry, self._lifetime.stopping.is_set)
+        store = StoreServer(self.features.packed, self.event_store, self.events.append)
+        self._processes.serve(store)
         self._collector = Collector(
             self._registry,
             self.invocations,

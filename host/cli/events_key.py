@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from polyvm.host.sealing.events_key import VARIABLE
+from polyvm.host.sealing import EVENTS_KEY_VARIABLE as VARIABLE
 
 if TYPE_CHECKING:
     import argparse

@@ -16,10 +16,10 @@ from typing import Any, NoReturn
 from nacl import _sodium, bindings
 
 from polyvm.host.errors import KeyFileError, WriteError
-from polyvm.host.sealing import files, keys
+from polyvm.host.sealing import EVENTS_KEY_VARIABLE, files, keys
 from polyvm.vm import Sealing, protect_process, wipe
 
-VARIABLE = "POLYVM_EVENTS_KEY"
+VARIABLE = EVENTS_KEY_VARIABLE
 BYTES = 32
 
 _LINE = re.compile(rb"polyvm-events-secret-(\d{1,9}) ([A-Za-z0-9+/=]{1,100})(?: ([^\n]*))?\n?")

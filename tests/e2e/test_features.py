@@ -122,21 +122,6 @@ def test_a_sensitive_table_is_sealed(cli: Cli, tmp_path: Path) -> None:
     assert not any(b"needle" in file.read_bytes() for file in files)
 
 
-def test_there_are_none_without_a_vm(cli: Cli, tmp_path: Path) -> None:
-    write(tmp_path / "tasks" / "t", more='isolation = "process"\n')
-    sentence = "tables of features and kept events are those of a running host"
-    payload = '{"user": "ada", "ts": 1}'
-    dev = cli("dev", "tasks/t", payload)
-    assert dev.code != ExitCode.OK
-    assert sentence in dev.err
-    done = cli(
-        "run", "tasks", "--input", "-", "--output", "out", "--no-table", stdin=payload + "\n"
-    )
-    (result,) = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
-    assert result["outcome"] == "failed", done.err
-    assert sentence in result["error"]
-
-
 def test_flows_write_and_tasks_read(cli: Cli, tmp_path: Path) -> None:
     """Appended events go through a flow into a table, and trigger a task that reads it."""
     write(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from polyvm.vm import EventStore, Executor, Level, UnknownTask
+from polyvm.vm import EventStore, Executor, Level, UnknownTask, VmError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,6 +54,16 @@ def test_keys_times_and_numbers(tmp_path: Path) -> None:
         assert [each[4] for each in found] == span
         assert all(time == event["ts"] * 10**9 for _, time, _, _, event in found)
         assert read(store, key=b"nobody") == []
+        both = [each for each in of_key if 3000 <= each["ts"] < 3500]
+        found = read(store, key=b"k5", from_ns=3000 * 10**9, until_ns=3500 * 10**9)
+        assert [each[4] for each in found] == both[::-1]
+        found = read(store, key=b"k5", from_ns=3000 * 10**9, until_ns=3500 * 10**9, most=2)
+        assert [each[4] for each in found] == both[::-1][:2]
+        whole = store.read("events")
+        assert store.read("events", max_bytes=len(whole) + 100) == whole
+        with pytest.raises(VmError, match="memory") as caught:
+            store.read("events", max_bytes=len(whole) - 1)
+        assert caught.value.status == -1
         (stream,) = store.streams()
         assert (stream.first, stream.next, stream.damaged) == (1, 3001, 0)
         assert stream.segments > 2

@@ -189,6 +189,7 @@ def test_steps_that_are_found_from_the_last_to_the_first(stage: Stage) -> None:
         ({"value": math.nan}, "no number"),
         ({"field": ""}, "name one"),
         ({"step_ns": 1, "functions": "sum", "from_ns": 0}, "1000000 rows"),
+        ({"step_ns": 100, "functions": "sum", "from_ns": 0, "rows": 999}, "more than 999 rows"),
         (
             {"step_ns": 1, "functions": "sum", "from_ns": 0, "until_ns": 10**9, "fill": "null"},
             "rows",

@@ -124,6 +124,16 @@ def test_tasks_that_start_each_other_come_to_an_end(depth: int) -> None:
             assert fired(executor) == []
 
 
+def test_what_is_handed_in_for_a_task_comes_back_with_its_depth() -> None:
+    with Executor(workers=1) as executor:
+        bought = executor.add(program("def run(x):\n    return x\n", "bought"))
+        executor.triggers.add(bought, "buys", pack(BUY))
+        batch = executor.triggers.ingest(pack({"event": "buy"}), depth=3)
+        assert [(each.id, each.depth, each.task) for each in batch.fired] == [(0, 3, bought)]
+        batch = executor.triggers.ingest(pack({"event": "buy"}))
+        assert [(each.id > 0, each.depth) for each in batch.fired] == [(True, 0)]
+
+
 def test_what_becomes_a_dead_letter_does_not_count(store: EventStore) -> None:
     with Executor(workers=1) as executor:
         executor.triggers.configure(store=store.handle)

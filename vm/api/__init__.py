@@ -130,9 +130,8 @@ def safetensors(source: Any) -> dict[str, Any]:
 def features(table: str) -> Table:
     """Return the host's table of features with this name; see `polyvm.tables.Table`.
 
-    It is looked up when it is first used. Tables are a running host's: under ordinary Python, in
-    tasks with processes of their own and in VMs without a host there are none, and using one
-    raises RuntimeError.
+    It is looked up when it is first used. Tables are a host's: where there is none, such as in a
+    VM that a program drives by hand, using one raises RuntimeError.
     """
     from polyvm.tables import Table
 

@@ -6,6 +6,9 @@ call works under ``polyvm dev``, in a unit test beside the task, and in a debugg
 
 A process that runs one task alone has no such folder: it calls `install`.
 
+Tables of features and events are those of whoever calls `serve`: `polyvm.host.dev`, or the host of
+a task's process.
+
 Not imported in VMs.
 """
 
@@ -15,7 +18,7 @@ import sys
 import tomllib
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,16 +79,121 @@ def asset_view(path: str) -> memoryview:
     return memoryview(asset(path))
 
 
-def _no_host(*_: object) -> NoReturn:
-    """Stand for what only a host's VMs have."""
+# ---- Tables of features, events ----
+
+
+class Store(Protocol):
+    """What a task reaches of a host's store. Tables go by name; the rest is as `_polyvm` has it."""
+
+    def find(self, table: str) -> None:
+        """Raise LookupError if there is none."""
+
+    def get(self, table: str, key: Any, at: Any) -> dict[str, Any] | None:
+        """Return one row."""
+
+    def get_many(self, table: str, keys: Any, at: Any) -> list[dict[str, Any] | None]:
+        """Return rows."""
+
+    def history(self, table: str, key: Any) -> list[tuple[float, dict[str, Any]]]:
+        """Return the rows of a key."""
+
+    def put(self, table: str, key: Any, values: Any, at: Any, merge: object) -> None:
+        """Put a row."""
+
+    def remove(self, table: str, key: Any, at: Any) -> None:
+        """Take a key out."""
+
+    def append(self, events: Any) -> int:
+        """Hand in events."""
+
+    def kept(self, *query: Any) -> list[tuple[Any, ...]]:
+        """Read events: stream, key, since, until, after, most."""
+
+    def series(self, *query: Any) -> list[list[Any]]:
+        """Read a series: stream, field, key, since, until, step, functions, fill, value."""
+
+
+_stores: dict[Path | None, list[Store]] = {}  # by the task's folder; of each the latest counts
+_tables: list[str] = []  # by the numbers that tasks have of them, whatever the store
+
+
+def serve(store: Store, folder: Path | None = None) -> None:
+    """Let the task of this folder, or the installed one, use a store until `retire`."""
+    _stores.setdefault(folder.resolve() if folder is not None else None, []).append(store)
+
+
+def retire(store: Store, folder: Path) -> None:
+    """Take it away again."""
+    served = _stores[folder.resolve()]
+    served.remove(store)
+    if not served:
+        del _stores[folder.resolve()]
+
+
+def _store() -> Store:
+    try:
+        served = _stores.get(None if _installed is not None else _folder())
+    except FileNotFoundError:
+        served = None
+    if served:
+        return served[-1]
     raise RuntimeError(
-        "tables of features and kept events are those of a running host, and its VMs have them: "
-        "run the task with `polyvm run`, without a process of its own"
+        "tables of features and kept events are a host's: run the task with `polyvm run`, or with "
+        "`polyvm dev`; a test opens it with polyvm.host.dev.opened"
     )
 
 
-feature_table = feature_get = feature_get_many = feature_history = _no_host
-feature_put = feature_remove = append_events = kept_events = kept_series = _no_host
+def feature_table(name: str) -> int:
+    """Return a number for a table, by its name."""
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a table is text, not '{type(name).__name__}'")
+    _store().find(name)
+    if name not in _tables:
+        _tables.append(name)
+    return _tables.index(name)
+
+
+def feature_get(table: int, key: Any, at: Any) -> dict[str, Any] | None:
+    """See `polyvm.tables.Table.get`."""
+    return _store().get(_tables[table], key, at)
+
+
+def feature_get_many(table: int, keys: Any, at: Any) -> list[dict[str, Any] | None]:
+    """See `polyvm.tables.Table.get_many`."""
+    return _store().get_many(_tables[table], keys, at)
+
+
+def feature_history(table: int, key: Any) -> list[tuple[float, dict[str, Any]]]:
+    """See `polyvm.tables.Table.history`."""
+    return _store().history(_tables[table], key)
+
+
+def feature_put(table: int, key: Any, values: Any, at: Any, merge: object) -> None:
+    """See `polyvm.tables.Table.put`."""
+    _store().put(_tables[table], key, values, at, merge)
+
+
+def feature_remove(table: int, key: Any, at: Any) -> None:
+    """See `polyvm.tables.Table.remove`."""
+    _store().remove(_tables[table], key, at)
+
+
+def append_events(events: Any) -> int:
+    """See `polyvm.append`."""
+    return _store().append(events)
+
+
+def kept_events(*query: Any) -> list[tuple[Any, ...]]:
+    """See `polyvm.events`."""
+    return _store().kept(*query)
+
+
+def kept_series(*query: Any) -> list[list[Any]]:
+    """See `polyvm.series`."""
+    return _store().series(*query)
+
+
+# ---- The task ----
 
 
 def task() -> tuple[str, str]:

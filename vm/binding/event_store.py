@@ -159,15 +159,18 @@ class EventStore:
         until_ns: int = 0,
         sequence: int = 0,
         most: int = 2**63,
+        max_bytes: int = 0,
     ) -> bytes:
         """Return MessagePack: an array of [sequence, time_ns, arrival_ns, key, event].
 
-        Of a key, the latest first; else from a sequence number on, those of a span of time
-        (until_ns is not 0) or all. Raises UnknownTask for a stream that is not there.
+        Of a key, in a span of time if until_ns is not 0, the latest first; else from a sequence
+        number on, those of such a span or all. Raises UnknownTask for a stream that is not there,
+        and VmError with the status -1 for an answer of more than max_bytes; 0: no limit.
         """
         query, kept = _query(
             stream, key, from_ns=from_ns, until_ns=until_ns, sequence=sequence, most=most
         )
+        query.max_bytes = max_bytes
         events = ffi.new("pvm_buffer *")
         check(lib.pvm_store_read(self.handle, query, events))
         del kept
@@ -203,6 +206,7 @@ class EventStore:
         functions: str = "",
         fill: str = "none",
         value: float = 0.0,
+        rows: int = 0,
     ) -> bytes:
         """Return MessagePack: an array of [time_ns, value, ...]; see pvm_series_query.
 
@@ -217,11 +221,11 @@ class EventStore:
         query.key_len = len(key or b"")
         query.from_ns = -(2**63) if from_ns is None else from_ns
         query.until_ns = 2**63 - 1 if until_ns is None else until_ns
-        query.step_ns, query.value = step_ns, value
-        rows = ffi.new("pvm_buffer *")
+        query.step_ns, query.value, query.rows = step_ns, value, rows
+        answer = ffi.new("pvm_buffer *")
         err = ffi.new("char[]", ERR_MAX)
-        check(lib.pvm_series_read(self.handle, query, rows, err), err)
-        return take(rows[0])
+        check(lib.pvm_series_read(self.handle, query, answer, err), err)
+        return take(answer[0])
 
 
 def _query(

@@ -108,7 +108,7 @@ class Ingestion(TypedDict, total=False):
 
     lines: as JSON lines, not as MessagePack values one behind the other. stream: of events that
     name none. source: what dead letters tell. first_tag: tags count up from it, by lines or values.
-    attended, positions: see pvm_ingestion.
+    attended, positions, depth: see pvm_ingestion.
     """
 
     lines: bool
@@ -117,6 +117,7 @@ class Ingestion(TypedDict, total=False):
     first_tag: int
     attended: bool
     positions: bool
+    depth: int
 
 
 class Triggers:
@@ -244,7 +245,7 @@ class Triggers:
             ffi.new("char[]", options.get("source", "").encode()),
         ]
         given.stream, given.source = names
-        for name in ("lines", "first_tag", "attended", "positions"):
+        for name in ("lines", "first_tag", "attended", "positions", "depth"):
             setattr(given, name, options.get(name, 0))
         # Let go of by hand: a memoryview that is lent must not meet the garbage collector, as it
         # may in the traceback of what is raised here.

@@ -78,8 +78,8 @@ typedef struct pvm_stream_stats {
 /* The i-th stream; PVM_E_UNKNOWN beyond the last. */
 PVM_API int pvm_stream_stats_get(pvm_store *store, uint32_t i, pvm_stream_stats *stats);
 
-/* Which events of a stream: those of a key, the latest first; else, from a sequence number on, those of a
-** span of time, or all. */
+/* Which events of a stream: those of a key, in a span of time if there is one, the latest first; else, from
+** a sequence number on, those of a span of time, or all. */
 typedef struct pvm_store_query {
   const char *stream;
   const void *key;    /* NULL: all keys */
@@ -88,6 +88,7 @@ typedef struct pvm_store_query {
   int64_t until_ns;   /* not included; INT64_MAX: to the last */
   uint64_t sequence;
   uint64_t most;      /* 1 or more */
+  uint64_t max_bytes; /* of the answer, beyond which it is PVM_E_NOMEM; 0: no limit */
 } pvm_store_query;
 
 /* MessagePack: an array of [sequence, time_ns, arrival_ns, key as bin, event]. PVM_E_UNKNOWN for a
@@ -113,6 +114,7 @@ typedef struct pvm_series_query {
   const char *functions; /* of count sum mean min max first last, with commas between; "" without steps */
   const char *fill;      /* of steps without points: none (no row), null, previous, linear, value */
   double value;
+  uint32_t rows;         /* at most, up to 1000000; 0: so many */
 } pvm_series_query;
 
 /* MessagePack: an array of [time_ns, value, ...] in the order of time, a value for each function; nil

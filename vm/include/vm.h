@@ -820,6 +820,8 @@ typedef struct pvm_ingestion {
   int positions;      /* 1, of such lines: the journal has the number of each line as the position
                       ** (pvm_executor_note_position) once the next one is begun; the caller notes the
                       ** last. Where streams are synced it notes all of them */
+  uint32_t depth;     /* tasks in a row that appended; 0: it comes from outside. Else what fires is handed
+                      ** out, whatever its mode, and the host submits it with this depth */
 } pvm_ingestion;
 
 /* As pvm_events. */

@@ -151,14 +151,36 @@ store_stream *pvm_store_find(pvm_store *handle, const char *name) {
   return NULL;
 }
 
+/* Events of a key, of which those in a span are to be visited. */
+typedef struct spanning {
+  const pvm_store_query *query;
+  store_visit *visit;
+  void *arg;
+  uint64_t visited;
+} spanning;
+
+static int visit_in_span(void *arg, const store_event *event) {
+  spanning *s = arg;
+  if (event->time_ns < s->query->from_ns || event->time_ns >= s->query->until_ns) return 0;
+  s->visited++;
+  return s->visit(s->arg, event) != 0 || s->visited == s->query->most;
+}
+
+static int64_t read_key(store_stream *stream, const pvm_store_query *query, store_visit *visit,
+                        void *arg) {
+  store_bytes key = {query->key, query->key_len};
+  if (query->until_ns == 0) return store_read_key(stream, key, query->most, visit, arg);
+  spanning s = {.query = query, .visit = visit, .arg = arg};
+  int64_t status = store_read_key(stream, key, UINT64_MAX, visit_in_span, &s);
+  return status < 0 ? status : (int64_t)s.visited;
+}
+
 int64_t pvm_store_visit(pvm_store *handle, const pvm_store_query *query, store_visit *visit,
                         void *arg) {
   store_stream *stream = query->stream != NULL ? pvm_store_find(handle, query->stream) : NULL;
   if (stream == NULL) return PVM_E_UNKNOWN;
   int64_t visited;
-  if (query->key != NULL)
-    visited =
-        store_read_key(stream, (store_bytes){query->key, query->key_len}, query->most, visit, arg);
+  if (query->key != NULL) visited = read_key(stream, query, visit, arg);
   else if (query->until_ns != 0)
     visited = store_read_times(stream, query->from_ns, query->until_ns, query->sequence,
                                query->most, visit, arg);
@@ -170,6 +192,7 @@ int pvm_store_read(pvm_store *handle, const pvm_store_query *query, pvm_buffer *
   if (handle == NULL || query == NULL || events == NULL) return PVM_E_INVALID;
   pvm_rows rows;
   if (pvm_rows_begin(&rows) != PVM_OK) return PVM_E_NOMEM;
+  rows.max_bytes = query->max_bytes;
   int64_t visited = pvm_store_visit(handle, query, write_event, &rows);
   if (visited >= 0) return pvm_rows_finish(&rows, events);
   pvm_rows_free(&rows);

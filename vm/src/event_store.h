@@ -12,9 +12,9 @@ store_stream *pvm_store_find(pvm_store *handle, const char *name);
 /* What a query asks for, one after the other: how many, or a negative pvm_status. */
 int64_t pvm_store_visit(pvm_store *handle, const pvm_store_query *query, store_visit *visit,
                         void *arg);
-/* pvm_series_read with at most so many rows (0: as ever). `poll` is called for each event that is looked
-** at; not 0 ends it, with PVM_E_STATE. NULL is fine. */
-int pvm_series_read_polled(pvm_store *handle, const pvm_series_query *query, uint32_t most,
-                           int (*poll)(void *), pvm_buffer *rows, char *err);
+/* pvm_series_read; `poll` is called for each event that is looked at; not 0 ends it, with PVM_E_STATE. NULL
+** is fine. */
+int pvm_series_read_polled(pvm_store *handle, const pvm_series_query *query, int (*poll)(void *),
+                           pvm_buffer *rows, char *err);
 
 #endif

@@ -179,8 +179,7 @@ static int attend(ingesting *i, pvm_executor *executor, const pvm_ingestion *in)
   return 0;
 }
 
-int64_t pvm_trigger_ingest(pvm_executor *executor, const pvm_ingestion *in, uint32_t appended,
-                           pvm_fired_batch *batch) {
+int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_batch *batch) {
   int status = pvm_runtime_check();
   pvm_fired_batch untold = {0};
   if (batch != NULL) memset(batch, 0, sizeof *batch);
@@ -193,7 +192,7 @@ int64_t pvm_trigger_ingest(pvm_executor *executor, const pvm_ingestion *in, uint
   struct pvm_trigger_set *set;
   status = pvm_trigger_set_of(executor, &set, NULL);
   if (status != PVM_OK) return status;
-  pvm_firing f = {.executor = executor, .set = set, .appended = appended, .batch = batch};
+  pvm_firing f = {.executor = executor, .set = set, .appended = in->depth, .batch = batch};
   ingesting i = {.set = set,
                  .origin = {{in->source, in->source != NULL ? strlen(in->source) : 0},
                             {in->stream, in->stream != NULL ? strlen(in->stream) : 0}},
@@ -218,10 +217,6 @@ int64_t pvm_trigger_ingest(pvm_executor *executor, const pvm_ingestion *in, uint
   }
   i.told->status = status;
   return i.done > 0 || status == PVM_OK || attended ? (int64_t)i.done : status;
-}
-
-int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_batch *batch) {
-  return pvm_trigger_ingest(executor, in, 0, batch);
 }
 
 int64_t pvm_events(pvm_executor *executor, uint64_t first_tag, const void *events,

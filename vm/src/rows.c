@@ -12,7 +12,7 @@ int pvm_rows_begin(pvm_rows *rows) {
 
 unsigned char *pvm_rows_next(pvm_rows *rows, size_t most) {
   size_t wanted = rows->len + most;
-  rows->failed |= rows->count == UINT32_MAX;
+  rows->failed |= rows->count == UINT32_MAX || (rows->max_bytes != 0 && wanted > rows->max_bytes);
   if (wanted > rows->capacity && !rows->failed) {
     size_t more = rows->capacity * 2 > wanted ? rows->capacity * 2 : wanted + 4096;
     unsigned char *grown = realloc(rows->data, more);

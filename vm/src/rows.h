@@ -8,8 +8,9 @@
 typedef struct pvm_rows {
   unsigned char *data;
   size_t len, capacity;
+  uint64_t max_bytes; /* 0: no limit; else what would be longer fails */
   uint32_t count;
-  int failed; /* no memory, or more rows than an array takes */
+  int failed; /* no memory, too long, or more rows than an array takes */
 } pvm_rows;
 
 /* PVM_OK or PVM_E_NOMEM. What has begun is finished, or freed. */

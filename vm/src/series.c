@@ -45,7 +45,8 @@ static int read_query(const pvm_series_query *given, series_query *query, char *
                           .from_ns = given->from_ns,
                           .until_ns = given->until_ns,
                           .step_ns = given->step_ns,
-                          .value = given->value};
+                          .value = given->value,
+                          .rows = given->rows};
   int fill = find_word(FILLS, sizeof FILLS / sizeof *FILLS, given->fill, strlen(given->fill));
   if (fill < 0) return refuse(err, "gaps are filled by one of none, null, previous, linear, value");
   query->fill = (series_fill)fill;
@@ -93,11 +94,18 @@ static int write_row(void *arg, int64_t time_ns, const double *values, uint64_t 
 }
 
 int pvm_series_read(pvm_store *handle, const pvm_series_query *query, pvm_buffer *rows, char *err) {
-  return pvm_series_read_polled(handle, query, 0, NULL, rows, err);
+  return pvm_series_read_polled(handle, query, NULL, rows, err);
 }
 
-int pvm_series_read_polled(pvm_store *handle, const pvm_series_query *query, uint32_t most,
-                           int (*poll)(void *), pvm_buffer *rows, char *err) {
+static int refuse_rows(char *err, uint32_t most) {
+  if (err != NULL)
+    snprintf(err, PVM_ERR_MAX,
+             "the series has more than %u rows: take a longer step, or a shorter span", most);
+  return PVM_E_INVALID;
+}
+
+int pvm_series_read_polled(pvm_store *handle, const pvm_series_query *query, int (*poll)(void *),
+                           pvm_buffer *rows, char *err) {
   if (handle == NULL || query == NULL || rows == NULL) return PVM_E_INVALID;
   if (query->stream == NULL || query->field == NULL || query->functions == NULL ||
       query->fill == NULL)
@@ -105,7 +113,6 @@ int pvm_series_read_polled(pvm_store *handle, const pvm_series_query *query, uin
   series_query own;
   int status = read_query(query, &own, err);
   if (status != PVM_OK) return status;
-  own.rows = most;
   own.poll = poll;
   store_stream *stream = pvm_store_find(handle, query->stream);
   if (stream == NULL) return PVM_E_UNKNOWN;
@@ -115,9 +122,7 @@ int pvm_series_read_polled(pvm_store *handle, const pvm_series_query *query, uin
   int read = series_read(stream, &own, write_row, &w, &store_status);
   if (read == SERIES_OK) return pvm_rows_finish(&w.rows, rows);
   pvm_rows_free(&w.rows);
-  if (read == SERIES_E_ROWS)
-    return refuse(err,
-                  "the series has more than 1000000 rows: take a longer step, or a shorter span");
+  if (read == SERIES_E_ROWS) return refuse_rows(err, own.rows != 0 ? own.rows : SERIES_ROWS_MAX);
   return read == SERIES_E_STOPPED   ? PVM_E_STATE
          : read == SERIES_E_STORE   ? pvm_store_status(store_status)
          : read == SERIES_E_INVALID ? PVM_E_INVALID

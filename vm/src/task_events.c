@@ -70,9 +70,10 @@ static PyObject *hand_in(pvm_executor *executor, const packing *p) {
                       .len = p->len,
                       .ends = p->ends,
                       .count = p->count,
-                      .source = vm->program != NULL ? vm->program->name : NULL};
+                      .source = vm->program != NULL ? vm->program->name : NULL,
+                      .depth = depth};
   pvm_fired_batch fired;
-  int64_t taken = pvm_trigger_ingest(executor, &in, depth, &fired);
+  int64_t taken = pvm_ingest(executor, &in, &fired);
   int status = taken < 0 ? (int)taken : fired.status;
   int64_t counted = taken < 0 ? 0 : taken - (int64_t)fired.duplicates - (int64_t)fired.dead;
   if (fired.count != 0 && pvm_outbox_put(&executor->outbox, &fired) != 0) status = PVM_E_NOMEM;
@@ -113,14 +114,12 @@ static PyObject *append(PyObject *module, PyObject *events) {
 
 typedef struct reading {
   PyObject *events;
-  int64_t from_ns, until_ns; /* of a key's events; those of others are chosen by the store */
   uint64_t left;
 } reading;
 
 /* What an event points to stays as long as this call, whatever code decoding runs. */
 static int read_event(void *arg, const store_event *event) {
   reading *r = arg;
-  if (event->time_ns < r->from_ns || event->time_ns >= r->until_ns) return 0;
   if (_Py_CheckAsyncExc(_PyThreadState_GET()) < 0) return -1;
   PyObject *value = pvm_decode(&pvm_vm_current()->codec, event->value.data, event->value.len);
   if (value == NULL) return -1;
@@ -137,7 +136,7 @@ static int read_event(void *arg, const store_event *event) {
 /* kept_events(stream, key, since, until, after, most) */
 static PyObject *kept(PyObject *module, PyObject *const *args, Py_ssize_t n) {
   (void)module;
-  reading r = {.from_ns = INT64_MIN, .until_ns = INT64_MAX};
+  reading r = {0};
   pvm_store_query query = {0};
   if (n != 6 || !PyUnicode_Check(args[0])) {
     PyErr_SetString(PyExc_TypeError, "kept_events(stream: str, key, since, until, after, most)");
@@ -148,13 +147,14 @@ static PyObject *kept(PyObject *module, PyObject *const *args, Py_ssize_t n) {
   if (executor == NULL) return NULL;
   if (store == NULL)
     return PyErr_Format(PyExc_RuntimeError, "this host keeps no events; it does with --events DIR");
-  if (pvm_task_time(args[2], INT64_MIN, &r.from_ns) < 0) return NULL;
-  if (pvm_task_time(args[3], INT64_MAX, &r.until_ns) < 0) return NULL;
+  int of_span = args[2] != Py_None || args[3] != Py_None;
+  if (pvm_task_time(args[2], INT64_MIN, &query.from_ns) < 0) return NULL;
+  if (pvm_task_time(args[3], of_span ? INT64_MAX : 0, &query.until_ns) < 0) return NULL;
   query.stream = PyUnicode_AsUTF8(args[0]);
   query.sequence = PyLong_AsUnsignedLongLong(args[4]) + 1;
   r.left = PyErr_Occurred() ? 0 : PyLong_AsUnsignedLongLong(args[5]);
   if (PyErr_Occurred()) return NULL;
-  if (r.left == 0) return PyList_New(0);
+  if (r.left == 0 || (of_span && query.until_ns == 0)) return PyList_New(0);
   query.most = UINT64_MAX; /* the reading counts what it takes */
   PyObject *owner = NULL;
   store_bytes key = {NULL, 0};
@@ -162,9 +162,6 @@ static PyObject *kept(PyObject *module, PyObject *const *args, Py_ssize_t n) {
     if (pvm_task_key(args[1], &owner, &key) < 0) return NULL;
     query.key = key.data;
     query.key_len = key.len;
-  } else if (args[2] != Py_None || args[3] != Py_None) {
-    query.from_ns = r.from_ns;
-    query.until_ns = r.until_ns;
   }
   r.events = PyList_New(0);
   int64_t visited = r.events != NULL ? pvm_store_visit(store, &query, read_event, &r) : 0;

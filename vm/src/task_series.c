@@ -67,7 +67,8 @@ static PyObject *series(PyObject *module, PyObject *const *args, Py_ssize_t n) {
   pvm_series_query query = {.stream = PyUnicode_AsUTF8(args[0]),
                             .field = PyUnicode_AsUTF8(args[1]),
                             .functions = PyUnicode_AsUTF8(args[6]),
-                            .fill = PyUnicode_AsUTF8(args[7])};
+                            .fill = PyUnicode_AsUTF8(args[7]),
+                            .rows = ROWS_MAX};
   if (PyErr_Occurred()) return NULL;
   query.value = PyFloat_AsDouble(args[8]);
   if (PyErr_Occurred() || read_step(args[5], &query.step_ns) < 0) return NULL;
@@ -82,7 +83,7 @@ static PyObject *series(PyObject *module, PyObject *const *args, Py_ssize_t n) {
   }
   pvm_buffer rows = {0};
   char err[PVM_ERR_MAX] = "";
-  int status = pvm_series_read_polled(store, &query, ROWS_MAX, interrupted, &rows, err);
+  int status = pvm_series_read_polled(store, &query, interrupted, &rows, err);
   Py_XDECREF(owner);
   if (status != PVM_OK) return refuse(status, err, args[0]);
   PyObject *list = in_seconds(&rows);
