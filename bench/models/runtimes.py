@@ -183,9 +183,10 @@ def litert(path: Path, inputs: Arrays, wanted: Wanted) -> list[Session]:
 
 
 def polyvm(path: Path, inputs: Arrays, wanted: Wanted) -> list[Session]:
-    """Ours: one model, which callers share."""
-    from polyvm.engine import _tensor
+    """Ours: one model, which callers share; with the libraries that hosts use."""
+    from polyvm.engine import _tensor, libraries
 
+    libraries.load(_tensor)
     model = _tensor.Model(str(path), precision=wanted.precision, threads=wanted.threads)
     names = [name for name, _, _ in model.inputs]
     outputs = [name for name, _, _ in model.outputs]
@@ -206,7 +207,10 @@ RUNTIMES: Mapping[str, Open] = {
     "litert": litert,
 }
 SETTINGS: Mapping[str, str] = {
-    "polyvm": "float32 throughout as `exact`, bfloat16 arithmetic as `fast`",
+    "polyvm": (
+        "with oneDNN and OpenBLAS, as hosts; float32 throughout as `exact`, bfloat16 arithmetic "
+        "as `fast`"
+    ),
     "onnxruntime": "all graph optimisations, sequential execution, dimensions fixed, arena on",
     "openvino": (
         "dimensions fixed, latency hint (throughput and a stream each for several callers), "

@@ -83,6 +83,7 @@ typedef struct pvb_work {
   pvb_epilogue epilogue;
   const pvt_array *weights; /* float32; NULL where they are given to each run */
   const pvt_array *bias;    /* float32 [out] or [n]; NULL for none */
+  const float *steps;       /* [n]: columns of weights are multiples of them (multiples.h); NULL */
   int threads;              /* that one run may use; 1 or more */
 } pvb_work;
 

@@ -31,11 +31,17 @@ PVT_API int pvb_activate(pvb_activation activation, float alpha, float beta, con
                          pvt_array *y);
 
 /* y = softmax(scale q k^T + mask) v: q [..., n, d], k [..., m, d], v [..., m, e], y [..., n, e]; the
-** leading dimensions are broadcast to y's (so that several heads share a k), mask to [..., n, m].
-** causal: row i sees the first m - n + i + 1 keys; a row that sees none gives zeros. There is no n x m
-** matrix: scratch memory is some 256 KiB and what k and v of one head take. y overlaps nothing. */
+** leading dimensions are broadcast to y's (so that several heads share a k), mask to [..., n, m] or
+** NULL. There is no n x m matrix: scratch memory is some 256 KiB and what k and v of one head take. y
+** overlaps nothing. */
+typedef struct pvb_attending {
+  float scale;
+  bool causal;       /* row i sees the first m - n + i + 1 keys; a row that sees none gives zeros */
+  bool none_is_zero; /* so does a row whose soft-max is NaN: all that it sees is masked out */
+  bool fast;         /* products of bfloat16, where the processor has them */
+} pvb_attending;
 PVT_API int pvb_attention(const pvt_array *q, const pvt_array *k, const pvt_array *v,
-                          const pvt_array *mask, float scale, bool causal, pvb_team *team,
+                          const pvt_array *mask, const pvb_attending *how, pvb_team *team,
                           pvt_array *y);
 
 #endif

@@ -76,6 +76,8 @@ int pvg_call_graph(pvg_call *call, const pvg_graph *graph, const pvt_array *cons
                    pvt_array *outputs);
 /* The threads that this run may use; NULL for its own alone. See backend.h. */
 struct pvb_team *pvg_team(const pvg_call *call);
+/* Whether products may be of bfloat16: the model's precision. */
+bool pvg_may_be_fast(const pvg_call *call);
 
 /* ---- Preparing ---------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "infer.h"
+#include "plan.h"
 
 /* ---- Outputs ------------------------------------------------------------ */
 
@@ -178,4 +179,9 @@ int pvg_run_node(pvg_frame *frame, const pvg_node *node, const pvt_array *const 
 
 struct pvb_team *pvg_team(const pvg_call *call) {
   return call->frame->team;
+}
+
+bool pvg_may_be_fast(const pvg_call *call) {
+  const pvg_plan *plan = call->frame->plan;
+  return plan != NULL && plan->model->options.precision == PVG_FAST;
 }

@@ -9,6 +9,7 @@
 
 #include "context.h"
 #include "heavy.h"
+#include "multiples.h"
 
 #define MOVE_RATE 6e9 /* bytes a second between layouts, read and written */
 #define MOVE_START 1e-6
@@ -112,6 +113,18 @@ static bool is_transposed(const pvg_plan *plan, int slot) {
   return array->dim[array->ndim - 2].stride == item && array->dim[array->ndim - 1].stride != item;
 }
 
+/* Weights that were int8 in the file take a quarter of the room, whatever the precision. */
+static int find_steps(pvg_heavy *heavy, pvb_work *work) {
+  if (work->kind != PVB_PRODUCT || work->weights == NULL || work->precision == PVB_SMALL)
+    return PVT_OK;
+  size_t columns = (size_t)work->product.n;
+  float *steps = pvg_pool_array(heavy->scratch, columns + 1, sizeof *steps);
+  if (steps == NULL) return pvt_error_status();
+  int status = pvb_multiples(work->weights, steps);
+  if (status > 0) work->steps = steps;
+  return status < 0 ? status : PVT_OK;
+}
+
 /* Make the step of a node that describes a work a heavy one: 1, 0 or negative. */
 static int find_work(pvg_heavy *heavy, pvg_item *item) {
   pvg_plan *plan = heavy->plan;
@@ -148,6 +161,7 @@ static int find_work(pvg_heavy *heavy, pvg_item *item) {
   }
   work->precision = (pvb_precision)heavy->model->options.precision;
   work->threads = heavy->model->options.threads;
+  if ((status = find_steps(heavy, work)) < 0) return status;
   item->options = options;
   item->work = work;
   find_ways(heavy, item);
@@ -420,6 +434,7 @@ static int make_kernel(pvg_item *item) {
   step->predicted = option->way.seconds;
   step->measured = option->measured ? option->seconds : 0;
   int status = option->way.backend->prepare(item->work, &option->way, &step->kernel);
+  item->work->steps = NULL; /* they go with the search's scratch memory */
   return pvg_name_error(status, step->node);
 }
 

@@ -262,6 +262,42 @@ def test_attention(rand: Random, scaled: str | None, masked: bool) -> None:
     assert steps(loaded, *inputs) == ["Attention"]
 
 
+def test_attention_as_exporters_write_it(rand: Random) -> None:
+    """q and k are scaled; rows that see nothing become zeros by a test for NaN."""
+    nodes = [
+        node("Mul", "q factor", "qs"),
+        node("Transpose", "k", "kt", perm=[0, 1, 3, 2]),
+        node("Mul", "factor kt", "ks"),
+        node("MatMul", "qs ks", "s0"),
+        node("Add", "s0 mask", "s1"),
+        node("Softmax", "s1", "p", axis=-1),
+        node("IsNaN", "p", "none"),
+        node("Where", "none zero p", "seen"),
+        node("MatMul", "seen v", "y"),
+    ]
+    constants = {"factor": np.float32(0.5), "zero": np.float32(0)}
+    ports = [port(name, shape=["b", "h", "m", "d"]) for name in "qkv"]
+    ports.append(port("mask", shape=["b", 1, "m", "m"]))
+    q, k, v = (numbers(rand, 2, 3, 6, 8) for _ in range(3))
+    mask = np.zeros((2, 1, 6, 6), np.float32)
+    mask[..., 4:] = -np.inf
+    mask[1, 0, 2] = -np.inf
+    scores = 0.25 * np.einsum("bhnd,bhmd->bhnm", q, k, dtype=np.float64) + mask
+    with np.errstate(invalid="ignore"):
+        e = np.exp(scores - scores.max(-1, keepdims=True))
+        wanted = np.nan_to_num(e / e.sum(-1, keepdims=True)) @ v
+    loaded = load(model(nodes, ports, [port("y")], constants))
+    np.testing.assert_allclose(call(loaded, q, k, v, mask)[0], wanted, rtol=1e-5, atol=1e-5)
+    assert steps(loaded, q, k, v, mask) == ["Attention"]
+    # who reads the weights otherwise still gets them
+    other = load(model(nodes, ports, [port("y"), port("p")], constants))
+    np.testing.assert_allclose(call(other, q, k, v, mask)[0], wanted, rtol=1e-5, atol=1e-5)
+    assert "Attention" not in steps(other, q, k, v, mask)
+    constants["zero"] = np.float32(1)
+    other = load(model(nodes, ports, [port("y")], constants))
+    assert "Attention" not in steps(other, q, k, v, mask)
+
+
 def test_weights_that_are_computed_are_weights(rand: Random) -> None:
     nodes = [
         node("ConstantOfShape", "shape", "w"),

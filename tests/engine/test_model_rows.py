@@ -149,6 +149,8 @@ def test_attention(causal: bool, rand: Seeded) -> None:
     def made(*shape: int) -> Any:
         return rng.standard_normal(shape).astype(np.float32)
 
+    how = ffi.new("pvb_attending *", {"scale": 0.25, "causal": causal})
+    fast = ffi.new("pvb_attending *", {"scale": 0.25, "causal": causal, "fast": True})
     sizes = [(1, 1, 4, 4), (5, 7, 3, 2), (40, 40, 64, 64), (1, 300, 32, 48), (3, 20, 16, 17)]
     sizes += [(33, 12, 20, 33), (130, 2500, 8, 16)]
     for n, m, d, e in sizes:
@@ -157,13 +159,32 @@ def test_attention(causal: bool, rand: Seeded) -> None:
         for mask in masks:
             expected = attend(q, k, v, mask, causal=causal)
             y = np.full((2, 3, n, e), np.nan, np.float32)
-            call("pvb_attention", q, k, v, mask, 0.25, causal, None, y)
+            call("pvb_attention", q, k, v, mask, how, None, y)
             assert np.allclose(y, expected, rtol=1e-4, atol=2e-5)
+            call("pvb_attention", q, k, v, mask, fast, None, y)
+            assert np.abs(y - expected).max() < 0.03 * np.abs(expected).max()
         turned = np.asfortranarray(q), np.asfortranarray(k), np.asfortranarray(v)
         across = np.full((2, n, 3, e), np.nan, np.float32)
-        call("pvb_attention", *turned, None, 0.25, causal, Team(3).item, across.swapaxes(1, 2))
+        call("pvb_attention", *turned, None, how, Team(3).item, across.swapaxes(1, 2))
         expected = attend(q, k, v, None, causal=causal)
         assert np.allclose(across.swapaxes(1, 2), expected, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.usefixtures("isa")
+@pytest.mark.parametrize("fast", [False, True])
+def test_rows_that_see_nothing(fast: bool, rand: Seeded) -> None:
+    rng = np.random.default_rng(rand.getrandbits(32))
+    for n in (2, 20):
+        q, k, v = (rng.standard_normal((n, 16)).astype(np.float32) for _ in range(3))
+        mask = np.zeros((n, n), np.float32)
+        mask[1] = -np.inf
+        q[0, 3] = np.nan
+        for zero in (False, True):
+            y = np.ones((n, 16), np.float32)
+            how = ffi.new("pvb_attending *", {"scale": 1, "none_is_zero": zero, "fast": fast})
+            call("pvb_attention", q, k, v, mask, how, None, y)
+            assert (y[:2] == 0).all() if zero else np.isnan(y[:2]).all()
+            assert np.isfinite(y[2:]).all()
 
 
 def test_what_does_not_fit() -> None:
@@ -173,4 +194,5 @@ def test_what_does_not_fit() -> None:
     with pytest.raises(EngineError, match="must be float32"):
         call("pvb_softmax", np.ones((2, 3)), 1.0, None, False, x)
     with pytest.raises(EngineError, match="do not fit"):
-        call("pvb_attention", x, np.ones((4, 2), "f4"), x, None, 1.0, False, None, x)
+        how = ffi.new("pvb_attending *", {"scale": 1})
+        call("pvb_attention", x, np.ones((4, 2), "f4"), x, None, how, None, x)

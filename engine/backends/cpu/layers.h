@@ -47,10 +47,13 @@ typedef struct pvt_tiles {
   pvt_tile_kernel *kernel[PVT_TILE_BLOCKS][PVT_TILE_ROWS];
   int most_rows[PVT_TILE_BLOCKS];
 } pvt_tiles;
-/* Of pairs of bfloat16, each in the place of a float; and n floats to pairs, an odd one with 0. */
+/* Of pairs of bfloat16, each in the place of a float. */
 typedef struct pvt_pairs {
   const pvt_tiles *tiles; /* NULL: there are none in this instruction set */
+  /* n floats to pairs of neighbours, an odd one with 0. `to` may be `from`. */
   void (*convert)(int64_t n, const float *from, uint32_t *to);
+  /* n pairs of one number of each row; high may be NULL, for zeros. */
+  void (*join)(int64_t n, const float *low, const float *high, uint32_t *to);
 } pvt_pairs;
 
 /* One row of results of a window that goes over 16 channels at once, each for itself. `row` and `w`

@@ -33,7 +33,20 @@ static void to_bf16(int64_t n, const float *from, uint32_t *to) {
   }
 }
 
-const pvt_pairs PVT_KERNEL(pvt_bf16) = {&PVT_KERNEL(pvt_tiles_bf16), to_bf16};
+static inline __m512i widened(__mmask16 lanes, const float *from) {
+  return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(lanes, from)));
+}
+
+static void join(int64_t n, const float *low, const float *high, uint32_t *to) {
+  for (int64_t i = 0; i < n; i += 16) {
+    __mmask16 lanes = n - i >= 16 ? 0xffff : (__mmask16)((1u << (n - i)) - 1);
+    __m512i both = widened(lanes, low + i);
+    if (high != NULL) both = _mm512_or_si512(both, _mm512_slli_epi32(widened(lanes, high + i), 16));
+    _mm512_mask_storeu_epi32(to + i, lanes, both);
+  }
+}
+
+const pvt_pairs PVT_KERNEL(pvt_bf16) = {&PVT_KERNEL(pvt_tiles_bf16), to_bf16, join};
 
 #else
 

@@ -227,6 +227,8 @@ static int ways(const pvb_work *work, pvb_way found[PVB_WAYS]) {
     if (!fits(p->m) || !fits(p->n) || !fits(p->k) || !fits(p->batch)) return 0;
     way.algorithm = "sgemm", way.variant = MULTIPLY;
     way.seconds += (double)p->batch * 2e-7;
+    double bytes = (double)p->n * (double)p->k * sizeof(float); /* of a matrix that lies afar */
+    if (weights) way.seconds += bytes / (bytes < 1e6 ? speed->cached : speed->memory);
   } else {
     const pvb_conv *c = &work->conv;
     double columns = (double)c->n * (double)c->in * (double)pvb_taps(c) * (double)pvb_out_pixels(c);

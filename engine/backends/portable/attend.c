@@ -1,7 +1,8 @@
 /* attend.c - attention, some rows of queries at a time: see rows.h.
 **
 ** Keys of one head are packed into panels once; then, for as many rows as keep their scores in the
-** second cache, scores, soft-max and the sum of values follow each other.
+** second cache, scores, soft-max and the sum of values follow each other. What is multiplied, and
+** summed over, are *units*: floats, or pairs of bfloat16.
 */
 #include <string.h>
 
@@ -34,10 +35,17 @@ typedef struct attention {
   int k_blocks, v_blocks;
   int64_t scores_row;
   bool v_in_place;
-  float scale;
-  bool causal;
+  bool pairs;
+  int64_t d_units, m_units; /* of d and of m */
+  const pvt_tiles *tiles;
+  pvb_attending how;
   int count; /* parts */
 } attention;
+
+/* Rows of queries as pairs do not fall into the same sets of the first cache. */
+static int64_t query_row(const attention *a) {
+  return a->d_units + PVB_BLOCK;
+}
 
 /* ---- One head ----------------------------------------------------------- */
 
@@ -46,39 +54,56 @@ static int blocks_at(int most, int64_t left) {
   return most;
 }
 
-static void pack_keys(const attention *a, const float *k, float *to) {
-  int64_t panels = ceiling(a->m, PVB_BLOCK);
+static void convert_rows(const attention *a, const float *from, int64_t from_row, int64_t rows,
+                         float *to, int64_t to_row) {
+  const pvt_pairs *bf16 = pvt_kernels_get()->layers->bf16;
+  for (int64_t r = 0; r < rows; r++)
+    bf16->convert(a->d, from + r * from_row, (uint32_t *)(void *)(to + r * to_row));
+}
+
+/* rows: where the keys are put as pairs, before they go to panels. */
+static void pack_keys(const attention *a, const float *k, float *rows, float *to) {
+  int64_t panels = ceiling(a->m, PVB_BLOCK), k_row = a->k_row;
   const pvt_movers *movers = pvt_kernels_get()->movers;
+  if (a->pairs) {
+    k_row = a->d_units;
+    convert_rows(a, k, a->k_row, a->m, rows, k_row);
+    k = rows;
+  }
   for (int64_t panel = 0; panel < panels;) {
     int blocks = blocks_at(a->k_blocks, panels - panel);
     int64_t width = blocks * PVB_BLOCK, first = panel * PVB_BLOCK;
     int64_t count = a->m - first < width ? a->m - first : width;
-    if (count < width) memset(to, 0, (size_t)(a->d * width) * sizeof(float));
-    movers->transpose[2](count, a->d, (const char *)(k + first * a->k_row), a->k_row * 4,
+    if (count < width) memset(to, 0, (size_t)(a->d_units * width) * sizeof(float));
+    movers->transpose[2](count, a->d_units, (const char *)(k + first * k_row), k_row * 4,
                          (char *)to, width * 4);
-    to += a->d * width;
+    to += a->d_units * width;
     panel += blocks;
   }
 }
 
 static void pack_values(const attention *a, const float *v, float *to) {
   int64_t panels = ceiling(a->e, PVB_BLOCK);
+  const pvt_pairs *bf16 = pvt_kernels_get()->layers->bf16;
   for (int64_t panel = 0; panel < panels;) {
     int blocks = blocks_at(a->v_blocks, panels - panel);
     int64_t width = blocks * PVB_BLOCK, first = panel * PVB_BLOCK;
     int64_t count = a->e - first < width ? a->e - first : width;
-    for (int64_t j = 0; j < a->m; j++, to += width) {
-      memcpy(to, v + j * a->v_row + first, (size_t)count * sizeof(float));
+    for (int64_t j = 0; j < a->m; j += a->pairs ? 2 : 1, to += width) {
+      const float *at = v + j * a->v_row + first;
+      if (a->pairs)
+        bf16->join(count, at, j + 1 < a->m ? at + a->v_row : NULL, (uint32_t *)(void *)to);
+      else memcpy(to, at, (size_t)count * sizeof(float));
       memset(to + count, 0, (size_t)(width - count) * sizeof(float));
     }
     panel += blocks;
   }
 }
 
-/* to[rows][columns] = x[rows][depth] times panels of w. */
-static void multiply(const float *x, int64_t x_row, int64_t rows, int64_t depth, const float *w,
-                     int most_blocks, int64_t w_row, float *to, int64_t to_row, int64_t columns) {
-  const pvt_layers *layers = pvt_kernels_get()->layers;
+/* to[rows][columns] = x[rows][depth] times panels of w; depth in units. */
+static void multiply(const pvt_tiles *kernels, const float *x, int64_t x_row, int64_t rows,
+                     int64_t depth, const float *w, int most_blocks, int64_t w_row, float *to,
+                     int64_t to_row, int64_t columns) {
   int64_t panels = ceiling(columns, PVB_BLOCK);
   const int64_t offset = 0;
   for (int64_t panel = 0; panel < panels;) {
@@ -95,24 +120,25 @@ static void multiply(const float *x, int64_t x_row, int64_t rows, int64_t depth,
         .y_block = PVB_BLOCK,
         .columns = left < PVB_BLOCK ? left : PVB_BLOCK,
     };
-    int64_t tiles = ceiling(rows, layers->tiles->most_rows[blocks - 1]);
+    int64_t tiles = ceiling(rows, kernels->most_rows[blocks - 1]);
     for (int64_t t = 0; t < tiles; t++) {
       int64_t r = rows * t / tiles, some = rows * (t + 1) / tiles - r;
       tile.x = x + r * x_row;
       tile.y = to + r * to_row + panel * PVB_BLOCK;
-      layers->tiles->kernel[blocks - 1][some - 1](&tile);
+      kernels->kernel[blocks - 1][some - 1](&tile);
     }
     panel += blocks;
   }
 }
 
+/* Scores to weights, as pairs if so wanted. */
 static void soften(const attention *a, const head *h, int64_t row, int64_t count, float *scores,
-                   float *mask_row) {
-  const pvt_rows *kernels = pvt_kernels_get()->layers->rows;
+                   float *mask_row, bool pairs) {
+  const pvt_layers *layers = pvt_kernels_get()->layers;
   for (int64_t r = 0; r < count; r++) {
     float *at = scores + r * a->scores_row;
     int64_t seen = a->m;
-    if (a->causal && a->m - a->n + row + r + 1 < seen) seen = a->m - a->n + row + r + 1;
+    if (a->how.causal && a->m - a->n + row + r + 1 < seen) seen = a->m - a->n + row + r + 1;
     if (seen < 0) seen = 0;
     const float *mask = NULL;
     if (h->mask != NULL) {
@@ -123,37 +149,54 @@ static void soften(const attention *a, const head *h, int64_t row, int64_t count
         for (int64_t j = 0; j < seen; j++)
           memcpy(mask_row + j, from + j * a->mask_column, sizeof(float));
     }
-    if (seen > 0) kernels->softmax(seen, at, a->scale, mask, false, at);
+    if (seen > 0) layers->rows->softmax(seen, at, a->how.scale, mask, false, at);
+    if (a->how.none_is_zero && at[0] != at[0]) seen = 0; /* one NaN makes all of them NaN */
     for (int64_t j = seen; j < a->m; j++) at[j] = 0;
+    if (pairs) layers->bf16->convert(a->m, at, (uint32_t *)(void *)at);
   }
+}
+
+static int64_t panel_values(const attention *a) {
+  return a->m_units * ceiling(a->e, PVB_BLOCK) * PVB_BLOCK;
 }
 
 /* Rows [first, end) of one head. */
 static int run_head(const attention *a, const head *h, int64_t first, int64_t end, float *scratch) {
   int64_t panel_keys = ceiling(a->m, PVB_BLOCK) * PVB_BLOCK;
   float *scores = scratch, *mask_row = scores + a->rows * a->scores_row;
-  float *keys = mask_row + panel_keys, *values = keys + panel_keys * a->d;
+  float *keys = mask_row + panel_keys, *values = keys + panel_keys * a->d_units;
+  float *queries = values + (a->v_in_place ? 0 : panel_values(a));
   bool few = end - first < FEW;
   pvt_gemm *gemm = pvt_kernels_get()->products->gemm[PVT_FLOAT32];
-  if (!few) pack_keys(a, h->k, keys);
+  if (!few) pack_keys(a, h->k, queries, keys);
   if (!few && !a->v_in_place) pack_values(a, h->v, values);
   int status = pvt_poll();
   for (int64_t row = first; row < end && status == PVT_OK; row += a->rows) {
     int64_t count = end - row < a->rows ? end - row : a->rows;
     const float *q = h->q + row * a->q_row;
     float *y = h->y + row * a->y_row;
+    int64_t q_row = a->q_row;
+    if (a->pairs && !few) {
+      convert_rows(a, q, q_row, count, queries, query_row(a));
+      q = queries, q_row = query_row(a);
+    }
     if (few)
       status = gemm(count, a->m, a->d, q, a->q_row, 1, h->k, 1, a->k_row, scores, a->scores_row,
                     PVT_SET);
-    else multiply(q, a->q_row, count, a->d, keys, a->k_blocks, 0, scores, a->scores_row, a->m);
+    else
+      multiply(a->tiles, q, q_row, count, a->d_units, keys, a->k_blocks, 0, scores, a->scores_row,
+               a->m);
     if (status != PVT_OK) break;
-    soften(a, h, row, count, scores, mask_row);
+    soften(a, h, row, count, scores, mask_row, a->pairs && !few);
     if (few)
       status = gemm(count, a->e, a->m, scores, a->scores_row, 1, h->v, a->v_row, 1, y, a->y_row,
                     PVT_SET);
     else if (a->v_in_place)
-      multiply(scores, a->scores_row, count, a->m, h->v, a->v_blocks, a->v_row, y, a->y_row, a->e);
-    else multiply(scores, a->scores_row, count, a->m, values, a->v_blocks, 0, y, a->y_row, a->e);
+      multiply(a->tiles, scores, a->scores_row, count, a->m, h->v, a->v_blocks, a->v_row, y,
+               a->y_row, a->e);
+    else
+      multiply(a->tiles, scores, a->scores_row, count, a->m_units, values, a->v_blocks, 0, y,
+               a->y_row, a->e);
     if (status == PVT_OK) status = pvt_poll();
   }
   return status;
@@ -162,8 +205,12 @@ static int run_head(const attention *a, const head *h, int64_t first, int64_t en
 static int run_part(void *arg, int index) {
   const attention *a = arg;
   int64_t panel_keys = ceiling(a->m, PVB_BLOCK) * PVB_BLOCK;
-  int64_t values = a->v_in_place ? 0 : a->m * ceiling(a->e, PVB_BLOCK) * PVB_BLOCK;
-  int64_t floats = a->rows * a->scores_row + panel_keys + panel_keys * a->d + values;
+  int64_t values = a->v_in_place ? 0 : panel_values(a), queries = 0;
+  if (a->pairs) /* or keys, before */
+    queries =
+        a->m * a->d_units > a->rows * query_row(a) ? a->m * a->d_units : a->rows * query_row(a);
+  int64_t floats =
+      a->rows * a->scores_row + panel_keys + panel_keys * a->d_units + values + queries;
   pvt_buffer *scratch = pvt_buffer_new((size_t)floats * sizeof(float));
   if (scratch == NULL) return pvt_error_status();
   int64_t units = a->heads * a->splits, end = units * (index + 1) / a->count;
@@ -255,7 +302,11 @@ static int64_t row_of(const pvt_array *array) {
 static void plan(attention *a, const pvt_array *mask, pvb_team *team) {
   a->k_blocks = pvb_tile_blocks(a->n, ceiling(a->m, PVB_BLOCK));
   a->v_blocks = pvb_tile_blocks(a->n, ceiling(a->e, PVB_BLOCK));
-  a->v_in_place = a->e % PVB_BLOCK == 0;
+  a->pairs = a->how.fast && pvb_has_pairs();
+  a->tiles = pvb_tiles_of(a->pairs ? PVB_PAIRS : PVB_FLOATS);
+  a->d_units = a->pairs ? ceiling(a->d, 2) : a->d;
+  a->m_units = a->pairs ? ceiling(a->m, 2) : a->m;
+  a->v_in_place = !a->pairs && a->e % PVB_BLOCK == 0;
   a->scores_row = ceiling(a->m, PVB_BLOCK) * PVB_BLOCK;
   if (a->scores_row % 256 == 0) a->scores_row += PVB_BLOCK; /* rows would meet in the same sets */
   a->rows = SCORES_MOST / (a->scores_row * 4) / PVT_TILE_ROWS * PVT_TILE_ROWS;
@@ -277,12 +328,12 @@ static void plan(attention *a, const pvt_array *mask, pvb_team *team) {
 }
 
 int pvb_attention(const pvt_array *q, const pvt_array *k, const pvt_array *v, const pvt_array *mask,
-                  float scale, bool causal, pvb_team *team, pvt_array *y) {
+                  const pvb_attending *how, pvb_team *team, pvt_array *y) {
   int status = check(q, k, v, mask, y);
   if (status != PVT_OK) return status;
   pvt_array copies[4] = {{0}};
   const pvt_array *use[4] = {0};
-  attention a = {.scale = scale, .causal = causal, .leading = y->ndim - 2, .heads = 1};
+  attention a = {.how = *how, .leading = y->ndim - 2, .heads = 1};
   status = settle(q, true, &copies[0], &use[0]);
   if (status == PVT_OK) status = settle(k, true, &copies[1], &use[1]);
   if (status == PVT_OK) status = settle(v, true, &copies[2], &use[2]);

@@ -1,7 +1,10 @@
 /* dense.c - products with a constant matrix, which is packed once into panels for the tiles.
 **
-** Up to a tile's rows, the matrix is streamed once, panel by panel. With more rows, a stretch of k
-** is done at a time, so that what a panel has of it stays in the first cache for all rows of a chunk.
+** Weights that are multiples of a step for each column (see multiples.h) are packed as int8 and the sums
+** multiplied by the step, which loses nothing: only their memory is less.
+**
+** For few rows, the matrix is streamed once, panel by panel. With more rows, a stretch of k is done
+** at a time, so that what a panel has of it stays near for all rows of a chunk.
 */
 #include <math.h>
 #include <string.h>
@@ -10,7 +13,8 @@
 
 #define CHUNK_ROWS 336
 #define DEEP_BYTES ((int64_t)64 << 10) /* of a panel that stays near for all rows of a chunk */
-#define FAR ((size_t)1 << 20)          /* bytes of weights that are not in the second cache */
+#define FEW_ROWS 48                    /* for which all of k is done at once */
+#define FAR ((size_t)64 << 10) /* bytes of weights that other works push out of the near caches */
 #define SKEW 16 /* floats behind each copied row, so that rows do not fall into the same sets */
 
 typedef struct dense {
@@ -49,7 +53,7 @@ static float scale_of(const dense *d, const pvt_array *b, int64_t j) {
 }
 
 /* [panel's blocks][k in units][blocks][16], columns that are not there 0. */
-static int pack(const dense *d, const pvt_array *b, float scale) {
+static int pack(const dense *d, const pvt_array *b, const float *steps, float scale) {
   float *to = d->packed.weights;
   uint32_t *to_pairs = (uint32_t *)(void *)to;
   int8_t *to_bytes = (int8_t *)to;
@@ -60,7 +64,7 @@ static int pack(const dense *d, const pvt_array *b, float scale) {
     int64_t columns = d->n - first < width ? d->n - first : width;
     float scales[PVT_TILE_BLOCKS * PVB_BLOCK];
     for (int64_t j = 0; j < columns && d->kind == PVB_BYTES; j++) {
-      scales[j] = scale_of(d, b, first + j);
+      scales[j] = steps != NULL ? steps[first + j] : scale_of(d, b, first + j);
       d->packed.scale[first + j] = scale * scales[j];
     }
     for (int64_t p = 0; p < d->k; p += d->step) {
@@ -119,14 +123,19 @@ static void look_at(const pvt_array *a, int64_t chunk, rows_of_a *rows) {
   rows->awkward = chunk >= 8 && stride % 4096 == 0;
 }
 
-/* Elements [from, from + deep) of `count` rows from `row` on, `to_row` floats apart. */
+/* Elements [from, from + deep) of `count` rows from `row` on, `to_row` floats apart; as pairs, if
+** `pairs` says so. */
 static void copy_rows(const rows_of_a *rows, int64_t row, int64_t count, int64_t from, int64_t deep,
-                      float *to, int64_t to_row) {
+                      float *to, int64_t to_row, bool pairs) {
   const pvt_array *a = rows->a;
+  const pvt_pairs *bf16 = pvt_kernels_get()->layers->bf16;
   if (rows->regular) {
     const float *source = (const float *)a->data + row * rows->row + from;
-    for (int64_t i = 0; i < count; i++)
-      memcpy(to + i * to_row, source + i * rows->row, (size_t)deep * sizeof(float));
+    for (int64_t i = 0; i < count; i++) {
+      float *target = to + i * to_row;
+      if (pairs) bf16->convert(deep, source + i * rows->row, (uint32_t *)(void *)target);
+      else memcpy(target, source + i * rows->row, (size_t)deep * sizeof(float));
+    }
     return;
   }
   int last = a->ndim - 1;
@@ -149,6 +158,8 @@ static void copy_rows(const rows_of_a *rows, int64_t row, int64_t count, int64_t
     }
     i += some;
   }
+  for (int64_t i = 0; i < count && pairs; i++) /* what is read is ahead */
+    bf16->convert(deep, to + i * to_row, (uint32_t *)(void *)(to + i * to_row));
 }
 
 /* ---- A run -------------------------------------------------------------- */
@@ -181,9 +192,7 @@ static int run_rows(const parts *all, int64_t row, int64_t count, int64_t first,
     const float *a = (const float *)all->rows.a->data + row * a_row + from;
     if (copied) {
       a = scratch, a_row = d->deep + SKEW;
-      copy_rows(&all->rows, row, count, from, deep, scratch, a_row);
-      for (int64_t i = 0; i < count && d->kind == PVB_PAIRS; i++) /* what is read is ahead */
-        layers->bf16->convert(deep, scratch + i * a_row, (uint32_t *)(void *)(scratch + i * a_row));
+      copy_rows(&all->rows, row, count, from, deep, scratch, a_row, d->kind == PVB_PAIRS);
     }
     for (int64_t panel = first; panel < end;) {
       int blocks = blocks_at(d, panel);
@@ -332,6 +341,18 @@ static bool bytes_suit(const pvb_work *work, pvb_way *way) {
   return work->precision == PVB_SMALL && suits(work, PVB_BYTES, way);
 }
 
+static bool multiples_suit(const pvb_work *work, pvb_way *way) {
+  return work->precision != PVB_SMALL && work->steps != NULL && suits(work, PVB_BYTES, way);
+}
+
+/* Of a tile, at most. Wide tiles read the rows less often, which counts where the matrix comes from
+** afar at the same time; their sums are nearly as many. */
+static int blocks_of(int64_t rows, int64_t panels) {
+  const int wide = PVT_TILE_BLOCKS, *most = pvt_kernels_get()->layers->tiles->most_rows;
+  bool filled = most[wide - 1] > 0 && panels >= wide && 5 * ceiling(rows, most[wide - 1]) <= rows;
+  return filled ? wide : pvb_tile_blocks(rows, panels);
+}
+
 static int prepare(const pvb_work *work, pvb_weights kind, pvb_kernel **kernel) {
   if (work->weights == NULL)
     return pvt_fail(PVT_E_UNSUPPORTED, "a packed product needs a constant matrix");
@@ -339,12 +360,11 @@ static int prepare(const pvb_work *work, pvb_weights kind, pvb_kernel **kernel) 
   dense shape = {.kind = kind, .rows = p->batch * p->m, .n = p->n, .k = p->k};
   shape.step = kind == PVB_PAIRS ? 2 : 1;
   shape.panels = ceiling(p->n, PVB_BLOCK);
-  shape.blocks = pvb_tile_blocks(shape.rows, shape.panels);
-  int64_t most_rows = pvb_tiles_of(kind)->most_rows[shape.blocks - 1];
+  shape.blocks = blocks_of(shape.rows, shape.panels);
   int64_t size = pvb_weight_size(kind), units = ceiling(p->k, shape.step);
   int64_t deep = DEEP_BYTES / (shape.blocks * PVB_BLOCK * size);
   deep = ceiling(units, ceiling(units, deep));
-  shape.deep = (shape.rows <= most_rows ? units : deep) * shape.step;
+  shape.deep = (shape.rows <= FEW_ROWS ? units : deep) * shape.step;
   shape.chunk = ceiling(shape.rows, ceiling(shape.rows, CHUNK_ROWS));
   shape.copy_floats = ceiling(shape.chunk * (shape.deep + SKEW), 16) * 16;
   pvb_packed *packed;
@@ -354,7 +374,8 @@ static int prepare(const pvb_work *work, pvb_weights kind, pvb_kernel **kernel) 
   shape.packed = *packed;
   dense *d = (dense *)packed;
   *d = shape;
-  if ((status = pack(d, work->weights, p->scale)) != PVT_OK) {
+  const float *steps = work->precision == PVB_SMALL ? NULL : work->steps;
+  if ((status = pack(d, work->weights, steps, p->scale)) != PVT_OK) {
     pvb_release(&packed->kernel);
     return status;
   }
@@ -375,3 +396,4 @@ PREPARE(prepare_bytes, PVB_BYTES)
 const pvb_algorithm pvb_dense = {"packed", floats_suit, prepare_floats};
 const pvb_algorithm pvb_dense_pairs = {"packed bfloat16", pairs_suit, prepare_pairs};
 const pvb_algorithm pvb_dense_bytes = {"packed int8", bytes_suit, prepare_bytes};
+const pvb_algorithm pvb_dense_multiples = {"packed multiples", multiples_suit, prepare_bytes};

@@ -8,9 +8,9 @@
 
 /* The order is that of the ways' numbers. */
 static const pvb_algorithm *const algorithms[] = {
-    &pvb_columns,      &pvb_multiply,     &pvb_direct,      &pvb_direct_plain,
-    &pvb_dense,        &pvb_channelwise,  &pvb_winograd_2,  &pvb_winograd_4,
-    &pvb_direct_pairs, &pvb_direct_bytes, &pvb_dense_pairs, &pvb_dense_bytes};
+    &pvb_columns,     &pvb_multiply,    &pvb_direct,         &pvb_direct_plain, &pvb_dense,
+    &pvb_channelwise, &pvb_winograd_2,  &pvb_winograd_4,     &pvb_direct_pairs, &pvb_direct_bytes,
+    &pvb_dense_pairs, &pvb_dense_bytes, &pvb_dense_multiples};
 #define ALGORITHMS ((int)(sizeof algorithms / sizeof *algorithms))
 
 static bool available(void) {
@@ -129,7 +129,7 @@ float pvb_scale_of(const float *weights, int64_t count, int64_t step) {
 
 int8_t pvb_byte(float weight, float scale) {
   float steps = scale > 0 ? rintf(weight / scale) : 0;
-  return (int8_t)(steps > 127 ? 127 : steps >= -127 ? steps : -127);
+  return (int8_t)(steps > 127 ? 127 : steps >= -128 ? steps : -128);
 }
 
 int pvb_finish(const pvb_epilogue *epilogue, const pvt_array *residual, pvt_array *y) {

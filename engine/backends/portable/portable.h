@@ -36,19 +36,19 @@ int8_t pvb_byte(float weight, float scale);
 extern const pvb_backend pvb_portable;
 extern const pvb_algorithm pvb_columns, pvb_multiply, pvb_direct, pvb_direct_plain, pvb_dense,
     pvb_channelwise, pvb_winograd_2, pvb_winograd_4, pvb_direct_pairs, pvb_direct_bytes,
-    pvb_dense_pairs, pvb_dense_bytes;
+    pvb_dense_pairs, pvb_dense_bytes, pvb_dense_multiples;
 
 /* Ask for the part-th of `parts` equal shares of what is needed next, while there is work to do. */
 static inline void pvb_prefetch(const void *next, int64_t bytes, int64_t part, int64_t parts) {
   const char *from = (const char *)next + bytes * part / parts;
   const char *end = (const char *)next + bytes * (part + 1) / parts;
-  for (; from < end; from += 64) __builtin_prefetch(from, 0, 2);
+  for (; from < end; from += 64) __builtin_prefetch(from, 0, 3);
 }
 
 /* A kernel as all algorithms have it, with memory of its own behind it. */
 typedef struct pvb_packed {
   pvb_kernel kernel;
-  pvb_work work;      /* its weights and bias are not to be read after prepare */
+  pvb_work work;      /* its weights, bias and steps are not to be read after prepare */
   pvt_buffer *memory; /* of weights; NULL */
   float *weights;     /* as the algorithm lays them out; NULL */
   float *bias;        /* [out] or [n], and zeros up to a whole number of blocks; NULL for none */

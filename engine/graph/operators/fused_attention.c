@@ -1,6 +1,7 @@
 /* fused_attention.c - softmax(scale q k + mask) v, as passes/attention.c puts it together.
 **
-** Inputs: q [..., n, d], k [..., d, m] as the product took it, v [..., m, e], mask or none.
+** Inputs: q [..., n, d], k [..., d, m] as the product took it, v [..., m, e], mask or none. The
+** attributes are what pvb_attending says.
 */
 #include "attention_operators.h"
 #include "rows.h"
@@ -33,6 +34,8 @@ int pvg_fused_attention_run(pvg_call *call) {
   shape[ndim - 1] = v->dim[ndim - 1].size;
   pvt_array *y = pvg_output(call, 0, PVT_FLOAT32, ndim, shape);
   if (y == NULL) return pvt_error_status();
-  return pvb_attention(q, &k, v, PVG_INPUT(call, 3), pvg_float(call->node, "scale", 1), false,
-                       pvg_team(call), y);
+  pvb_attending how = {.scale = pvg_float(call->node, "scale", 1),
+                       .none_is_zero = pvg_int(call->node, "none_is_zero", 0) != 0,
+                       .fast = pvg_may_be_fast(call)};
+  return pvb_attention(q, &k, v, PVG_INPUT(call, 3), &how, pvg_team(call), y);
 }

@@ -1,5 +1,6 @@
 /* attention.c - softmax(scale q k + mask) v, written out, as one operator that needs no matrix of all
-** queries by all keys.
+** queries by all keys. The scale may be on the product, or on q and k; NaN in what soft-max gives may be
+** put to 0.
 */
 #include <string.h>
 
@@ -33,6 +34,33 @@ static const pvg_node *scaled_product(const pvg_value *value, float *scale) {
   return NULL;
 }
 
+/* What a factor of the product multiplies, if that is a scalar's multiple of something else. */
+static pvg_value *unscaled(pvg_value *value, float *scale) {
+  const pvg_node *factor = pvg_only_given_by(value, "Mul");
+  float number;
+  for (int i = 0; factor != NULL && i < 2; i++) {
+    if (!pvg_is_scalar(factor->inputs[i], &number) || !is_stack(factor->inputs[1 - i])) continue;
+    *scale *= number;
+    return factor->inputs[1 - i];
+  }
+  return value;
+}
+
+/* The soft-max that gives a value, also where its NaNs are put to 0 (*none_is_zero). NULL. */
+static const pvg_node *softmax_of(const pvg_value *value, bool *none_is_zero) {
+  *none_is_zero = false;
+  const pvg_node *where = pvg_only_given_by(value, "Where");
+  if (where == NULL) return pvg_only_given_by(value, "Softmax");
+  const pvg_node *test = pvg_only_given_by(where->inputs[0], "IsNaN");
+  const pvg_value *weights = where->inputs[2];
+  float number;
+  if (test == NULL || test->inputs[0] != weights || weights->users != 2 ||
+      !pvg_is_scalar(where->inputs[1], &number) || number != 0)
+    return NULL;
+  *none_is_zero = true;
+  return pvg_given_by(weights, "Softmax");
+}
+
 /* A mask must not have more elements than the scores: it is broadcast to them. */
 static bool is_mask(const pvg_value *mask, const pvg_value *q) {
   const pvg_info *info = &mask->info;
@@ -45,7 +73,8 @@ static bool is_mask(const pvg_value *mask, const pvg_value *q) {
 static int fuse(pvg_pass *pass, int place) {
   const pvg_node *last = pass->graph->nodes[place];
   if (last->domain[0] != 0 || strcmp(last->type, "MatMul") != 0) return PVT_OK;
-  const pvg_node *softmax = pvg_only_given_by(last->inputs[0], "Softmax");
+  bool none_is_zero;
+  const pvg_node *softmax = softmax_of(last->inputs[0], &none_is_zero);
   if (softmax == NULL || !is_last_axis(softmax) || !is_stack(last->inputs[1])) return PVT_OK;
   float scale;
   pvg_value *mask = NULL;
@@ -58,15 +87,17 @@ static int fuse(pvg_pass *pass, int place) {
   if (product == NULL || !is_stack(product->inputs[0]) || !is_stack(product->inputs[1]) ||
       (mask != NULL && !is_mask(mask, product->inputs[0])))
     return PVT_OK;
-  pvg_node *node = pvg_replace(pass, place, "Attention", 1, mask != NULL ? 4 : 3, 1);
+  pvg_value *q = unscaled(product->inputs[0], &scale), *k = unscaled(product->inputs[1], &scale);
+  pvg_node *node = pvg_replace(pass, place, "Attention", 1, mask != NULL ? 4 : 3, 2);
   if (node == NULL) return pvt_error_status();
   node->domain = DOMAIN;
   node->operator = pvg_operator_find(DOMAIN, "Attention", 1);
-  node->inputs[0] = product->inputs[0];
-  node->inputs[1] = product->inputs[1];
+  node->inputs[0] = q;
+  node->inputs[1] = k;
   node->inputs[2] = last->inputs[1];
   if (mask != NULL) node->inputs[3] = mask;
   node->attributes[0] = (pvg_attribute){.name = "scale", .kind = PVG_FLOAT, .f = scale};
+  node->attributes[1] = (pvg_attribute){.name = "none_is_zero", .kind = PVG_INT, .i = none_is_zero};
   return PVT_OK;
 }
 
