@@ -14,7 +14,8 @@
 #include "context.h"
 #include "graph.h"
 
-#define SPINS 2000 /* some 20 us: the next work of a run comes soon */
+#define SPINS 2000     /* pauses, some 20 us: a part that another thread has begun ends soon */
+#define WAKE_NS 200000 /* so long a helper stays awake: the next work, or run, comes soon */
 #define STRIPES 64
 
 /* One work that is spread: on the caller's stack while it lasts. */
@@ -125,10 +126,17 @@ static void help(job *job) {
   pvt_context_set(NULL);
 }
 
+static int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
 static void *live(void *arg) {
   helper *self = arg;
   pvt_context_helps();
-  int spins = 0;
+  unsigned spins = 0;
+  int64_t until = 0;
   for (;;) {
     uint32_t state = atomic_load_explicit(&self->state, memory_order_acquire);
     if (state == POSTED) {
@@ -136,15 +144,14 @@ static void *live(void *arg) {
       help(self->job);
       atomic_store(&self->state, HELD); /* from here on the job may be gone */
       if (atomic_exchange(&self->awaited, 0) != 0) wake(&self->state);
-      spins = 0;
-    } else if (state == HELD && spins < SPINS) {
+      until = now() + WAKE_NS;
+    } else if (spins++ % 64 != 0 || now() < until) {
       relax();
-      spins++;
     } else {
-      spins = 0;
       atomic_store(&self->asleep, 1);
       if (atomic_load(&self->state) == state) sleep_on(&self->state, state, NULL);
       atomic_store(&self->asleep, 0);
+      until = now() + WAKE_NS;
     }
   }
   return NULL;

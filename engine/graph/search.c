@@ -2,7 +2,9 @@
 **
 ** Works that are described alike are measured once. Those that matter most by prediction come first,
 ** and of each the ways that are not far behind the best. Inputs are zeros of the true shapes and
-** strides; weights are the true ones, and what was packed for measuring is given back.
+** strides; weights are the true ones, and what was packed for measuring is given back. Of a model
+** with more weights than the near caches hold, other memory is read before each run: a way has to be
+** good as it will be run, not as it is when repeated.
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +15,12 @@
 #include "team.h"
 #include "timings.h"
 
-#define WORTH 2.5    /* times the best prediction: ways beyond that are not measured */
-#define PATIENT 60.0 /* seconds of budget, from which on every way is measured */
-#define LEAST 2e-6   /* seconds: works below that are left to prediction */
-#define ENOUGH 4e-3  /* seconds of runs of one way */
+#define WORTH 2.5                 /* times the best prediction: ways beyond that are not measured */
+#define PATIENT 60.0              /* seconds of budget, from which on every way is measured */
+#define LEAST 2e-6                /* seconds: works below that are left to prediction */
+#define ENOUGH 4e-3               /* seconds of runs of one way */
+#define NEAR ((size_t)1 << 20)    /* bytes: weights of a larger model are not in the near caches */
+#define BEYOND ((size_t)16 << 20) /* nor in the last one */
 
 static double on(clockid_t clock) {
   struct timespec time;
@@ -93,14 +97,24 @@ static int imitate(trial *trial, const pvg_slot *slot, pvb_layout layout, pvt_ar
   return data != NULL ? PVT_OK : pvt_error_status();
 }
 
+/* Put weights out of the near caches, but not what the work before would leave there. */
+static void push_out(const pvt_buffer *others, trial *trial) {
+  volatile const char *line = pvt_buffer_data(others);
+  for (size_t i = 0; i < pvt_buffer_size(others); i += 64) (void)line[i];
+  pvt_buffer *x = trial->buffers[0];
+  memset(pvt_buffer_data(x), 0, pvt_buffer_size(x));
+}
+
 /* Seconds of a run, or a negative status. What one thread takes is its own time, without what others
-** of a busy machine take from it. */
-static double time_kernel(const pvb_kernel *kernel, pvb_run *run, int threads) {
+** of a busy machine take from it. others: NULL, or what is read before each run. */
+static double time_kernel(const pvb_kernel *kernel, pvb_run *run, int threads, trial *trial,
+                          const pvt_buffer *others) {
   double least = 0, spent = 0;
   clockid_t clock = threads > 1 ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
   pvb_crew crew;
   run->team = pvb_crew_join(&crew, threads);
   for (int round = 0; round < 6 && spent < ENOUGH; round++) {
+    if (others != NULL) push_out(others, trial);
     double start = on(clock);
     int status = kernel->run(kernel, run);
     double took = on(clock) - start;
@@ -117,7 +131,25 @@ static double time_kernel(const pvb_kernel *kernel, pvb_run *run, int threads) {
   return least;
 }
 
-static double time_option(pvg_heavy *heavy, const pvg_item *item, const pvg_option *option) {
+/* What the weights of a plan's works take as float32. */
+static size_t weights_of(const pvg_heavy *heavy) {
+  size_t bytes = 0;
+  for (int i = 0; i < heavy->item_count; i++) {
+    const pvb_work *work = heavy->items[i].work;
+    if (heavy->items[i].step != NULL && work != NULL && work->weights != NULL)
+      bytes += (size_t)pvt_array_count(work->weights) * sizeof(float);
+  }
+  return bytes;
+}
+
+/* Where the works of a plan will find their weights. */
+typedef struct surroundings {
+  pvt_buffer *others; /* NULL: near */
+  bool beyond;        /* in memory */
+} surroundings;
+
+static double time_option(pvg_heavy *heavy, const pvg_item *item, const pvg_option *option,
+                          const surroundings *around) {
   const pvg_slot *slots = heavy->plan->slots;
   const pvg_step *step = item->step;
   trial trial = {.buffer_count = 0};
@@ -139,8 +171,10 @@ static double time_option(pvg_heavy *heavy, const pvg_item *item, const pvg_opti
     run.scratch = zeros(&trial, kernel->scratch);
     if (run.scratch == NULL) status = pvt_error_status();
   }
-  double seconds = status == PVT_OK ? time_kernel(kernel, &run, item->work->threads) : status;
-  if (seconds > 0) seconds += pvb_fetching(kernel->packed);
+  double seconds = status;
+  if (status == PVT_OK)
+    seconds = time_kernel(kernel, &run, item->work->threads, &trial, around->others);
+  if (seconds > 0 && around->beyond) seconds += pvb_fetching(kernel->packed);
   pvb_release(kernel);
   for (int i = 0; i < trial.buffer_count; i++) pvt_buffer_release(trial.buffers[i]);
   return seconds;
@@ -177,7 +211,7 @@ static void recall(pvg_heavy *heavy, pvg_item *item, const char *work) {
   }
 }
 
-static int measure(pvg_heavy *heavy, subject *subject, double until) {
+static int measure(pvg_heavy *heavy, subject *subject, const surroundings *around, double until) {
   pvg_item *item = subject->item;
   double best = best_of(item);
   bool patient = heavy->model->options.budget >= PATIENT;
@@ -186,7 +220,7 @@ static int measure(pvg_heavy *heavy, subject *subject, double until) {
     pvg_option *option = &item->options[o];
     if (option->measured || (option->seconds > WORTH * best && !patient)) continue;
     if (now() + 3 * option->seconds > until) continue;
-    double seconds = time_option(heavy, item, option);
+    double seconds = time_option(heavy, item, option, around);
     if (seconds == PVT_E_CANCELLED) return PVT_E_CANCELLED;
     if (seconds <= 0) continue; /* no memory for it: what was predicted stands */
     char key[KEY + 100];
@@ -222,9 +256,15 @@ int pvg_heavy_measure(pvg_heavy *heavy) {
   double budget = heavy->model->options.budget;
   if (budget > 0) {
     double start = now(), until = start + pvg_timings_left(heavy->model->timings, budget);
+    size_t weights = weights_of(heavy);
+    surroundings around = {.beyond = weights > BEYOND};
+    if (weights > NEAR) around.others = pvt_buffer_new(2 * NEAR); /* or near after all */
+    if (around.others != NULL)
+      memset(pvt_buffer_data(around.others), 1, pvt_buffer_size(around.others));
     qsort(subjects, count, sizeof *subjects, heaviest_first);
     for (size_t i = 0; i < count && status >= 0 && now() < until; i++)
-      status = measure(heavy, &subjects[i], until);
+      status = measure(heavy, &subjects[i], &around, until);
+    pvt_buffer_release(around.others);
     pvg_timings_spend(heavy->model->timings, now() - start);
     if (status >= 0) pvg_timings_save(heavy->model);
   }

@@ -13,7 +13,7 @@
 
 #include "context.h"
 
-#define VERSION "polyvm plan 1"
+#define VERSION "polyvm plan 2"
 #define MOST_BYTES ((size_t)4 << 20)
 #define LINE 512
 

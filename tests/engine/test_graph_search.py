@@ -39,7 +39,7 @@ def test_what_was_measured_is_kept(tmp_path: Path) -> None:
     del loaded
     (file,) = tmp_path.iterdir()
     text = file.read_text()
-    assert text.startswith("polyvm plan 1\n")
+    assert text.startswith("polyvm plan 2\n")
     assert "conv 1 64>64/1" in text
     again = load(model_bytes, cache=str(tmp_path), budget=-1.0)
     np.testing.assert_allclose(call(again, X)[0], wanted, rtol=1e-4, atol=1e-3)
