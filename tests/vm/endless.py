@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from tests.vm.programs import logs_of
 
+FOREVER = "def run(payload):\n    while True: pass\n"  # it tells nothing
+
 LOOP = """
 def run(payload):
     print("inside")

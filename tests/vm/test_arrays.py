@@ -23,7 +23,7 @@ from polyvm.vm import (
 from tests.vm.programs import ECHO, NIL, apart_ok, pack, program, unpack, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import Seeded
@@ -39,19 +39,6 @@ def run(path):
     while not os.path.exists(path): time.sleep(0.0005)
     return path
 """
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Executor]]:
-    started: list[Executor] = []
-
-    def make(workers: int = 2, **options: Any) -> Executor:
-        started.append(Executor(workers, **options))
-        return started[-1]
-
-    yield make
-    for executor in started:
-        executor.close()
 
 
 def any_value(rand: Seeded, depth: int = 0) -> Any:

@@ -10,7 +10,7 @@ import pytest
 
 from polyvm.host.journal import read
 from polyvm.vm import Completion, Executor, Lane, Limits, Outcome, VmError
-from tests.vm.endless import STUBBORN, until_inside
+from tests.vm.endless import FOREVER, STUBBORN, until_inside
 from tests.vm.programs import ECHO, NIL, pack, program, until
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tests.conftest import Seeded
 
 HOUR = 3600 * 10**9
-FOREVER = "def run(payload):\n    while True: pass\n"
 
 
 @pytest.fixture

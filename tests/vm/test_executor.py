@@ -4,72 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from polyvm.vm import (
-    Completion,
-    Executor,
-    Lane,
-    Outcome,
-    QueueFull,
-    StateError,
-    UnknownTask,
-    VmError,
-)
+from polyvm.vm import Executor, Lane, Outcome, QueueFull, UnknownTask, VmError
+from tests.vm.completions import collect
 from tests.vm.programs import ECHO, NIL, apart_ok, pack, program, unpack, until
+from tests.vm.tasks import COUNT, GATE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import Seeded
-
-COUNT = """
-count = 0
-def run(payload):
-    global count
-    count += 1
-    return count
-"""
-# Runs until the file named by the payload exists.
-GATE = """
-import os, time
-def run(path):
-    while not os.path.exists(path):
-        time.sleep(0.0005)
-    return path
-"""
-FOREVER = "def run(payload):\n    while True: pass\n"
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Executor]]:
-    """Executors that are closed when the test is over."""
-    started: list[Executor] = []
-
-    def make(workers: int = 2, **options: int) -> Executor:
-        started.append(Executor(workers, **options))
-        return started[-1]
-
-    yield make
-    for executor in started:
-        executor.close()
-
-
-def collect(executor: Executor, count: int) -> list[Completion]:
-    """Exactly `count` completions, and no more are there."""
-    got: list[Completion] = []
-
-    def enough() -> bool:
-        got.extend(executor.collect(timeout_ms=100))
-        return len(got) >= count
-
-    until(enough)
-    got.extend(executor.collect(timeout_ms=0))
-    assert len(got) == count
-    return got
 
 
 def test_every_tag_comes_back_once_with_its_result(
@@ -169,133 +117,6 @@ def test_a_blocked_worker_does_not_hold_up_the_others(
     assert [e.tag for e in collect(executor, 1)] == [999]
 
 
-def test_withdrawn_task_finishes_what_was_accepted(
-    start: Callable[..., Executor], tmp_path: Path
-) -> None:
-    executor = start(2)
-    task = executor.add(program(GATE))
-    path = tmp_path / "open"
-    for tag in range(50):
-        executor.submit(task, pack(str(path)), tag)
-    executor.withdraw(task)
-    for attempt in (
-        lambda: executor.submit(task, NIL),
-        lambda: executor.invoke(task, NIL),
-        lambda: executor.submit_many(task, [NIL]),
-        lambda: executor.withdraw(task),
-    ):
-        with pytest.raises(UnknownTask):
-            attempt()
-    assert executor.stats(task).finished == 0
-    path.touch()
-    ended = collect(executor, 50)
-    assert all(e.outcome is Outcome.DONE for e in ended)
-    assert sorted(e.tag for e in ended) == list(range(50))
-    until(lambda: executor.stats(task).vms == 0)
-    stats = executor.stats(task)
-    assert (stats.accepted, stats.finished, stats.failed, stats.bytes) == (50, 50, 0, 0)
-
-
-def test_idle_vms_of_a_withdrawn_task_retire(start: Callable[..., Executor]) -> None:
-    executor = start(1)
-    tasks = [executor.add(program(ECHO, f"t-{n}")) for n in range(10)]
-    for task in tasks:
-        executor.invoke(task, NIL)
-    for task in tasks[::2]:
-        executor.withdraw(task)
-    until(lambda: all(executor.stats(task).vms == 0 for task in tasks[::2]))
-    assert all(executor.stats(task).vms == 1 for task in tasks[1::2])
-    assert all(executor.invoke(t, NIL).load_ns == 0 for t in tasks[1::2])
-
-
-def test_replacing_a_version_under_load_loses_nothing(start: Callable[..., Executor]) -> None:
-    executor = start(2)
-    versions = 12
-    per_version = 300
-    current = executor.add(program("def run(x):\n    return [0, x]\n"))
-    tags: list[tuple[int, int]] = []
-    done = threading.Event()
-
-    def gather() -> None:
-        while len(tags) < versions * per_version and not done.is_set():
-            for ended in executor.collect(timeout_ms=50):
-                assert ended.outcome is Outcome.DONE
-                version, x = unpack(ended.data)
-                assert x == ended.tag
-                tags.append((ended.tag, version))
-
-    gatherer = threading.Thread(target=gather)
-    gatherer.start()
-    old = []
-    try:
-        for version in range(versions):
-            for i in range(per_version):
-                tag = version * per_version + i
-                executor.submit(current, pack(tag), tag)
-            if version + 1 < versions:
-                old.append(current)
-                current = executor.add(program(f"def run(x):\n    return [{version + 1}, x]\n"))
-                executor.withdraw(old[-1])
-        until(lambda: len(tags) == versions * per_version)
-    finally:
-        done.set()
-        gatherer.join()
-    assert sorted(tags) == [(tag, tag // per_version) for tag in range(versions * per_version)]
-    until(lambda: all(executor.stats(task).vms == 0 for task in old))
-
-
-def test_withdrawing_while_others_submit(start: Callable[..., Executor]) -> None:
-    """What was accepted ends; what was not was refused with UnknownTask."""
-    executor = start(2)
-    for _ in range(20):
-        task = executor.add(program(ECHO))
-        accepted = [0] * 3
-        go = threading.Barrier(4)
-
-        def hammer(
-            index: int, task: int = task, accepted: list[int] = accepted, go: Any = go
-        ) -> None:
-            go.wait()
-            for _ in range(10000):
-                try:
-                    executor.submit(task, NIL)
-                except UnknownTask:
-                    return
-                accepted[index] += 1
-
-        threads = [threading.Thread(target=hammer, args=(i,)) for i in range(3)]
-        for thread in threads:
-            thread.start()
-        go.wait()
-        until(lambda task=task: executor.stats(task).accepted > 0)  # type: ignore[misc]
-        executor.withdraw(task)
-        for thread in threads:
-            thread.join()
-        collect(executor, sum(accepted))
-        until(lambda task=task: executor.stats(task).vms == 0)  # type: ignore[misc]
-        assert executor.stats(task).accepted == sum(accepted)
-
-
-def test_stop_lets_accepted_work_finish(start: Callable[..., Executor]) -> None:
-    executor = start(2)
-    task = executor.add(program(ECHO))
-    for tag in range(500):
-        executor.submit(task, pack(tag), tag)
-    assert executor.stop(60_000) == 0
-    for attempt in (
-        lambda: executor.submit(task, NIL),
-        lambda: executor.submit_many(task, [NIL]),
-        lambda: executor.invoke(task, NIL),
-        lambda: executor.add(program(ECHO)),
-        executor.stop,
-    ):
-        with pytest.raises(StateError):
-            attempt()
-    ended = collect(executor, 500)
-    assert {(e.tag, unpack(e.data)) for e in ended} == {(n, n) for n in range(500)}
-    assert executor.stats(task).finished == 500
-
-
 def test_two_that_come_while_all_sleep_run_at_once() -> None:
     """Though the first to wake up cannot take both."""
     told = apart_ok(
@@ -324,140 +145,6 @@ def test_two_that_come_while_all_sleep_run_at_once() -> None:
         """
     )
     assert told == "all\n"
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_stop_without_patience_cancels(start: Callable[..., Executor], workers: int) -> None:
-    """What runs for ever is interrupted, what is queued never runs."""
-    executor = start(workers)
-    forever = executor.add(program(FOREVER, "forever"))
-    echo = executor.add(program(ECHO, "echo"))
-    for tag in range(workers):
-        executor.submit(forever, NIL, tag)
-    until(lambda: executor.stats(forever).running == workers)
-    for tag in range(workers, 20):
-        executor.submit(echo, NIL, tag)
-    assert executor.stop(0) == 20
-    ended = collect(executor, 20)
-    assert sorted(e.tag for e in ended) == list(range(20))
-    assert {e.outcome for e in ended} == {Outcome.CANCELLED}
-    assert executor.stats(echo).failed == 20 - workers
-    assert executor.stats(forever).running == 0
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        # at the top level, so while the VM is being loaded
-        "while True: pass\ndef run(x): pass\n",
-        # swallows the interruption a few times
-        """
-        def run(x):
-            for _ in range(5):
-                try:
-                    while True: pass
-                except BaseException: pass
-            while True: pass
-        """,
-        # sleeps in short naps
-        "import time\ndef run(x):\n    while True: time.sleep(0.01)\n",
-        # waits in an event loop
-        """
-        import asyncio
-        async def wait():
-            while True: await asyncio.sleep(0.001)
-        def run(x): asyncio.run(wait())
-        """,
-        "def run(x):\n    def endless():\n        while True: yield 1\n    return sum(endless())\n",
-    ],
-    ids=["import", "swallows", "naps", "asyncio", "generator"],
-)
-def test_stop_interrupts(start: Callable[..., Executor], source: str) -> None:
-    executor = start(1)
-    task = executor.add(program(source))
-    executor.submit(task, NIL, 7)
-    until(lambda: executor.stats(task).running == 1)
-    assert executor.stop(0) == 1
-    assert [(e.tag, e.outcome) for e in collect(executor, 1)] == [(7, Outcome.CANCELLED)]
-
-
-def test_stop_gives_up_on_a_task_that_never_comes_back() -> None:
-    """Blocked inside C, where no interruption arrives: stop returns, and the process can end."""
-    out = apart_ok(
-        """
-        from polyvm.vm import Executor
-        from tests.vm.programs import NIL, program, until
-        executor = Executor(2)
-        stuck = executor.add(program(
-            "import decimal\\ndef run(x): return len(str(decimal.Decimal(1 << 10**8)))", "stuck"))
-        executor.submit(stuck, NIL)
-        until(lambda: executor.stats(stuck).running == 1)
-        executor.stop(0)
-        executor.close()
-        print("ended")
-        """
-    )
-    assert out == "ended\n"
-
-
-def test_submitters_racing_with_stop_all_get_an_answer() -> None:
-    """Accepted or refused, no waiting call is left behind."""
-    out = apart_ok(
-        """
-        import threading
-        from polyvm.vm import Executor, Outcome, StateError
-        from tests.vm.programs import ECHO, NIL, program
-        for _ in range(40):
-            executor = Executor(2, warm_vms=0)
-            task = executor.add(program(ECHO))
-            executor.invoke(task, NIL)
-            go = threading.Barrier(5)
-            ended = []
-            def hammer():
-                go.wait()
-                count = 0
-                try:
-                    while executor.invoke(task, NIL).outcome is Outcome.DONE: count += 1
-                except StateError: pass
-                ended.append(count)
-            threads = [threading.Thread(target=hammer, daemon=True) for _ in range(4)]
-            for t in threads: t.start()
-            go.wait()
-            executor.stop(0)
-            for t in threads:
-                t.join(20)
-                assert not t.is_alive(), "an invocation was lost"
-            stats = executor.stats(task)
-            assert stats.accepted == stats.finished, stats
-            executor.close()
-        print("ended")
-        """
-    )
-    assert out == "ended\n"
-
-
-def test_least_recently_used_vm_makes_room(start: Callable[..., Executor]) -> None:
-    executor = start(1, vms_per_worker=2, warm_vms=0)
-    a, b, c = (executor.add(program(COUNT, name)) for name in "abc")
-
-    def count(task: int) -> Any:
-        return unpack(executor.invoke(task, NIL).data)
-
-    assert [count(t) for t in (a, b, a)] == [1, 1, 2]
-    assert count(c) == 1  # b goes: a was used later
-    assert [executor.stats(t).vms for t in (a, b, c)] == [1, 0, 1]
-    assert count(a) == 3
-    assert count(b) == 1  # and starts anew, in the place of c
-    assert [executor.stats(t).vms for t in (a, b, c)] == [1, 1, 0]
-    assert executor.stats(c).bytes == 0
-
-
-def test_a_single_place_serves_many_tasks(start: Callable[..., Executor]) -> None:
-    executor = start(2, vms_per_worker=1)
-    tasks = [executor.add(program(f"def run(x): return {n}\n", f"t-{n}")) for n in range(10)]
-    for _ in range(3):
-        assert [unpack(executor.invoke(t, NIL).data) for t in tasks] == list(range(10))
-    assert sum(executor.stats(t).vms for t in tasks) <= 2
 
 
 def test_invoke_from_many_threads(start: Callable[..., Executor]) -> None:
@@ -570,58 +257,6 @@ def test_workers_that_empty_their_queue_while_more_is_pushed(
     for _ in range(40):
         assert executor.submit_many(task, [payload] * 50) == 50
         assert {unpack(e.data) for e in collect(executor, 50)} == {100_000}
-
-
-def test_three_hundred_tasks(start: Callable[..., Executor]) -> None:
-    executor = start(2)
-    tasks = [executor.add(program(f"def run(x): return x + {n}\n", f"t-{n}")) for n in range(300)]
-    for turn in range(2):
-        for n, task in enumerate(tasks):
-            executor.submit(task, pack(turn), n)
-        ended = collect(executor, 300)
-        assert {e.tag: unpack(e.data) for e in ended} == {n: n + turn for n in range(300)}
-    for task in tasks:
-        executor.withdraw(task)
-    until(lambda: all(executor.stats(task).vms == 0 for task in tasks))
-
-
-def test_executors_live_side_by_side(start: Callable[..., Executor]) -> None:
-    one, other = start(1), start(1)
-    made = program(COUNT)
-    a, b = one.add(made), other.add(made)
-    assert [unpack(one.invoke(a, NIL).data) for _ in range(3)] == [1, 2, 3]
-    assert unpack(other.invoke(b, NIL).data) == 1
-    one.close()
-    assert unpack(other.invoke(b, NIL).data) == 2
-
-
-def test_close_without_stop_and_use_after_close() -> None:
-    executor = Executor(2)
-    task = executor.add(program(ECHO))
-    executor.submit_many(task, [pack(n) for n in range(100)])
-    executor.close()
-    executor.close()
-    attempts: list[Callable[[], object]] = [
-        lambda: executor.add(program(ECHO)),
-        lambda: executor.submit(task, NIL),
-        lambda: executor.submit_many(task, [NIL]),
-        lambda: executor.invoke(task, NIL),
-        lambda: executor.stats(task),
-        lambda: executor.withdraw(task),
-        executor.collect,
-        executor.stop,
-    ]
-    for attempt in attempts:
-        with pytest.raises(StateError):
-            attempt()
-
-
-def test_close_while_tasks_run_for_ever() -> None:
-    executor = Executor(2)
-    task = executor.add(program(FOREVER))
-    executor.submit_many(task, [NIL] * 10)
-    until(lambda: executor.stats(task).running > 0)
-    executor.close()
 
 
 @pytest.mark.parametrize("task", [0, -1, 2, 10**6, 2**62])

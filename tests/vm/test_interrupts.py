@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
 
 from polyvm.vm import Executor, Outcome
+from tests.vm.completions import collect
+from tests.vm.endless import until_inside
 from tests.vm.programs import NIL, pack, program
 
 if TYPE_CHECKING:
@@ -251,6 +254,7 @@ WAITING = {
     "a simple queue": "queue.SimpleQueue().get()",
     "an event loop": "asyncio.run(asyncio.sleep(10**6))",
 }
+NUMBERS = itertools.count()  # of names: what one task printed is not taken for another's
 
 
 @pytest.fixture(scope="module")
@@ -262,27 +266,26 @@ def executor() -> Iterator[Executor]:
 
 
 def interrupt(executor: Executor, source: str) -> str:
-    """Let the deadline of `run(1)` pass, in a VM that is ready; the traceback.
-
-    `run(None)` makes it ready, so that it is not the imports that are interrupted.
-    """
-    task = executor.add(program(source, "stuck"))
-    ready = executor.invoke(task, NIL)
-    assert ready.outcome is Outcome.DONE, ready.data.decode()
-    ended = executor.invoke(task, pack(1), deadline_ns=20_000_000)
+    """Cancel `run(1)` once it is inside; the traceback."""
+    name = f"stuck {next(NUMBERS)}"
+    task = executor.add(program(source, name))
+    number = executor.submit(task, pack(1))
+    until_inside(name)
+    assert executor.cancel(number)
+    (ended,) = collect(executor, 1)
     executor.withdraw(task)
-    assert ended.outcome is Outcome.TIMED_OUT, (ended.outcome, ended.data)
+    assert ended.outcome is Outcome.CANCELLED, (ended.outcome, ended.data)
     traceback = ended.data.decode()
     assert "given up" not in traceback
     return traceback
 
 
 def calling(source: str) -> str:
-    return f"{textwrap.dedent(source)}\ndef run(x):\n    if x: stuck()\n"
+    return f"{textwrap.dedent(source)}\ndef run(x):\n    if x: print('inside'); stuck()\n"
 
 
 def computing(expression: str, setting: str = SETTING) -> str:
-    return f"{setting}\ndef run(x):\n    if x: {expression}\n"
+    return f"{setting}\ndef run(x):\n    if x: print('inside'); {expression}\n"
 
 
 @pytest.mark.parametrize("expression", ENDLESS.values(), ids=ENDLESS)
@@ -313,10 +316,15 @@ def test_waiting(executor: Executor, expression: str) -> None:
 
 @pytest.mark.parametrize("loop", ["while True: pass", SWALLOWING], ids=["a loop", "catching"])
 def test_imports(executor: Executor, loop: str) -> None:
-    task = executor.add(program(textwrap.dedent(loop) + "\ndef run(x): pass\n", "stuck"))
-    ended = executor.invoke(task, NIL, deadline_ns=50_000_000)
+    source = f"print('inside')\n{textwrap.dedent(loop)}\ndef run(x): pass\n"
+    name = f"importing {next(NUMBERS)}"
+    task = executor.add(program(source, name))
+    number = executor.submit(task, NIL)
+    until_inside(name)
+    assert executor.cancel(number)
+    (ended,) = collect(executor, 1)
     executor.withdraw(task)
-    assert ended.outcome is Outcome.TIMED_OUT, (ended.outcome, ended.data)
+    assert ended.outcome is Outcome.CANCELLED, (ended.outcome, ended.data)
     assert "given up" not in ended.data.decode()
 
 

@@ -11,24 +11,18 @@
 #include "confine.h"
 #include "crash.h"
 #include "executor.h"
+#include "find_work.h"
 #include "graph.h"
 #include "runtime.h"
+#include "seats.h"
 #include "trace.h"
 
 /* Enough for all the nested C calls that CPython allows (see pvm_vm_begin). Pages are
 ** touched only if a task does recurse that deep. */
 #define STACK_BYTES (128u << 20)
 
-/* Work that has waited this long in another's queue may be stolen, and a sleeper looks for
-** such work this often while any is queued. Sooner, and a thread would make a VM for what
-** the home worker was about to do in its own, warm one. */
-#define PATIENCE_NS 200000
-
 /* A limit of processor time may be exceeded by so much before it is noticed: see cpu_at_most. */
 #define CPU_TOLERATED_NS 1000000u
-
-/* What a task leaves to run at its VM's end, __del__ methods above all, gets this long. */
-#define UNLOAD_NS 1000000000u
 
 /* ---- Runs --------------------------------------------------------------- */
 
@@ -93,9 +87,8 @@ void pvm_thread_pause(pvm_thread *t) {
     atomic_store(&run->due_ns, due_of(run));
 }
 
-/* For whoever looks after a crash. */
-static void note_doing(pvm_thread *t, pvm_journal_doing doing, uint64_t id, uint64_t now,
-                       int64_t task, const pvm_program *program) {
+void pvm_thread_note(pvm_thread *t, pvm_journal_doing doing, uint64_t id, uint64_t now,
+                     int64_t task, const pvm_program *program) {
   pvm_journal_begin(t->doing, doing, id, t->worker->executor->wall_ns + now, task, program->name,
                     program->version);
 }
@@ -113,126 +106,21 @@ static void begin_run(pvm_thread *t, pvm_invocation *invocation, uint64_t now) {
   atomic_store_explicit(&t->run.reason, PVM_TIMED_OUT, memory_order_relaxed);
   atomic_store_explicit(&t->run.due_ns, due, memory_order_relaxed);
   pvm_run_begin(&t->run);
-  note_doing(t, PVM_DOING_CALL, invocation->completion.id, now, invocation->task->id,
-             invocation->task->program);
+  pvm_thread_note(t, PVM_DOING_CALL, invocation->completion.id, now, invocation->task->id,
+                  invocation->task->program);
   if (due != PVM_NEVER) pvm_ladder_expect(&t->worker->executor->ladder, due);
   /* the executor's stop looks at runs once: it has seen this one, or is seen here */
   if (atomic_load(&t->worker->executor->state) >= PVM_EXECUTOR_CANCELLING)
     pvm_ladder_ring(&t->worker->executor->ladder);
 }
 
-/* The VM went over its quota, on its own thread: memory.c calls this once for each VM. */
-static void over_quota(pvm_memory *memory) {
+void pvm_thread_over_quota(pvm_memory *memory) {
   pvm_vm *vm = (pvm_vm *)memory;
   pvm_thread *t = vm->runner;
   pvm_vm_raise_memory_error(vm);
   if (t == NULL || atomic_load(&t->run.stage) == PVM_RUN_NONE) return;
   atomic_store(&t->run.reason, PVM_OVER_QUOTA);
   expect(t, pvm_now());
-}
-
-/* ---- Seats: which task has a VM here ------------------------------------ */
-
-static void seat_unlink(pvm_thread *t, pvm_seat *seat) {
-  *(seat->older ? &seat->older->newer : &t->oldest) = seat->newer;
-  *(seat->newer ? &seat->newer->older : &t->newest) = seat->older;
-  seat->older = seat->newer = NULL;
-}
-
-static void seat_append(pvm_thread *t, pvm_seat *seat) {
-  seat->older = t->newest;
-  seat->newer = NULL;
-  *(t->newest ? &t->newest->newer : &t->oldest) = seat;
-  t->newest = seat;
-}
-
-/* Pass on what the VM's memory has changed by since the last time. */
-static void seat_account(pvm_seat *seat, size_t bytes) {
-  if (bytes == seat->bytes) return;
-  atomic_fetch_add_explicit(&seat->task->bytes, bytes - seat->bytes, memory_order_relaxed);
-  seat->bytes = bytes;
-}
-
-/* End a VM. What the task left to run at its end is a run of its own, so that it can be
-** interrupted. 0 if the thread was given up over it. */
-static int retire(pvm_thread *t, pvm_vm *vm, pvm_task *task) {
-  uint64_t due = pvm_now() + UNLOAD_NS;
-  t->run.invocation = NULL;
-  t->run.started_ns = due - UNLOAD_NS;
-  t->run.cpu_limit_ns = PVM_NEVER;
-  atomic_store(&t->run.vm, vm);
-  atomic_store(&t->run.reason, PVM_TIMED_OUT);
-  atomic_store(&t->run.due_ns, due);
-  pvm_run_begin(&t->run);
-  pvm_ladder_expect(&t->worker->executor->ladder, due);
-  if (vm->program != NULL)
-    note_doing(t, PVM_DOING_UNLOAD, 0, due - UNLOAD_NS, task->id, vm->program);
-  pvm_vm_unload(vm);
-  int kept = pvm_run_finish(&t->run) != PVM_RUN_LOST;
-  pvm_vm_delete(vm);
-  pvm_journal_end(t->doing);
-  return kept;
-}
-
-/* 0 if the thread was given up over it. */
-static int seat_vacate(pvm_thread *t, pvm_seat *seat) {
-  seat_unlink(t, seat);
-  t->seated--;
-  int kept = retire(t, seat->vm, seat->task);
-  seat->vm = NULL;
-  seat_account(seat, 0);
-  atomic_fetch_sub(&seat->task->vms, 1);
-  pvm_task_empty(seat->task);
-  return kept;
-}
-
-/* A VM loaded with the task. NULL with the reason in `data`, or when the thread was lost. */
-static pvm_vm *seat_take(pvm_thread *t, pvm_task *task, pvm_buffer *data, uint64_t *load_ns) {
-  pvm_seat *seat = pvm_task_seat(task, t->worker->seat, t);
-  if (seat == NULL) return pvm_buffer_text(data, pvm_strerror(PVM_E_NOMEM)), NULL;
-  if (seat->vm != NULL) {
-    if (t->newest != seat) {
-      seat_unlink(t, seat);
-      seat_append(t, seat);
-    }
-    atomic_store(&t->run.vm, seat->vm);
-    return seat->vm;
-  }
-  uint64_t started = pvm_now();
-  if (pvm_task_failure_recall(task, started, data)) return NULL;
-  char err[PVM_ERR_MAX] = "";
-  pvm_vm *vm = pvm_pool_take(&t->pool, err);
-  int status = vm == NULL ? PVM_E_NOMEM : PVM_OK;
-  if (vm != NULL) {
-    vm->runner = t;
-    pvm_memory_limit(&vm->memory, task->config.memory_bytes, over_quota);
-    atomic_store(&t->run.vm, vm);
-    uint64_t id = t->run.invocation->completion.id;
-    note_doing(t, PVM_DOING_LOAD, id, started, task->id, task->program);
-    status = pvm_vm_bind(vm, task->program, data, err);
-    note_doing(t, PVM_DOING_CALL, id, started, task->id, task->program);
-  }
-  *load_ns = pvm_now() - started;
-  if (status == PVM_OK) {
-    seat->vm = vm;
-    t->seated++;
-    seat_append(t, seat);
-    atomic_fetch_add(&task->vms, 1);
-    return vm;
-  }
-  if (data->data == NULL) pvm_buffer_text(data, err[0] ? err : pvm_strerror(status));
-  t->unfit = vm;
-  return NULL;
-}
-
-/* Retire the VMs of tasks that are over. 0 if the thread was given up over it. */
-static int sweep(pvm_thread *t) {
-  t->swept = atomic_load(&t->worker->executor->withdrawals);
-  for (pvm_seat *seat = t->oldest, *next; seat != NULL; seat = next) {
-    next = seat->newer;
-    if (pvm_task_over(seat->task) && !seat_vacate(t, seat)) return 0;
-  }
-  return 1;
 }
 
 /* ---- Invocations -------------------------------------------------------- */
@@ -257,9 +145,9 @@ static void tell_stopped(pvm_executor *executor, pvm_buffer *data, int reason) {
 static int clear_away(pvm_thread *t, pvm_task *task, int stopped) {
   pvm_vm *unfit = t->unfit;
   t->unfit = NULL;
-  if (unfit != NULL) return retire(t, unfit, task);
+  if (unfit != NULL) return pvm_seat_retire(t, unfit, task);
   pvm_seat *seat = stopped ? pvm_task_seat(task, t->worker->seat, t) : NULL;
-  return seat == NULL || seat->vm == NULL || seat_vacate(t, seat);
+  return seat == NULL || seat->vm == NULL || pvm_seat_vacate(t, seat);
 }
 
 /* Much may have happened while it was queued. 0, with its outcome, if it is not to run. */
@@ -295,7 +183,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   if (t->seated >= w->executor->config.vms_per_worker) {
     pvm_seat *seat = pvm_task_seat(task, w->seat, t);
     t->run.waiting = invocation;
-    int kept = (seat != NULL && seat->vm != NULL) || seat_vacate(t, t->oldest);
+    int kept = (seat != NULL && seat->vm != NULL) || pvm_seat_vacate(t, t->oldest);
     t->run.waiting = NULL;
     if (!kept) return 0; /* the ladder has given the invocation to others */
   }
@@ -316,7 +204,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
     if (atomic_load(&w->executor->core_unfinished) != 0) pvm_ladder_ring(&w->executor->ladder);
   }
   pvm_trace_mark(invocation->trace, PVM_STAGE_TAKEN);
-  pvm_vm *vm = seat_take(t, task, &data, &load_ns);
+  pvm_vm *vm = pvm_seat_take(t, task, &data, &load_ns);
   int loaded = vm != NULL;
   if (loaded) pvm_trace_mark(invocation->trace, PVM_STAGE_READY);
   if (loaded && invocation->warm) {
@@ -352,7 +240,7 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
     tell_stopped(w->executor, &data, reason);
   }
   if (load_ns != 0 && !loaded && !stopped) pvm_task_failure_note(task, pvm_now(), &data);
-  if (loaded) seat_account(pvm_task_seat(task, w->seat, t), pvm_memory_total(&vm->memory));
+  if (loaded) pvm_seat_account(pvm_task_seat(task, w->seat, t), pvm_memory_total(&vm->memory));
   pvm_completion *completion = &invocation->completion;
   completion->data = data;
   completion->outcome = outcome;
@@ -362,123 +250,12 @@ static int run(pvm_thread *t, pvm_invocation *invocation) {
   return clear_away(t, task, stopped);
 }
 
-/* ---- Looking for work --------------------------------------------------- */
+/* ---- The thread --------------------------------------------------------- */
 
-/* Whoever looks for the invocation finds it in the queue or held here. */
-static pvm_invocation *take(pvm_thread *t, pvm_queue *queue) {
-  _Atomic uint64_t *holding = &t->worker->holding;
-  atomic_store_explicit(holding, PVM_TAKING, memory_order_relaxed);
-  pvm_invocation *invocation = pvm_queue_pop(queue);
-  uint64_t id = invocation != NULL ? invocation->completion.id : 0;
-  atomic_store_explicit(holding, id, memory_order_release);
-  return invocation;
-}
-
-/* What has waited too long in another queue of the group. */
-static pvm_invocation *steal(pvm_thread *t, pvm_group *group, uint32_t first) {
-  uint64_t now = pvm_now();
-  for (uint32_t i = 0; i < group->count; i++) {
-    pvm_worker *other = &group->workers[(first + i) % group->count];
-    uint64_t oldest = pvm_queue_oldest(&other->queue);
-    if (oldest == UINT64_MAX || oldest + PATIENCE_NS > now) continue;
-    pvm_invocation *invocation = take(t, &other->queue);
-    if (invocation != NULL) return invocation;
-  }
-  return NULL;
-}
-
-/* Regular workers help other lanes; one of them never helps the low lane. */
-static pvm_invocation *help(pvm_thread *t) {
-  pvm_worker *w = t->worker;
-  pvm_group *own = w->group;
-  if (own->lane != PVM_LANE_REGULAR) return NULL;
-  pvm_group *core = atomic_load(&own->beside[PVM_LANE_CORE]);
-  pvm_invocation *invocation = core != NULL ? steal(t, core, w->index) : NULL;
-  if (invocation != NULL) return invocation;
-  pvm_group *low = atomic_load(&own->beside[PVM_LANE_LOW]);
-  if (low == NULL || own->count < 2) return NULL;
-  t->helping = atomic_fetch_add(&own->helping, 1) < own->count - 1 &&
-               (invocation = steal(t, low, w->index)) != NULL;
-  if (!t->helping) atomic_fetch_sub(&own->helping, 1);
-  return invocation;
-}
-
-static void ring_group(pvm_group *group) {
-  for (uint32_t i = 0; group != NULL && i < group->count; i++)
-    pvm_park_ring(&group->workers[i].park);
-}
-
-/* Who pushed while this thread was asleep or looking relied on it, but it takes one at a time: if
-** there is more than that, others are to come. */
-static void call_others(pvm_worker *w, size_t takes) {
-  if (pvm_queue_count(&w->queue) <= takes) return;
-  ring_group(w->group);
-  if (w->group->lane != PVM_LANE_REGULAR)
-    ring_group(atomic_load(&w->group->beside[PVM_LANE_REGULAR]));
-}
-
-/* Look at the own queue for spin_us. */
-static pvm_invocation *watch(pvm_thread *t) {
-  pvm_worker *w = t->worker;
-  pvm_invocation *invocation = NULL;
-  uint64_t until = pvm_now() + w->executor->config.spin_us * 1000u;
-  atomic_store(&w->looking, 1);
-  do {
-    for (int i = 0; i < 64 && invocation == NULL; i++) {
-      invocation = take(t, &w->queue);
-      pvm_spin();
-    }
-  } while (invocation == NULL && pvm_now() < until);
-  atomic_store(&w->looking, 0);
-  if (invocation != NULL) call_others(w, 0);
-  return invocation;
-}
-
-/* Own work while it lasts; after a while without any, others'. */
-static pvm_invocation *look(pvm_thread *t) {
-  pvm_worker *w = t->worker;
-  pvm_invocation *invocation = take(t, &w->queue);
-  if (invocation == NULL) invocation = watch(t);
-  if (invocation == NULL) invocation = steal(t, w->group, w->index + 1);
-  return invocation != NULL ? invocation : help(t);
-}
-
-static int is_over(pvm_thread *t) {
+int pvm_thread_is_over(pvm_thread *t) {
   return atomic_load(&t->worker->executor->state) >= PVM_EXECUTOR_CANCELLING ||
          atomic_load_explicit(&t->dismissed, memory_order_relaxed);
 }
-
-static int has_queued(pvm_group *group) {
-  for (uint32_t i = 0; group != NULL && i < group->count; i++)
-    if (pvm_queue_count(&group->workers[i].queue) != 0) return 1;
-  return 0;
-}
-
-/* Is there work that this thread may take when it has waited long enough? */
-static int may_have_work_soon(pvm_group *group) {
-  if (has_queued(group)) return 1;
-  if (group->lane != PVM_LANE_REGULAR) return 0;
-  return has_queued(atomic_load(&group->beside[PVM_LANE_CORE])) ||
-         (atomic_load(&group->helping) + 1 < group->count &&
-          has_queued(atomic_load(&group->beside[PVM_LANE_LOW])));
-}
-
-static void sleep_until_rung(pvm_thread *t) {
-  pvm_worker *w = t->worker;
-  uint32_t ticket = pvm_park_ticket(&w->park);
-  if (t->swept != atomic_load(&w->executor->withdrawals) || is_over(t) ||
-      pvm_queue_count(&w->queue) != 0) {
-    pvm_park_leave(&w->park);
-    call_others(w, 1);
-    return;
-  }
-  pvm_vm_leave(); /* an interpreter is not held while nothing runs in it */
-  int soon = may_have_work_soon(w->group);
-  pvm_park_sleep(&w->park, ticket, soon ? PATIENCE_NS : PVM_FOREVER);
-  call_others(w, 1);
-}
-
-/* ---- The thread --------------------------------------------------------- */
 
 /* Tell the starter how it went. */
 static int begin(pvm_thread *t) {
@@ -499,16 +276,16 @@ static int begin(pvm_thread *t) {
 /* One turn: some work, or some chore, or a nap. 0 if the thread was given up over it. */
 static int turn(pvm_thread *t) {
   pvm_worker *w = t->worker;
-  pvm_invocation *invocation = look(t);
+  pvm_invocation *invocation = pvm_find_work(t);
   if (invocation != NULL && !run(t, invocation)) return 0;
   if (t->helping) {
     t->helping = 0;
     atomic_fetch_sub(&w->group->helping, 1);
   }
   if (t->swept != atomic_load_explicit(&w->executor->withdrawals, memory_order_relaxed) &&
-      !sweep(t))
+      !pvm_seats_sweep(t))
     return 0;
-  if (invocation == NULL && !pvm_pool_refill(&t->pool)) sleep_until_rung(t);
+  if (invocation == NULL && !pvm_pool_refill(&t->pool)) pvm_wait_for_work(t);
   return 1;
 }
 
@@ -523,7 +300,7 @@ static void leave(pvm_thread *t) {
 static void end_lost(pvm_thread *t) {
   pvm_executor *executor = t->worker->executor;
   if (t->unfit != NULL) pvm_vm_delete(t->unfit);
-  while (t->oldest != NULL) seat_vacate(t, t->oldest);
+  while (t->oldest != NULL) pvm_seat_vacate(t, t->oldest);
   leave(t);
   sem_destroy(&t->begun);
   free(t);
@@ -538,8 +315,8 @@ static void *work(void *argument) {
     return NULL;
   }
   int kept = 1;
-  while (kept && !is_over(t)) kept = turn(t);
-  while (kept && t->oldest != NULL) kept = seat_vacate(t, t->oldest);
+  while (kept && !pvm_thread_is_over(t)) kept = turn(t);
+  while (kept && t->oldest != NULL) kept = pvm_seat_vacate(t, t->oldest);
   if (!kept) {
     end_lost(t);
     return NULL;

@@ -1,9 +1,9 @@
 /* thread.h - a thread that runs invocations in VMs of its own, for one worker.
 **
 ** A thread looks for work in its worker's queue, then for work that has waited too long in
-** another's, and sleeps when there is none.
+** another's, and sleeps when there is none (find_work.h).
 ** A task keeps its VM on a thread between invocations; when the thread's VMs are used up
-** the one unused for longest retires.
+** the one unused for longest retires (seats.h).
 ** A thread that the ladder gave up is nobody's: when it comes back from what it was stuck in
 ** it ends its VMs and itself, and touches nothing of the worker, which has another thread.
 */
@@ -46,6 +46,13 @@ pvm_thread *pvm_thread_start(struct pvm_worker *worker, int *status, char *err);
 /* On the thread itself, between two bytecodes of a low task: wait while the core lane has work,
 ** but not for long. */
 void pvm_thread_pause(pvm_thread *thread);
+/* What it does now, for whoever looks after a crash. */
+void pvm_thread_note(pvm_thread *thread, pvm_journal_doing doing, uint64_t id, uint64_t now,
+                     int64_t task, const pvm_program *program);
+/* A VM of the thread went over its quota, on the thread itself: memory.c calls this once for each. */
+void pvm_thread_over_quota(pvm_memory *memory);
+/* Is it to end? */
+int pvm_thread_is_over(pvm_thread *thread);
 /* End a thread that was never given work. */
 void pvm_thread_dismiss(pvm_thread *thread);
 /* For one that has ended. */
