@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .library import ERR_MAX, check, ffi, lib, refusal, take, text
 
@@ -32,8 +33,7 @@ class TableStats:
     ttl_ns: int  # 0: keys do not expire
 
 
-@dataclass(frozen=True, slots=True)
-class PutReport:
+class PutReport(NamedTuple):
     """How many rows were put, and why the next one was not; None: all were."""
 
     put: int
@@ -53,6 +53,7 @@ class Features:
         handle = store.handle if store is not None else ffi.NULL
         check(lib.pvm_features_open(handle, opened, err), err)
         self._store = store
+        self._told = threading.local()
         self.handle: Any = opened[0]
 
     def close(self) -> None:
@@ -95,12 +96,15 @@ class Features:
 
         Raises UnknownTask for a table that is not there, and DecodeError for what is no array.
         """
-        err = ffi.new("char[]", ERR_MAX)
-        status = ffi.new("int *")
-        put = check(
-            lib.pvm_table_put(self.handle, table.encode(), rows, len(rows), merge, status, err), err
-        )
-        return PutReport(put, refusal(status[0], text(err)) if status[0] != lib.PVM_OK else None)
+        try:
+            status, err = self._told.status, self._told.err
+        except AttributeError:  # the thread's first one: memory costs more than a row
+            status, err = ffi.new("int *"), ffi.new("char[]", ERR_MAX)
+            self._told.status, self._told.err = status, err
+        put = lib.pvm_table_put(self.handle, table.encode(), rows, len(rows), merge, status, err)
+        if put < 0:
+            check(put, err)
+        return PutReport(put, refusal(status[0], text(err)) if status[0] else None)
 
     def get(self, table: str, keys: bytes, at_ns: int = LATEST) -> bytes:
         """Return the rows of keys, a MessagePack array, at a time.

@@ -179,13 +179,13 @@ int64_t pvm_table_put(pvm_features *features, const char *table, const void *row
   if (features == NULL || table == NULL || (rows == NULL && len != 0) || err == NULL ||
       status == NULL)
     return PVM_E_INVALID;
+  err[0] = 0;
+  *status = PVM_OK;
   feature_table *into = find(features, table);
   if (into == NULL) return PVM_E_UNKNOWN;
   stream_reader reader = {rows, (const unsigned char *)rows + len};
   stream_value all;
   if (stream_read(&reader, &all) != 0 || all.kind != STREAM_ARRAY) return PVM_E_DECODE;
-  err[0] = 0;
-  *status = PVM_OK;
   int64_t done = 0;
   for (; done < all.count; done++) {
     *status = put_next(into, &reader, merge, err);
