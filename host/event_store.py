@@ -12,10 +12,10 @@ from polyvm.host.sealing import events_key
 from polyvm.vm import EventStore, Level, UnknownTask, VmError, rekey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from polyvm.vm import StreamStats
+    from polyvm.vm import EventColumn, StreamStats
 
 
 class Keeping(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +156,16 @@ def fields(store: EventStore, query: Query) -> Fields:
     """Return which fields there are, whatever the key. Raises MissingError likewise."""
     try:
         return Fields(*codec.decode(store.fields(query.stream, **_span(query))))
+    except UnknownTask:
+        raise _missing(store, query) from None
+
+
+def columns_of(
+    store: EventStore, query: Query, columns: Sequence[EventColumn | str]
+) -> tuple[bytes, int]:
+    """Return rows of columns, as `EventStore.columns` does. Raises MissingError likewise."""
+    try:
+        return store.columns(query.stream, msgspec.msgpack.encode(columns), **_span(query))
     except UnknownTask:
         raise _missing(store, query) from None
 

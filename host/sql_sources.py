@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from polyvm.host import stream_versions, table_ttls
-from polyvm.host.event_store import Fields, Kept, Query, fields, read
+from polyvm.host import sql_values, stream_versions, table_ttls
+from polyvm.host.event_store import Fields, Kept, Query, columns_of, fields, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from polyvm.vm import EventStore
+    from polyvm.vm import EventColumn, EventStore
 
 TABLES = "features."  # what the streams of feature tables begin with
 LOOKED_AT = 200_000  # events whose fields are looked at in one call, which nothing interrupts
@@ -57,6 +57,14 @@ class Source(ABC):
     @abstractmethod
     def events(self, stream: str, sequence: int, most: int) -> list[Kept]:
         """Read events from a sequence number on, in the order of arrival; empty: that was all."""
+
+    def rows(
+        self, stream: str, sequence: int, most: int, columns: Sequence[EventColumn | str]
+    ) -> tuple[list[list[Any]], int]:
+        """Read columns of such events, fields by their names; and the number behind the last."""
+        found = self.events(stream, sequence, most)
+        behind = found[-1].sequence + 1 if found else 0
+        return [sql_values.row(each, columns) for each in found], behind
 
     @abstractmethod
     def in_memory(self, stream: str) -> bool:
@@ -106,6 +114,14 @@ class StoreSource(Source):
     def events(self, stream: str, sequence: int, most: int) -> list[Kept]:
         """Read some events."""
         return read(self._store, self._span.of(stream, sequence, most))
+
+    def rows(
+        self, stream: str, sequence: int, most: int, columns: Sequence[EventColumn | str]
+    ) -> tuple[list[list[Any]], int]:
+        """Read columns of some events, in C."""
+        query = self._span.of(stream, sequence, most)
+        packed, behind = columns_of(self._store, query, columns)
+        return sql_values.rows(packed), behind
 
     def in_memory(self, stream: str) -> bool:
         """Whether it is sealed, or of the level memory."""

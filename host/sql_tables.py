@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
-from polyvm.host import codec
+from polyvm.host import sql_values
 from polyvm.host.sql_sources import TABLES
+from polyvm.vm import EventColumn
 
 if TYPE_CHECKING:
     import sqlite3
@@ -20,7 +19,13 @@ if TYPE_CHECKING:
 _AT_ONCE = 10_000  # events in memory beside the tables
 _COLUMNS = 1900  # of fields; SQLite has 2000 at most
 _REST = "rest"  # the column of what is beyond, as JSON
-_EVENTS = ("sequence", "time", "arrival", "key")  # what each event has
+_EVENTS = {  # what each event has
+    "sequence": EventColumn.SEQUENCE,
+    "time": EventColumn.TIME,
+    "arrival": EventColumn.ARRIVAL,
+    "key": EventColumn.KEY,
+}
+_COMMON = {**_EVENTS, _REST: EventColumn.NIL}
 _ROWS = ("key", "time")  # what each row of a feature table has
 
 
@@ -47,10 +52,11 @@ class Table:
         self._place = f"{schema}.{_quoted(self.name)}"
         self._events = 0
         self._behind = 0  # the sequence number behind the last event that is in it
-        common = _ROWS if stream.startswith(TABLES) else _EVENTS
-        self._common = common
+        self._is_table = stream.startswith(TABLES)
+        self._common = _ROWS if self._is_table else tuple(_EVENTS)
         names = self._names()
-        self._columns = _columns(names, {*common, _REST})  # of fields
+        self._beyond = len(names) > _COLUMNS  # some fields are among the rest
+        self._columns = _columns(names, {*self._common, _REST})  # of fields
         self._read: set[str] | None = None  # columns with their values; None: there are no rows
         self._valid: set[int] | None = None  # see `_latest`
         made = ", ".join(map(_quoted, self.columns))
@@ -95,18 +101,37 @@ class Table:
         marks = ", ".join("?" * len(columns))
         quoted = ", ".join(map(_quoted, columns))
         insert = f"INSERT INTO {self._place} ({quoted}) VALUES ({marks})"  # noqa: S608 - likewise
-        of = {column: field for field, column in self._columns.items()}
-        shape = _Shape(
-            common=[self._common.index(each) for each in columns if each in self._common],
-            rest=_REST in columns,
-            fields=[of[each] for each in columns if each in of],
-            columns=self._columns,
-        )
         done = 0
-        for part in self._parts():
-            self._connection.executemany(insert, map(shape.row, self._rows(part)))
-            done += len(part)
+        for rows, count in self._rows_of(columns):
+            self._connection.executemany(insert, rows)
+            done += count
             self._reading.told(self.stream, done, self._events)
+
+    def _rows_of(self, columns: list[str]) -> Iterator[tuple[Iterable[list[Any]], int]]:
+        """Rows of some columns, and of how many events."""
+        field_of = {column: field for field, column in self._columns.items()}
+        if self._is_table or (self._beyond and _REST in columns):
+            shape = _Shape(
+                common=[self._common.index(each) for each in columns if each in self._common],
+                rest=_REST in columns,
+                fields=[field_of[each] for each in columns if each in field_of],
+                columns=self._columns,
+            )
+            for part in self._parts():
+                yield map(shape.row, self._valid_of(part)), len(part)
+            return
+        wanted = [field_of[each] if each in field_of else _COMMON[each] for each in columns]
+        source, sequence = self._reading.source, 0
+        while sequence < self._behind:
+            self._reading.look()
+            rows, behind = source.rows(self.stream, sequence, _AT_ONCE, wanted)
+            if not rows:
+                return
+            if behind > self._behind:  # some came since
+                numbers, _ = source.rows(self.stream, sequence, len(rows), [EventColumn.SEQUENCE])
+                rows = rows[: sum(number < self._behind for (number,) in numbers)]
+            sequence = behind
+            yield rows, len(rows)
 
     def _parts(self) -> Iterator[list[Kept]]:
         """All events, as they were when the table was made."""
@@ -121,8 +146,8 @@ class Table:
                 part = [each for each in part if each.sequence < self._behind]
             yield part
 
-    def _rows(self, part: list[Kept]) -> Iterable[tuple[tuple[Any, ...], Any]]:
-        if not self.stream.startswith(TABLES):
+    def _valid_of(self, part: list[Kept]) -> Iterable[tuple[tuple[Any, ...], Any]]:
+        if not self._is_table:
             return (
                 ((each.sequence, each.time_ns / 1e9, each.arrival_ns / 1e9, each.key), each.event)
                 for each in part
@@ -161,22 +186,13 @@ class _Shape(NamedTuple):
     def row(self, given: tuple[tuple[Any, ...], Any]) -> list[Any]:
         """The values of a row."""
         common, event = given
-        fields = _fields(event)
+        fields = sql_values.fields(event)
         values = [common[i] for i in self.common]
         if self.rest:
             beyond = {name: each for name, each in fields.items() if name not in self.columns}
-            values.append(_json(beyond) if beyond else None)
-        values += [_value(fields.get(name)) for name in self.fields]
+            values.append(sql_values.as_json(beyond) if beyond else None)
+        values += [sql_values.plain(fields.get(name)) for name in self.fields]
         return values
-
-
-def _fields(event: Any) -> dict[str, Any]:
-    """An event's fields by their names as text."""
-    if not isinstance(event, dict):
-        return {"event": event}
-    if all(type(name) is str for name in event):
-        return event
-    return {str(name): value for name, value in event.items()}
 
 
 def _columns(fields: list[str], taken: set[str]) -> dict[str, str]:
@@ -192,18 +208,6 @@ def _columns(fields: list[str], taken: set[str]) -> dict[str, str]:
         taken.add(name.lower())
         columns[field] = name
     return columns
-
-
-def _value(value: Any) -> Any:
-    if value is None or isinstance(value, str | float | bytes):
-        return value
-    if isinstance(value, int):  # booleans too, which are 0 and 1
-        return value if -(2**63) <= value < 2**63 else float(value)
-    return _json(value)
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=codec.as_json).decode()
 
 
 def _quoted(name: str) -> str:

@@ -22,7 +22,16 @@ from .errors import (
     VmError,
     WrongThread,
 )
-from .event_store import EventStore, Level, Sealing, StreamStats, rekey
+from .event_store import (
+    NESTED,
+    NO_TEXT,
+    EventColumn,
+    EventStore,
+    Level,
+    Sealing,
+    StreamStats,
+    rekey,
+)
 from .executor import (
     AddOptions,
     Executor,
@@ -55,6 +64,8 @@ from .triggers import (
 
 __all__ = [
     "LATEST",
+    "NESTED",
+    "NO_TEXT",
     "AddOptions",
     "AfterFailure",
     "Array",
@@ -69,6 +80,7 @@ __all__ = [
     "DecodeError",
     "EntryError",
     "EventBatch",
+    "EventColumn",
     "EventStore",
     "Executor",
     "ExternalTasks",

@@ -80,6 +80,20 @@ def rekey(folder: Path, old: Sealing, newer: Sealing) -> int:
     return int(done[0])
 
 
+class EventColumn(enum.IntEnum):
+    """What a row has of an event, beside fields; see pvm_event_column."""
+
+    SEQUENCE = lib.PVM_EVENT_SEQUENCE
+    TIME = lib.PVM_EVENT_TIME
+    ARRIVAL = lib.PVM_EVENT_ARRIVAL
+    KEY = lib.PVM_EVENT_KEY
+    NIL = lib.PVM_EVENT_NIL
+
+
+NESTED = 3  # PVM_EVENT_NESTED
+NO_TEXT = 4  # PVM_EVENT_NO_TEXT
+
+
 class EventStore:
     """An open store. Every method is for any thread, but `close`, which comes last."""
 
@@ -193,6 +207,28 @@ class EventStore:
         check(lib.pvm_store_fields(self.handle, query, told))
         del kept
         return take(told[0])
+
+    def columns(
+        self,
+        stream: str,
+        columns: bytes,
+        *,
+        from_ns: int = 0,
+        until_ns: int = 0,
+        sequence: int = 0,
+        most: int = 2**63,
+    ) -> tuple[bytes, int]:
+        """Return rows of such events, and the number behind the last one; see pvm_store_columns.
+
+        columns: MessagePack. Raises UnknownTask for a stream that is not there.
+        """
+        query, kept = _query(
+            stream, None, from_ns=from_ns, until_ns=until_ns, sequence=sequence, most=most
+        )
+        rows, behind = ffi.new("pvm_buffer *"), ffi.new("uint64_t *")
+        check(lib.pvm_store_columns(self.handle, query, columns, len(columns), rows, behind))
+        del kept
+        return take(rows[0]), int(behind[0])
 
     def series(
         self,

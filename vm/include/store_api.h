@@ -102,6 +102,28 @@ PVM_API int pvm_store_read(pvm_store *store, const pvm_store_query *query, pvm_b
 ** PVM_FIELDS_MAX; integers are their digits. PVM_E_UNKNOWN for a stream that is not there. */
 PVM_API int pvm_store_fields(pvm_store *store, const pvm_store_query *query, pvm_buffer *fields);
 
+/* What a row has of an event. */
+typedef enum pvm_event_column {
+  PVM_EVENT_SEQUENCE = 0,
+  PVM_EVENT_TIME = 1,    /* seconds since the epoch, as a double */
+  PVM_EVENT_ARRIVAL = 2, /* likewise */
+  PVM_EVENT_KEY = 3,
+  PVM_EVENT_NIL = 4,
+  PVM_EVENT_FIELD = 5 /* by its name instead */
+} pvm_event_column;
+
+/* Extension types of MessagePack in these rows: a value that is no scalar, as it is in the event; a key
+** that is no UTF-8. */
+#define PVM_EVENT_NESTED 3
+#define PVM_EVENT_NO_TEXT 4
+
+/* Rows of such events for a database: an array of arrays with a value for each of `columns`, a MessagePack
+** array of pvm_event_column and names of fields, each of these once. Integers beyond 63 bits are doubles;
+** what an event does not have is nil. They end, too, when they take 8 MiB. *behind: the number behind the
+** last one; 0: there was none. */
+PVM_API int pvm_store_columns(pvm_store *store, const pvm_store_query *query, const void *columns,
+                              size_t len, pvm_buffer *rows, uint64_t *behind);
+
 /* A stream as a time series: engine/include/series.h. */
 typedef struct pvm_series_query {
   const char *stream;
