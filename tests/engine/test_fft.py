@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.engine import direct
-from tests.engine.direct import EngineError, call, ffi, lib
+from tests.engine.direct import EngineError, call, lib
+from tests.engine.looks import Looks
 
 if TYPE_CHECKING:
     from tests.conftest import Seeded
@@ -152,32 +153,10 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_cancelling_gives_back_all_memory() -> None:
-    account = lib.pvt_account_new(ffi.NULL, ffi.NULL)
-    attention = ffi.new("uint32_t *", 1)
-    asked = stop_at = 0
-
-    @ffi.callback("int(void *)")
-    def attend(_: object) -> int:
-        nonlocal asked
-        asked += 1
-        return int(asked == stop_at)
-
-    context = ffi.new("pvt_context *")
-    context.account, context.attention, context.attend = account, attention, attend
-    before = lib.pvt_context_set(context)
-    try:
+    with Looks() as looks:
         for n in (2**17, 2**19, 100_003):
             x, out = np.ones(n, "c16"), np.empty(n, "c16")
-            stop_at = asked = 0
-            call("fft", x, 0, True, 1.0, out)
-            looks = asked
-            assert looks > 8 * (n // 16384)  # every pass is looked into, the last ones too
-            for stop_at in (1, 2, looks // 2, looks):  # noqa: B007 - attend reads it
-                asked = 0
-                with pytest.raises(EngineError) as caught:
-                    call("fft", x, 0, True, 1.0, out)
-                assert caught.value.status == lib.PVT_E_CANCELLED
-                assert lib.pvt_account_bytes(account) == 0
-    finally:
-        lib.pvt_context_set(before)
-        lib.pvt_account_close(account)
+            count = looks.run("fft", x, 0, True, 1.0, out)
+            assert count > 8 * (n // 16384)  # every pass is looked into, the last ones too
+            for at in (1, 2, count // 2, count):
+                looks.end(at, "fft", x, 0, True, 1.0, out)

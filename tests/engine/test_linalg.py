@@ -13,6 +13,7 @@ import pytest
 
 from tests.engine import direct
 from tests.engine.direct import EngineError, call, ffi, lib
+from tests.engine.looks import Looks
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -311,18 +312,6 @@ def test_what_does_not_fit_is_refused() -> None:
 @pytest.mark.parametrize("name", ["solve", "cholesky", "qr", "eigh", "svd"])
 def test_scratch_memory_and_cancelling(name: str) -> None:
     """Ended at each of its first looks at the context, a call has given back all it took."""
-    account = lib.pvt_account_new(ffi.NULL, ffi.NULL)
-    attention = ffi.new("uint32_t *", 1)
-    asked = stop_at = 0
-
-    @ffi.callback("int(void *)")
-    def attend(_: object) -> int:
-        nonlocal asked
-        asked += 1
-        return int(asked == stop_at)
-
-    context = ffi.new("pvt_context *")
-    context.account, context.attention, context.attend = account, attention, attend
     n = 130
     a = np.ones((n, n)) + n * np.eye(n)
     x, y, w = np.empty((n, n)), np.empty((n, n)), np.empty(n)
@@ -333,20 +322,11 @@ def test_scratch_memory_and_cancelling(name: str) -> None:
         "eigh": (a, False, w, x),
         "svd": (a, x, w, y),
     }[name]
-    before = lib.pvt_context_set(context)
-    try:
-        call(name, *arguments)
-        looks = asked
-        assert looks > 0
-        while stop_at < min(looks, 8):
-            stop_at, asked = stop_at + 1, 0
-            with pytest.raises(EngineError) as caught:
-                call(name, *arguments)
-            assert caught.value.status == lib.PVT_E_CANCELLED
-            assert lib.pvt_account_bytes(account) == 0
-    finally:
-        lib.pvt_context_set(before)
-        lib.pvt_account_close(account)
+    with Looks() as looks:
+        count = looks.run(name, *arguments)
+        assert count > 0
+        for at in range(1, min(count, 8) + 1):
+            looks.end(at, name, *arguments)
 
 
 def test_openblas_is_found_and_refused_where_it_is_not(tmp_path: Path) -> None:
@@ -406,18 +386,6 @@ def test_what_is_there_without_openblas() -> None:
 @pytest.mark.parametrize("shape", [(30_000, 8), (700, 700)])
 def test_looks_while_factoring(name: str, shape: tuple[int, int]) -> None:
     """Long panels, exchanged rows and Q are looked into; ended at any look, nothing is left."""
-    account = lib.pvt_account_new(ffi.NULL, ffi.NULL)
-    attention = ffi.new("uint32_t *", 1)
-    asked = stop_at = 0
-
-    @ffi.callback("int(void *)")
-    def attend(_: object) -> int:
-        nonlocal asked
-        asked += 1
-        return int(asked == stop_at)
-
-    context = ffi.new("pvt_context *")
-    context.account, context.attention, context.attend = account, attention, attend
     m, n = shape
     if name == "qr":
         a = np.ones(shape) + np.eye(m, n)
@@ -427,17 +395,8 @@ def test_looks_while_factoring(name: str, shape: tuple[int, int]) -> None:
         a = (np.ones((n, n)) + n * np.eye(n))[::-1].copy()
         arguments = (a, np.ones((n, m)), np.empty((n, m)))
         least = n * m // 16384
-    before = lib.pvt_context_set(context)
-    try:
-        call(name, *arguments)
-        looks = asked
-        assert looks >= least
-        for stop_at in {1, 2, looks // 3, looks // 2, looks}:  # noqa: B007 - attend reads it
-            asked = 0
-            with pytest.raises(EngineError) as caught:
-                call(name, *arguments)
-            assert caught.value.status == lib.PVT_E_CANCELLED
-            assert lib.pvt_account_bytes(account) == 0
-    finally:
-        lib.pvt_context_set(before)
-        lib.pvt_account_close(account)
+    with Looks() as looks:
+        count = looks.run(name, *arguments)
+        assert count >= least
+        for at in {1, 2, count // 3, count // 2, count}:
+            looks.end(at, name, *arguments)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.engine import direct
 from tests.engine.direct import EngineError, call, ffi, lib
+from tests.engine.looks import Looks
 
 if TYPE_CHECKING:
     from tests.conftest import Seeded
@@ -168,39 +169,17 @@ def test_what_does_not_fit_is_refused() -> None:
 
 def test_a_product_can_be_cancelled_and_leaves_no_scratch_memory() -> None:
     """The context is asked often; each n-th answer ends it, whatever it was doing."""
-    account = lib.pvt_account_new(ffi.NULL, ffi.NULL)
-    attention = ffi.new("uint32_t *", 1)
-    asked = 0
-
-    @ffi.callback("int(void *)")
-    def attend(_: object) -> int:
-        nonlocal asked
-        asked += 1
-        return int(asked == stop_at)
-
-    context = ffi.new("pvt_context *")
-    context.account, context.attention, context.attend = account, attention, attend
     a, out = np.ones((600, 600)), np.empty((600, 600))
     complex_a, complex_out = np.ones((200, 200), "c8"), np.empty((200, 200), "c8")
     integers, sums = np.ones((300, 300), "i4"), np.empty((300, 300), "i4")
-    before = lib.pvt_context_set(context)
-    try:
-        for stop_at in (1, 2, 3):
+    with Looks() as looks:
+        for at in (1, 2, 3):
             for operands in ((a, a.T, out), (complex_a, complex_a, complex_out),
                              (integers, integers.T, sums)):  # fmt: skip
-                asked = 0
-                with pytest.raises(EngineError) as caught:
-                    call("matmul", *operands)
-                assert caught.value.status == lib.PVT_E_CANCELLED
-                assert asked == stop_at
-                assert lib.pvt_account_bytes(account) == 0
-        stop_at = asked = 0
-        call("matmul", a, a, out)
+                looks.end(at, "matmul", *operands)
+                assert looks.asked == at
         # 432 M operations: every 100 us or so means some 40 looks at the least
-        assert asked >= 40
-    finally:
-        lib.pvt_context_set(before)
-        lib.pvt_account_close(account)
+        assert looks.run("matmul", a, a, out) >= 40
 
 
 def test_scratch_memory_is_of_the_account() -> None:

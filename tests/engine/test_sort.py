@@ -13,10 +13,10 @@ from tests.engine.direct import (
     EngineError,
     as_bfloat16,
     call,
-    ffi,
     lib,
     of_bfloat16,
 )
+from tests.engine.looks import Looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -240,29 +240,8 @@ def test_looks_and_cancelling(name: str, dtype: str, rand: Seeded) -> None:
     x = x.astype(dtype)
     out = np.empty(n, "i8" if name.startswith("arg") else dtype)
     last = n // 2 if name.endswith("partition") else False
-    account = lib.pvt_account_new(ffi.NULL, ffi.NULL)
-    attention = ffi.new("uint32_t *", 1)
-    asked = stop_at = 0
-
-    @ffi.callback("int(void *)")
-    def attend(_: object) -> int:
-        nonlocal asked
-        asked += 1
-        return int(asked == stop_at)
-
-    context = ffi.new("pvt_context *")
-    context.account, context.attention, context.attend = account, attention, attend
-    before = lib.pvt_context_set(context)
-    try:
-        call(name, x, 0, last, out)
-        looks = asked
-        assert looks >= 3 * (n // 16384)  # elements are read, put in order and written
-        for stop_at in {1, 2, looks // 3, looks // 2, looks - 1, looks}:  # noqa: B007 - see attend
-            asked = 0
-            with pytest.raises(EngineError) as caught:
-                call(name, x, 0, last, out)
-            assert caught.value.status == lib.PVT_E_CANCELLED
-            assert lib.pvt_account_bytes(account) == 0
-    finally:
-        lib.pvt_context_set(before)
-        lib.pvt_account_close(account)
+    with Looks() as looks:
+        count = looks.run(name, x, 0, last, out)
+        assert count >= 3 * (n // 16384)  # elements are read, put in order and written
+        for at in {1, 2, count // 3, count // 2, count - 1, count}:
+            looks.end(at, name, x, 0, last, out)
