@@ -21,7 +21,7 @@ from polyvm.host.isolation_store import StoreLine
 from polyvm.host.store_requests import Append, Done, FindTable, GetRows, PutRow, Refused
 from polyvm.host.store_server import StoreServer, Taken
 from tests.conftest import write_task
-from tests.host.test_isolation import descriptors, wait_until
+from tests.host.isolation.bench import descriptors, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
