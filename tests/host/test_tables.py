@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from polyvm.host import operators
-from polyvm.host.errors import ManifestError, MissingError, TableError
+from polyvm.host import operators, table_ttls
+from polyvm.host.errors import ManifestError, MissingError, StateFileError, TableError
 from polyvm.host.features import FeatureTables, Given
 from polyvm.host.manifest import parse
 from polyvm.host.tables import Bounds
+from polyvm.vm import EventStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,3 +123,21 @@ def test_rows_in_and_out(tables: FeatureTables) -> None:
         tables.get("other", "k")
     with pytest.raises(TypeError):
         tables.put("t", [Given(key="k", values={"a": object()})])
+
+
+def test_how_long_keys_live_is_noted_beside_the_store(tmp_path: Path) -> None:
+    store = EventStore(tmp_path)
+    made = FeatureTables(store, tmp_path)
+    made.deploy(manifest('[[tables]]\nname = "a"\nttl = "7d"\n[[tables]]\nname = "b"\n'))
+    made.declare({"c": Bounds(ttl="1h")})
+    day = 86400 * 10**9
+    assert made.ttls() == {"a": 7 * day, "b": 0, "c": day // 24}
+    assert table_ttls.read(tmp_path) == {"a": 7 * day, "c": day // 24}
+    made.deploy(manifest('[[tables]]\nname = "a"\n'))
+    assert table_ttls.read(tmp_path) == {"c": day // 24}
+    (tmp_path / table_ttls.NAME).write_text("torn")
+    with pytest.raises(StateFileError, match="remove it"):
+        table_ttls.read(tmp_path)
+    made.deploy(manifest('[[tables]]\nname = "d"\nttl = "1s"\n'))  # said, and gone on without
+    made.close()
+    store.close()

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from polyvm.host import journal
-from polyvm.vm import Executor, Outcome, QueueFull, VmError
+from polyvm.vm import (
+    DecodeError,
+    EventStore,
+    Executor,
+    Ingestion,
+    Level,
+    Outcome,
+    QueueFull,
+    VmError,
+)
 from tests.vm.programs import ECHO, NIL, apart, apart_ok, pack, program, unpack
 
 if TYPE_CHECKING:
@@ -181,3 +190,23 @@ def test_reports_are_installed_once() -> None:
         """
     )
     assert out == "once\n"
+
+
+def test_lines_that_are_done_with_are_the_position(tmp_path: Path) -> None:
+    lines = b'{"a": 1}\n\n{"a": 2}\n{"a": 3}\nnonsense\n{"a": 4}\n'
+    options: Ingestion = {"lines": True, "attended": True, "first_tag": 11}
+    with Executor(1, journal=tmp_path / "noted") as executor:
+        batch = executor.triggers.ingest(lines, **options, positions=True)
+        assert (batch.taken, lines[batch.consumed :]) == (3, b'nonsense\n{"a": 4}\n')
+        assert isinstance(batch.error, DecodeError)
+    assert journal.read(tmp_path / "noted").position == 13  # the last one is the caller's to note
+    with Executor(1, journal=tmp_path / "not") as executor:
+        executor.triggers.ingest(lines, **options)
+    assert journal.read(tmp_path / "not").position == 0
+    store = EventStore(tmp_path / "store", level=Level.SYNCED)
+    with Executor(1, journal=tmp_path / "synced") as executor:
+        executor.triggers.configure(store=store.handle)
+        executor.triggers.ingest(b'{"a": 1}', lines=True)
+        executor.triggers.ingest(lines, **options, positions=True)
+    store.close()
+    assert journal.read(tmp_path / "synced").position == 0  # no event is ahead of the disk
