@@ -1,5 +1,8 @@
 /* growing.c - windows of one pane that grows: counts, spans, running results.
 **
+** What ends by its timeout or by rest has ended at that time, whether it is another key's row or its own
+** next one that tells: what leaves does not depend on how rows of keys are mixed.
+**
 ** Rows of a span are taken in the order of their times, if the flow has a lateness: they wait until
 ** the watermark has come to them. Without one, and for counts and running results, they are taken as
 ** they come.
@@ -28,6 +31,30 @@ static int count_row(flow_run *run, flow_key *key, flow_panes *panes, const flow
   return 0;
 }
 
+/* When its timeout ends the pane; FLOW_NEVER. */
+static int64_t times_out(const flow_window *window, const flow_panes *panes) {
+  if (panes->count == 0 || window->timeout_ns == 0) return FLOW_NEVER;
+  return flow_time_sum(panes->pane[0]->start, window->timeout_ns);
+}
+
+/* When its key has rested for longer than it may. */
+static int64_t has_rested(const flow_window *window, const flow_panes *panes) {
+  if (panes->count == 0 || window->ttl_ns == 0) return FLOW_NEVER;
+  return flow_time_sum(panes->latest, window->ttl_ns + 1);
+}
+
+/* Time has come to `now`, by a row of the key or the watermark: what comes first ends the pane. */
+static void end_by(flow_run *run, flow_key *key, flow_panes *panes, int64_t now) {
+  const flow_window *window = &key->stage->window;
+  int64_t end = times_out(window, panes), rest = has_rested(window, panes);
+  if (end <= rest && end <= now && end != FLOW_NEVER) {
+    put_last(run, key, panes, end);
+  } else if (rest <= now && rest != FLOW_NEVER) {
+    flow_panes_drop(key, panes, 0, 1);
+    atomic_fetch_add_explicit(&key->stage->core->dropped, 1, memory_order_relaxed);
+  }
+}
+
 static int holds(flow_run *run, const flow_expression *condition, const flow_row *row) {
   stream_value value = flow_expression_value(condition, row->values, run->arena);
   return flow_true(&value);
@@ -36,9 +63,6 @@ static int holds(flow_run *run, const flow_expression *condition, const flow_row
 static void take_span(flow_run *run, flow_key *key, flow_panes *panes, const flow_row *row) {
   const flow_window *window = &key->stage->window;
   int64_t time = row->time_ns;
-  if (panes->count != 0 && window->timeout_ns != 0 &&
-      time >= flow_time_sum(panes->pane[0]->start, window->timeout_ns))
-    put_last(run, key, panes, time);
   if (holds(run, window->open, row)) {
     if (panes->count != 0) put_last(run, key, panes, time);
   } else if (panes->count == 0) {
@@ -54,6 +78,7 @@ static void take_span(flow_run *run, flow_key *key, flow_panes *panes, const flo
 
 static void take_one(flow_run *run, flow_key *key, flow_panes *panes, const flow_row *row) {
   const flow_window *window = &key->stage->window;
+  end_by(run, key, panes, row->time_ns);
   if (row->time_ns > panes->latest) panes->latest = row->time_ns;
   if (window->kind == FLOW_SPAN) {
     take_span(run, key, panes, row);
@@ -67,18 +92,10 @@ static void take_one(flow_run *run, flow_key *key, flow_panes *panes, const flow
 
 /* When something is to be done without a row. */
 static int64_t next_due(const flow_window *window, const flow_panes *panes) {
-  int64_t next = FLOW_NEVER, time;
-  if (panes->rows.count != 0) next = panes->rows.row[0]->time_ns;
-  if (panes->count == 0) return next;
-  if (window->timeout_ns != 0) {
-    time = flow_time_sum(panes->pane[0]->start, window->timeout_ns);
-    if (time < next) next = time;
-  }
-  if (window->ttl_ns != 0) {
-    time = flow_time_sum(panes->latest, window->ttl_ns);
-    if (time < next) next = time;
-  }
-  return next;
+  int64_t next = panes->rows.count != 0 ? panes->rows.row[0]->time_ns : FLOW_NEVER;
+  int64_t end = times_out(window, panes), rest = has_rested(window, panes);
+  if (end < next) next = end;
+  return rest < next ? rest : next;
 }
 
 static int is_empty(const flow_panes *panes) {
@@ -118,15 +135,7 @@ int64_t flow_growing_due(flow_run *run, flow_key *key, int64_t now, int *empty) 
     else run->refused = 1;
   }
   flow_shelf_shift(key, &panes->rows, over);
-  if (panes->count != 0 && window->timeout_ns != 0) {
-    int64_t end = flow_time_sum(panes->pane[0]->start, window->timeout_ns);
-    if (end <= now) put_last(run, key, panes, end);
-  }
-  if (panes->count != 0 && window->ttl_ns != 0 &&
-      flow_time_sum(panes->latest, window->ttl_ns) <= now) {
-    flow_panes_drop(key, panes, 0, 1);
-    atomic_fetch_add_explicit(&key->stage->core->dropped, 1, memory_order_relaxed);
-  }
+  end_by(run, key, panes, now);
   *empty = is_empty(panes);
   return next_due(window, panes);
 }

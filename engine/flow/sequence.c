@@ -130,10 +130,27 @@ static int is_over(const flow_sequence *sequence, const progress *at, int64_t no
   return sequence->within_ns != 0 && now > flow_time_sum(at->start, sequence->within_ns);
 }
 
+static int waits(const flow_sequence *sequence, const flow_matching *matching) {
+  for (uint32_t i = 0; i + 1 < sequence->count; i++)
+    if (matching->at[i].row[0] != NULL) return 1;
+  return 0;
+}
+
+/* A key that has rested for longer than its ttl, when time comes to `now`, by its next row or the watermark. */
+static void drop_rested(flow_key *key, flow_matching *matching, int64_t now) {
+  const flow_sequence *sequence = &key->stage->sequence;
+  if (sequence->ttl_ns == 0 || !waits(sequence, matching) ||
+      flow_time_sum(matching->clock, sequence->ttl_ns) >= now)
+    return;
+  for (uint32_t i = 0; i + 1 < sequence->count; i++) clear(key, sequence, &matching->at[i]);
+  atomic_fetch_add_explicit(&key->stage->core->dropped, 1, memory_order_relaxed);
+}
+
 static void match(flow_run *run, flow_key *key, flow_matching *matching, const flow_row *given) {
   const flow_stage *stage = key->stage;
   const flow_sequence *sequence = &stage->sequence;
   flow_row row = *given;
+  drop_rested(key, matching, row.time_ns);
   if (row.time_ns < matching->clock) row.time_ns = matching->clock;
   matching->clock = row.time_ns;
   for (uint32_t i = sequence->count - 1; i-- > 0;) {
@@ -165,12 +182,6 @@ static void match(flow_run *run, flow_key *key, flow_matching *matching, const f
   if (matching->at[0].row[0] == NULL) run->refused = 1;
 }
 
-static int waits(const flow_sequence *sequence, const flow_matching *matching) {
-  for (uint32_t i = 0; i + 1 < sequence->count; i++)
-    if (matching->at[i].row[0] != NULL) return 1;
-  return 0;
-}
-
 static int64_t next_due(const flow_sequence *sequence, const flow_matching *matching) {
   int64_t next = matching->rows.count != 0 ? matching->rows.row[0]->time_ns : FLOW_NEVER;
   for (uint32_t i = 0; i + 1 < sequence->count && sequence->within_ns != 0; i++) {
@@ -179,7 +190,7 @@ static int64_t next_due(const flow_sequence *sequence, const flow_matching *matc
     if (at->row[0] != NULL && end < next) next = end;
   }
   if (sequence->ttl_ns != 0 && waits(sequence, matching)) {
-    int64_t end = flow_time_sum(matching->clock, sequence->ttl_ns);
+    int64_t end = flow_time_sum(matching->clock, sequence->ttl_ns + 1);
     if (end < next) next = end;
   }
   return next;
@@ -231,11 +242,9 @@ static int64_t due(flow_run *run, flow_key *key, int64_t now, int *empty) {
     else run->refused = 1;
   }
   flow_shelf_shift(key, &matching->rows, over);
-  int rested = sequence->ttl_ns != 0 && waits(sequence, matching) &&
-               flow_time_sum(matching->clock, sequence->ttl_ns) <= now;
-  if (rested) atomic_fetch_add_explicit(&stage->core->dropped, 1, memory_order_relaxed);
+  drop_rested(key, matching, now);
   for (uint32_t i = 0; i + 1 < sequence->count; i++)
-    if (rested || is_over(sequence, &matching->at[i], now)) clear(key, sequence, &matching->at[i]);
+    if (is_over(sequence, &matching->at[i], now)) clear(key, sequence, &matching->at[i]);
   *empty = matching->rows.count == 0 && !waits(sequence, matching);
   return next_due(sequence, matching);
 }

@@ -1,15 +1,25 @@
-"""What flows give, worked out the long way: plain Python, all rows at hand."""
+"""What flows give, worked out the long way: rows, time and sequences.
+
+Windows are in window_model.py, joins in join_model.py.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any
 
 Event = dict[str, Any]
 FAR = 2**62
+
+
+@dataclass
+class Row:
+    """An event that came, the number-th of them."""
+
+    time: int
+    key: Any
+    event: Event
+    number: int
 
 
 @dataclass
@@ -18,10 +28,13 @@ class Clock:
 
     lateness: int
     inputs: int = 1
+    idle: int = 10**9
     latest: list[int] = field(default_factory=list)
+    rested: list[int | None] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.latest = [-FAR] * self.inputs
+        self.rested = [None] * self.inputs
 
     @property
     def now(self) -> int:
@@ -32,95 +45,27 @@ class Clock:
     def saw(self, time: int, side: int = 0) -> None:
         """An event has come."""
         self.latest[side] = max(self.latest[side], time)
+        self.rested[side] = None
+
+    def tick(self, wall: int) -> None:
+        """Inputs that have rested for long enough are moved on to the present."""
+        if max(self.latest) == -FAR:
+            return
+        for side, since in enumerate(self.rested):
+            if since is None:
+                self.rested[side] = wall
+            elif wall - since >= self.idle:
+                self.latest[side] = max(self.latest[side], wall)
+
+    def finish(self) -> None:
+        """All inputs have ended."""
+        self.latest = [2**63 - 2] * self.inputs
 
 
 def summary(rows: list[Event], values: str = "v") -> tuple[Any, ...]:
     """Count, sum, least and greatest of a column."""
     numbers = [row[values] for row in rows]
     return len(numbers), sum(numbers), min(numbers), max(numbers)
-
-
-def panes(
-    events: list[Event], lateness: int, size: int, step: int, offset: int = 0
-) -> tuple[dict[Any, Any], int]:
-    """Results by (key, start, end) of tumbling and sliding windows; how many rows were late."""
-    clock, late = Clock(lateness), 0
-    rows: dict[Any, list[Event]] = {}
-    for event in events:
-        time = event["t"]
-        first = (time - size - offset) // step * step + offset
-        windows = [
-            start for start in range(first, time + step, step) if start <= time < start + size
-        ]
-        taken = [start for start in windows if start + size > clock.now]
-        late += not taken
-        for start in taken:
-            rows.setdefault((event["k"], start, start + size), []).append(event)
-        clock.saw(time)
-    return {key: summary(found) for key, found in rows.items()}, late
-
-
-def sessions(events: list[Event], lateness: int, gap: int) -> tuple[dict[Any, Any], int]:
-    """Results by (key, start, end) of session windows; how many rows were late."""
-    clock, late = Clock(lateness), 0
-    open_: list[list[Event]] = []
-    done: dict[Any, Any] = {}
-
-    def close(until: int) -> None:
-        for one in open_[:]:
-            times = [row["t"] for row in one]
-            if max(times) + gap <= until:
-                open_.remove(one)
-                done[one[0]["k"], min(times), max(times) + gap] = summary(one)
-
-    for event in events:
-        time = event["t"]
-        met = [
-            one
-            for one in open_
-            if one[0]["k"] == event["k"]
-            and time < max(row["t"] for row in one) + gap
-            and min(row["t"] for row in one) < time + gap
-        ]
-        if not met and time + gap <= clock.now:
-            late += 1
-        else:
-            for one in met:
-                open_.remove(one)
-            open_.append([row for one in met for row in one] + [event])
-        clock.saw(time)
-        close(clock.now)
-    close(FAR)
-    return done, late
-
-
-def spans(
-    events: list[Event], lateness: int, timeout: int, is_open: str, is_close: str
-) -> list[tuple[Any, ...]]:
-    """(key, first, last, summary) of spans of events in order of time, by kinds of events."""
-    found: list[tuple[Any, ...]] = []
-    current: dict[Any, list[Event]] = {}
-
-    def end(key: Any) -> None:
-        rows = current.pop(key)
-        times = [row["t"] for row in rows]
-        found.append((key, rows[0]["t"], max(times), summary(rows)))
-
-    for event in in_time(events, lateness):
-        key, time, kind = event["k"], event["t"], event["kind"]
-        for other in list(current):
-            if timeout and current[other][0]["t"] + timeout <= time:
-                end(other)
-        if kind == is_open and key in current:
-            end(key)
-        if kind == is_open or key in current:
-            current.setdefault(key, []).append(event)
-            if kind == is_close:
-                end(key)
-    for key in list(current):
-        if timeout:
-            end(key)
-    return found
 
 
 def in_time(events: list[Event], lateness: int) -> list[Event]:
@@ -132,29 +77,6 @@ def in_time(events: list[Event], lateness: int) -> list[Event]:
             kept.append(event)
         clock.saw(event["t"])
     return sorted(kept, key=lambda event: event["t"])
-
-
-def join(
-    events: list[tuple[int, Event]],
-    lateness: int,
-    reach: Callable[[int, int], bool],
-    is_late: Callable[[int, int], bool],
-) -> tuple[list[tuple[Any, ...]], list[Any]]:
-    """Pairs (left id, right id) that have one key and meet; the lefts that met none."""
-    clock = Clock(lateness, 2)
-    sides: tuple[list[Event], list[Event]] = ([], [])
-    for side, event in events:
-        if not is_late(event["t"], clock.now):
-            sides[side].append(event)
-        clock.saw(event["t"], side)
-    pairs = [
-        (left["id"], right["id"])
-        for left in sides[0]
-        for right in sides[1]
-        if left["k"] == right["k"] and reach(left["t"], right["t"])
-    ]
-    met = {left for left, _ in pairs}
-    return pairs, [left["id"] for left in sides[0] if left["id"] not in met]
 
 
 def sequences(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import os
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import cffi
@@ -12,18 +17,17 @@ import msgspec
 from tests.vm import sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
     from types import TracebackType
 
     from polyvm.host.flows import Flow
 
-SHIM = sanitize.ROOT / "tests" / "engine" / "c" / "flow_set_direct.c"
+SHIMS = sanitize.ROOT / "tests" / "engine" / "c"
+BUILT = sanitize.ROOT / "build" / "tests"
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O1", "-g", "-fPIC", "-shared", "-UNDEBUG"]
 DECLARATIONS = """
 typedef struct direct direct;
 typedef struct flow flow;
-direct *direct_new(uint64_t max_bytes, uint32_t shards, char *err);
+direct *direct_new(uint64_t max_bytes, uint32_t shards, uint64_t idle_ns, char *err);
 void direct_free(direct *d);
 int direct_add(direct *d, const char *declaration, size_t len, flow *replaces, flow **out,
                char *err);
@@ -32,6 +36,7 @@ void direct_stats(flow *flow, uint64_t *out);
 int direct_append(direct *d, const char *stream, const char *key, const char *event, size_t len,
                   int64_t time_ns);
 int direct_tick(direct *d, int64_t wall_ns);
+int direct_finish(direct *d);
 uint64_t direct_late(direct *d);
 const unsigned char *direct_data(direct *d, size_t *len);
 void direct_clear(direct *d);
@@ -39,6 +44,24 @@ int direct_feature(direct *d, const char *table, const char *key, int64_t at_ns,
                    size_t size);
 int direct_put_feature(direct *d, const char *table, const char *key, int64_t time_ns,
                        const char *values, size_t len);
+
+typedef struct triggers_direct triggers_direct;
+typedef struct stream_condition stream_condition;
+triggers_direct *triggers_direct_new(uint64_t time_unit_ns, uint64_t ttl_ns, uint32_t max_keys,
+                                     uint32_t shards, const char *declarations, size_t len,
+                                     direct *flows, char *err);
+void triggers_direct_free(triggers_direct *d);
+int triggers_direct_add(triggers_direct *d, const char *condition, size_t len, int mode,
+                        uint64_t user, const stream_condition *replaces, stream_condition **out,
+                        char *err);
+void triggers_direct_remove(triggers_direct *d, stream_condition *condition);
+void triggers_direct_set(triggers_direct *d, stream_condition *condition, int mode);
+int triggers_direct_append(triggers_direct *d, const char *event, size_t len, uint64_t wall_ns,
+                           uint64_t now_ns);
+const unsigned char *triggers_direct_data(triggers_direct *d, size_t *len);
+void triggers_direct_clear(triggers_direct *d);
+void triggers_direct_stats(triggers_direct *d, uint64_t *out);
+void triggers_direct_intake(triggers_direct *d, uint64_t *out);
 """
 ERR_MAX = 512
 ROOM = 1 << 20
@@ -73,34 +96,44 @@ class Stats:
     watermark_ns: int | None
 
 
-def build(folder: Path) -> Callable[..., FlowSet]:
-    """Compile the engine's parts and the shim; returns what makes sets."""
-    library = folder / "flow_set_direct.so"
-    sources = [
-        str(file)
-        for part in sanitize.ENGINE_PARTS
-        for file in sorted((sanitize.ENGINE / part).glob("*.c"))
-    ]
-    include = f"-I{sanitize.ENGINE / 'include'}"
-    link = ["-o", str(library), "-Wl,-z,defs", "-lpthread", "-lm"]
-    sanitize.run(["gcc", *FLAGS, include, str(SHIM), *sources, *link])
+@functools.cache
+def library() -> tuple[Any, Any]:
+    """cffi's view of the engine's parts and the shims; compiled where that was not done before."""
+    shims = [SHIMS / "flow_set_direct.c", SHIMS / "trigger_set_direct.c"]
+    parts = [sanitize.ENGINE / part for part in sanitize.ENGINE_PARTS]
+    sources = shims + [file for part in parts for file in sorted(part.glob("*.c"))]
+    headers = [*SHIMS.glob("*.h"), *(sanitize.ENGINE / "include").glob("*.h")]
+    headers += [file for part in parts for file in part.glob("*.h")]
+    digest = hashlib.sha256(" ".join(FLAGS).encode())
+    for file in sources + sorted(headers):
+        digest.update(file.name.encode() + file.read_bytes())
+    built = BUILT / f"flow_set_direct-{digest.hexdigest()[:16]}.so"
+    if not built.exists():
+        BUILT.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILT) as folder:
+            made = Path(folder) / built.name
+            link = ["-o", str(made), "-Wl,-z,defs", "-lpthread", "-lm"]
+            include = f"-I{sanitize.ENGINE / 'include'}"
+            sanitize.run(["gcc", *FLAGS, include, *map(str, sources), *link])
+            os.replace(made, built)
     ffi = cffi.FFI()
     ffi.cdef(DECLARATIONS)
-    lib = ffi.dlopen(str(library))
-
-    def make(max_bytes: int = 0, shards: int = 0) -> FlowSet:
-        return FlowSet(ffi, lib, max_bytes, shards)
-
-    return make
+    return ffi, ffi.dlopen(str(built))
 
 
 class FlowSet:
     """A set of flows, with tables of features in memory. Use it in a with statement."""
 
-    def __init__(self, ffi: Any, lib: Any, max_bytes: int, shards: int) -> None:
-        self._ffi, self._lib = ffi, lib
-        self._err = ffi.new("char[]", ERR_MAX)
-        self._set = lib.direct_new(max_bytes, shards, self._err)
+    def __init__(self, max_bytes: int = 0, shards: int = 0, idle_ns: int = 0) -> None:
+        """0: as the engine has it."""
+        self._ffi, self._lib = library()
+        self._err = self._ffi.new("char[]", ERR_MAX)
+        self._set = self._lib.direct_new(max_bytes, shards, idle_ns, self._err)
+
+    @property
+    def handle(self) -> Any:
+        """For those who hand it events from C."""
+        return self._set
 
     def __enter__(self) -> Self:
         return self
@@ -111,6 +144,10 @@ class FlowSet:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """When nobody uses it any more."""
         self._lib.direct_free(self._set)
 
     def add(self, flow: Flow | bytes, replaces: Any = None) -> Any:
@@ -140,6 +177,10 @@ class FlowSet:
     def tick(self, wall_ns: int) -> None:
         """Move time on."""
         self._lib.direct_tick(self._set, wall_ns)
+
+    def finish(self) -> None:
+        """End all streams."""
+        self._lib.direct_finish(self._set)
 
     @property
     def late(self) -> int:

@@ -9,13 +9,28 @@ import math
 import re
 import shutil
 import statistics
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from polyvm.host.expressions import AGGREGATES
 from tests.engine import flow_direct
+from tests.engine.aggregate_model import (
+    Row,
+    by_time,
+    first,
+    identity,
+    is_number,
+    last,
+    naive_by,
+    naive_distinct,
+    naive_extreme,
+    naive_mean,
+    naive_sum,
+    naive_variance,
+    near,
+    same,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,17 +39,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 
-Row = tuple[int, Any] | tuple[int, Any, Any]
 TEXTS = ["", "a", "b", "eight by", "nine byte", "a longer text that is not kept in the value"]
 
 
 @pytest.fixture(scope="module")
 def flow(tmp_path_factory: pytest.TempPathFactory) -> flow_direct.Flow:
     return flow_direct.build(tmp_path_factory.mktemp("flow"))
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def random_value(rand: Seeded) -> Any:
@@ -65,97 +75,6 @@ def cut(rand: Seeded, rows: Sequence[Row]) -> list[Sequence[Row]]:
     """Into panes, some of them empty."""
     ends = sorted(rand.randrange(len(rows) + 1) for _ in range(rand.randrange(5)))
     return [rows[a:b] for a, b in zip([0, *ends], [*ends, len(rows)], strict=True)]
-
-
-def numbers(rows: Sequence[Row]) -> list[Any]:
-    return [row[1] for row in rows if is_number(row[1])]
-
-
-def by_time(rows: Sequence[Row]) -> list[Any]:
-    return [row[1] for row in sorted(rows, key=lambda row: row[0]) if row[1] is not None]
-
-
-def naive_sum(rows: Sequence[Row]) -> Any:
-    given = numbers(rows)
-    if any(isinstance(number, float) for number in given):
-        if any(math.isnan(number) for number in given):
-            return math.nan
-        return float(sum(Fraction(number) for number in given))
-    total = sum(given)
-    return total if -(2**63) <= total < 2**64 else float(total)
-
-
-def naive_mean(rows: Sequence[Row]) -> Any:
-    given = numbers(rows)
-    if not given:
-        return None
-    if any(math.isnan(number) for number in given):
-        return math.nan
-    return float(sum(Fraction(number) for number in given) / len(given))
-
-
-def naive_variance(rows: Sequence[Row], ddof: int = 1) -> Any:
-    given = numbers(rows)
-    if len(given) <= ddof:
-        return None
-    if any(math.isnan(number) for number in given):
-        return math.nan
-    mean = sum(Fraction(number) for number in given) / len(given)
-    return float(sum((number - mean) ** 2 for number in map(Fraction, given)) / (len(given) - ddof))
-
-
-def naive_extreme(rows: Sequence[Row], better: Callable[[Any, Any], bool]) -> Any:
-    best = None
-    for number in numbers(rows):
-        if not math.isnan(number) and (best is None or better(number, best)):
-            best = number
-    return best
-
-
-def naive_by(rows: Sequence[Any], better: Callable[[Any, Any], bool]) -> Any:
-    best: tuple[Any, Any] | None = None
-    for _, value, number in rows:
-        if value is None or not is_number(number) or math.isnan(number):
-            continue
-        if best is None or better(number, best[1]):
-            best = value, number
-    return None if best is None else best[0]
-
-
-def first(rows: Sequence[Row]) -> Any:
-    values = by_time(rows)
-    return values[0] if values else None
-
-
-def last(rows: Sequence[Row]) -> Any:
-    """Of equal times the one that came last: sorting is stable."""
-    values = by_time(rows)
-    return values[-1] if values else None
-
-
-def identity(value: Any) -> Any:
-    """Equal for what counts as one value: 1 and 1.0, not 1 and True; any NaN."""
-    if isinstance(value, float) and math.isnan(value):
-        return "nan"
-    return (is_number(value), type(value) is bool, str(value) if isinstance(value, list) else value)
-
-
-def naive_distinct(rows: Sequence[Row]) -> int:
-    return len({identity(row[1]) for row in rows if row[1] is not None})
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    if isinstance(a, float) and isinstance(b, float):
-        return a == b or (math.isnan(a) and math.isnan(b))
-    return type(a) is type(b) and bool(a == b)
-
-
-def near(a: Any, b: Any) -> bool:
-    if isinstance(a, float) and isinstance(b, float):
-        return same(a, b) or math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
-    return same(a, b)
 
 
 Case = tuple[str, list[Any], "Callable[..., Any]", "Callable[[Any, Any], bool]"]

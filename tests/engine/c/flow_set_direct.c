@@ -1,52 +1,26 @@
 /* flow_set_direct.c - a set of flows whose output is gathered; see flow_set_direct.py. */
-#include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
+#include "flow_set_direct.h"
 
-#include "flow.h"
+#include "gathered.h"
 
-typedef struct direct {
+struct direct {
   flow_set *set;
   feature_store *features;
-  pthread_mutex_t lock;
-  unsigned char *data;
-  size_t len, capacity;
+  gathered left;
   uint64_t late;
-} direct;
+};
 
-static unsigned char *put_head(unsigned char *at, unsigned char head, uint64_t number, int bytes) {
-  *at++ = head;
-  for (int i = bytes - 1; i >= 0; i--) *at++ = (unsigned char)(number >> 8 * i);
-  return at;
-}
-
-static unsigned char *put_text(unsigned char *at, stream_text text) {
-  at = put_head(at, 0xdb, text.len, 4);
-  if (text.len != 0) memcpy(at, text.data, text.len);
-  return at + text.len;
-}
-
-/* Four bytes with its length, then [into, is a task, key, time, row]. */
+/* [into, is a task, key, time, row] */
 static void emit(void *context, const flow_output *output) {
   direct *d = context;
-  pthread_mutex_lock(&d->lock);
-  size_t most = 40 + output->into.len + output->key.len + output->row.len;
-  if (d->len + most > d->capacity) {
-    d->capacity = 2 * d->capacity + most;
-    d->data = realloc(d->data, d->capacity);
-    if (d->data == NULL) abort();
-  }
-  unsigned char *at = d->data + d->len + 4;
+  unsigned char *at =
+      gathered_begin(&d->left, 40 + output->into.len + output->key.len + output->row.len);
   *at++ = 0x95;
   at = put_text(at, output->into);
   *at++ = output->task ? 0xc3 : 0xc2;
   at = put_text(at, output->key);
   at = put_head(at, 0xd3, (uint64_t)output->time_ns, 8);
-  memcpy(at, output->row.data, output->row.len);
-  uint32_t len = (uint32_t)(at + output->row.len - d->data - d->len - 4);
-  memcpy(d->data + d->len, &len, 4);
-  d->len += 4 + len;
-  pthread_mutex_unlock(&d->lock);
+  gathered_end(&d->left, put_packed(at, output->row));
 }
 
 static void late(void *context, void *user, const flow_event *event) {
@@ -56,7 +30,7 @@ static void late(void *context, void *user, const flow_event *event) {
   __atomic_add_fetch(&d->late, 1, __ATOMIC_RELAXED);
 }
 
-direct *direct_new(uint64_t max_bytes, uint32_t shards, char *err) {
+direct *direct_new(uint64_t max_bytes, uint32_t shards, uint64_t idle_ns, char *err) {
   direct *d = calloc(1, sizeof *d);
   flow_config config;
   flow_config_init(&config);
@@ -66,7 +40,8 @@ direct *direct_new(uint64_t max_bytes, uint32_t shards, char *err) {
   config.late = late;
   if (max_bytes != 0) config.max_bytes = max_bytes;
   if (shards != 0) config.shards = shards;
-  pthread_mutex_init(&d->lock, NULL);
+  if (idle_ns != 0) config.idle_ns = idle_ns;
+  pthread_mutex_init(&d->left.lock, NULL);
   d->set = flow_set_new(&config, err);
   return d;
 }
@@ -74,8 +49,8 @@ direct *direct_new(uint64_t max_bytes, uint32_t shards, char *err) {
 void direct_free(direct *d) {
   flow_set_free(d->set);
   feature_store_free(d->features);
-  pthread_mutex_destroy(&d->lock);
-  free(d->data);
+  pthread_mutex_destroy(&d->left.lock);
+  free(d->left.data);
   free(d);
 }
 
@@ -99,11 +74,19 @@ void direct_stats(flow *flow, uint64_t *out) {
 int direct_append(direct *d, const char *stream, const char *key, const char *event, size_t len,
                   int64_t time_ns) {
   flow_event one = {{stream, strlen(stream)}, {key, strlen(key)}, {event, len}, time_ns};
-  return flow_append(d->set, &one, d);
+  return direct_take(d, &one);
+}
+
+int direct_take(direct *d, const flow_event *event) {
+  return flow_append(d->set, event, d);
 }
 
 int direct_tick(direct *d, int64_t wall_ns) {
   return flow_tick(d->set, wall_ns, d);
+}
+
+int direct_finish(direct *d) {
+  return flow_finish(d->set, d);
 }
 
 uint64_t direct_late(direct *d) {
@@ -112,12 +95,12 @@ uint64_t direct_late(direct *d) {
 
 /* What has left so far, one behind the other; it is forgotten by direct_clear. */
 const unsigned char *direct_data(direct *d, size_t *len) {
-  *len = d->len;
-  return d->data;
+  *len = d->left.len;
+  return d->left.data;
 }
 
 void direct_clear(direct *d) {
-  d->len = 0;
+  d->left.len = 0;
 }
 
 int direct_feature(direct *d, const char *table, const char *key, int64_t at_ns, char *out,
@@ -141,7 +124,7 @@ int direct_put_feature(direct *d, const char *table, const char *key, int64_t ti
   char err[STORE_ERR_MAX];
   int kept;
   feature_table_config_init(&config);
-  config.versions = 100;
+  config.versions = FEATURE_VERSIONS_MAX;
   int status = feature_table_open(d->features, table, &config, &made, err);
   if (status != FEATURE_OK) return status;
   feature_row row = {.time_ns = time_ns, .key = {key, strlen(key)}, .values = {values, len}};
