@@ -1,6 +1,7 @@
 /* flow_set_direct.c - a set of flows whose output is gathered; see flow_set_direct.py. */
 #include "flow_set_direct.h"
 
+#include "../../../engine/stream/pack.h"
 #include "gathered.h"
 
 struct direct {
@@ -15,12 +16,11 @@ static void emit(void *context, const flow_output *output) {
   direct *d = context;
   unsigned char *at =
       gathered_begin(&d->left, 40 + output->into.len + output->key.len + output->row.len);
-  *at++ = 0x95;
-  at = put_text(at, output->into);
-  *at++ = output->task ? 0xc3 : 0xc2;
-  at = put_text(at, output->key);
-  at = put_head(at, 0xd3, (uint64_t)output->time_ns, 8);
-  gathered_end(&d->left, put_packed(at, output->row));
+  at = stream_put_string(stream_put_array(at, 5), output->into);
+  at = stream_put(at, output->task ? 0xc3 : 0xc2, 0, 0);
+  at = stream_put_string(at, output->key);
+  at = stream_put_integer(at, (uint64_t)output->time_ns, output->time_ns < 0);
+  gathered_end(&d->left, stream_put_raw(at, output->row));
 }
 
 static void late(void *context, void *user, const flow_event *event) {

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream.h"
-
 typedef struct gathered {
   pthread_mutex_t lock;
   unsigned char *data;
@@ -31,22 +29,6 @@ static inline void gathered_end(gathered *all, const unsigned char *end) {
   memcpy(all->data + all->len, &len, 4);
   all->len += 4 + len;
   pthread_mutex_unlock(&all->lock);
-}
-
-static inline unsigned char *put_head(unsigned char *at, unsigned char head, uint64_t number,
-                                      int bytes) {
-  *at++ = head;
-  for (int i = bytes - 1; i >= 0; i--) *at++ = (unsigned char)(number >> 8 * i);
-  return at;
-}
-
-static inline unsigned char *put_packed(unsigned char *at, stream_text packed) {
-  if (packed.len != 0) memcpy(at, packed.data, packed.len);
-  return at + packed.len;
-}
-
-static inline unsigned char *put_text(unsigned char *at, stream_text text) {
-  return put_packed(put_head(at, 0xdb, text.len, 4), text);
 }
 
 #endif

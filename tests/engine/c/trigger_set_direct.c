@@ -1,6 +1,7 @@
 /* trigger_set_direct.c - a set of triggers whose batches are gathered; see trigger_set_direct.py. */
 #include <stdio.h>
 
+#include "../../../engine/stream/pack.h"
 #include "flow_set_direct.h"
 #include "gathered.h"
 #include "intake.h"
@@ -20,14 +21,12 @@ static void fire(void *context, const stream_match *matches, size_t count) {
     most += 32 + matches[i].key.len;
     for (uint32_t k = 0; k < matches[i].count; k++) most += matches[i].events[k].len;
   }
-  unsigned char *at = put_head(gathered_begin(&d->fired, most), 0xdd, count, 4);
+  unsigned char *at = stream_put_array(gathered_begin(&d->fired, most), (uint32_t)count);
   for (size_t i = 0; i < count; i++) {
-    *at++ = 0x94;
-    at = put_head(at, 0xcf, (uint64_t)(uintptr_t)matches[i].user, 8);
-    at = put_head(at, 0xd2, (uint32_t)matches[i].mode, 4);
-    at = put_text(at, matches[i].key);
-    at = put_head(at, 0xdc, matches[i].count, 2);
-    for (uint32_t k = 0; k < matches[i].count; k++) at = put_packed(at, matches[i].events[k]);
+    at = stream_put_integer(stream_put_array(at, 4), (uintptr_t)matches[i].user, 0);
+    at = stream_put_integer(at, (uint64_t)matches[i].mode, 0);
+    at = stream_put_array(stream_put_string(at, matches[i].key), matches[i].count);
+    for (uint32_t k = 0; k < matches[i].count; k++) at = stream_put_raw(at, matches[i].events[k]);
   }
   gathered_end(&d->fired, at);
 }
