@@ -17,8 +17,9 @@
 ** once, and matches may overlap: an event may end one and begin another.
 **
 ** Time. A match must end `within` its condition's span after its first event. The clock of a
-** key does not go back: an event that comes late counts at the latest time of its key. A condition
-** sees nothing of what came before it was added, or switched on again.
+** key does not go back: an event that comes late counts at the latest time of its key's events of
+** types that conditions name, from the one that began a partial match until the key is given up. A
+** condition sees nothing of what came before it was added, or switched on again.
 **
 ** Counters. Each counts for the whole stream or for each key on its own, from the first event after it
 ** fired last. Events count in the order of their sequence numbers, so that `first` and `last` of what
@@ -103,7 +104,8 @@ typedef struct stream_config {
   uint32_t max_keys;     /* 100000: keys with partial matches, about; at least 1 */
   uint32_t max_pending;  /* 1024: partial matches of one key; at least 1 */
   uint64_t max_bytes;    /* 64 MiB: events that partial matches hold */
-  uint64_t ttl_ns;       /* an hour: partial matches of a key that rests so long are dropped */
+  uint64_t ttl_ns;       /* an hour: partial matches of a key that has no such event for longer,
+                         ** by its events' time or by the clock of now_ns, are dropped */
   /* Called once for an event that completes conditions, with all of them, in the thread that
   ** appends, with no lock held. `context` is what was given to stream_append. */
   void (*fire)(void *context, const stream_match *matches, size_t count);

@@ -126,10 +126,9 @@ static void advance_pending(stream_triggers *triggers, stream_shard *shard, stre
   }
 }
 
-/* The key's clock goes on; what can complete nothing any more goes. */
-static void set_clock(stream_triggers *triggers, stream_shard *shard, stream_key *key,
-                      uint64_t now) {
-  key->clock = now;
+/* What can complete nothing any more goes. */
+static void drop_outdated(stream_triggers *triggers, stream_shard *shard, stream_key *key,
+                          uint64_t now) {
   for (uint32_t i = 0; i < key->count;) {
     if (key->entries[i].until < now)
       stream_entry_remove(shard, key, &key->entries[i], &triggers->bytes);
@@ -191,7 +190,6 @@ static void make_room(stream_triggers *triggers, stream_shard *shard, const stre
 static void remember(stream_triggers *triggers, stream_shard *shard, stream_key *key, gathering *g,
                      uint64_t now_ns) {
   stream_blob *blob = NULL;
-  key->seen_ns = now_ns;
   for (size_t i = 0; i < g->advance_count; i++) {
     const advance *one = &g->advances[i];
     int waits = triggers->trie.nodes[one->node].children != 0;
@@ -208,6 +206,27 @@ static void remember(stream_triggers *triggers, stream_shard *shard, stream_key 
     stream_key_clear(shard, key, &triggers->bytes); /* this one alone is too much */
 }
 
+/* An event of a type that conditions name has come. NULL: its key is not known, or not any more, as it
+** has rested. It moves the key's clock on whatever it does: matches that nobody waits for any more must
+** make no difference. */
+static stream_key *find_key(stream_triggers *triggers, stream_shard *shard, uint32_t space,
+                            const stream_event *event, uint64_t hash, uint64_t now_ns) {
+  stream_key *key = stream_key_find(shard, space, event->keys[space], hash);
+  if (key == NULL) return NULL;
+  uint64_t ttl_ns = triggers->config.ttl_ns;
+  if (now_ns > key->seen_ns && now_ns - key->seen_ns > ttl_ns) {
+    stream_key_evict(shard, key, &triggers->bytes);
+    return NULL;
+  }
+  if (event->time_ns > key->clock) {
+    if (event->time_ns - key->clock > ttl_ns) stream_key_clear(shard, key, &triggers->bytes);
+    key->clock = event->time_ns;
+  }
+  key->seen_ns = now_ns;
+  stream_key_touch(shard, key);
+  return key;
+}
+
 /* Is anything to be kept of what the event did? */
 static int keeps(const stream_trie *trie, const gathering *g) {
   for (size_t i = 0; i < g->advance_count; i++)
@@ -219,29 +238,27 @@ static int keeps(const stream_trie *trie, const gathering *g) {
 static int match(stream_triggers *triggers, stream_shard *shard, uint32_t space, uint64_t hash,
                  gathering *g, uint64_t now_ns) {
   const stream_event *event = g->event;
-  stream_text text = event->keys[space];
   stream_probes probes;
   stream_trie_probe(&triggers->trie, event->type, event->page, event->id, &probes);
   if (probes.count == 0) return 0;
-  stream_key *key = stream_key_find(shard, space, text, hash);
-  uint64_t now = event->time_ns;
-  int rested = key != NULL && now > key->clock && now - key->clock > triggers->config.ttl_ns;
-  if (key != NULL && now < key->clock) now = key->clock;
+  stream_key *key = find_key(triggers, shard, space, event, hash, now_ns);
+  uint64_t now = key != NULL ? key->clock : event->time_ns;
   g->advance_count = 0;
   advance beginning = {0, NULL, now, triggers->epoch, 0};
   advance_from(triggers, g, &probes, NULL, space, beginning, now);
-  if (key != NULL && !rested) advance_pending(triggers, shard, key, g, &probes, now);
+  if (key != NULL) advance_pending(triggers, shard, key, g, &probes, now);
   for (size_t i = 0; i < g->advance_count; i++) complete(triggers, g, &g->advances[i], space, now);
   if (keeps(&triggers->trie, g)) {
     if (key == NULL) {
-      key = stream_key_add(shard, space, text, hash);
-      if (key != NULL) key->version = triggers->version;
-    } else {
-      stream_key_touch(shard, key);
-      if (rested) stream_key_clear(shard, key, &triggers->bytes);
+      key = stream_key_add(shard, space, event->keys[space], hash);
+      if (key != NULL) {
+        key->version = triggers->version;
+        key->clock = now;
+        key->seen_ns = now_ns;
+      }
     }
     if (key != NULL) {
-      set_clock(triggers, shard, key, now);
+      drop_outdated(triggers, shard, key, now);
       remember(triggers, shard, key, g, now_ns);
     } else {
       g->out_of_memory = 1;

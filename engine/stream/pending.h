@@ -48,8 +48,8 @@ typedef struct stream_key {
   struct stream_key *newer;
   struct stream_key *older;
   uint64_t hash;
-  uint64_t clock;   /* time of the latest event that did anything */
-  uint64_t seen_ns; /* when that came, monotonic */
+  uint64_t clock;   /* the latest time of its events that conditions name */
+  uint64_t seen_ns; /* when one came last, monotonic */
   uint64_t version; /* of the trie, that the entries' masks are of */
   uint64_t stamps;
   stream_entry *entries;

@@ -37,45 +37,80 @@ class Condition:
 
 
 class Matcher:
-    """All conditions. Events are dictionaries with `event`, `page`, `id`, `time`, `k`, ..."""
+    """All conditions. Events are dictionaries with `event`, `page`, `id`, `time`, `k`, ...
 
-    def __init__(self, ttl: int) -> None:
-        self._ttl = ttl
+    ttl: in the unit of `time`. max_keys: that are known at a time; the least recently used go.
+    """
+
+    def __init__(self, ttl: int, max_keys: int = 10**9) -> None:
+        self._ttl, self._max_keys = ttl, max_keys
         self.conditions: dict[int, Condition] = {}
-        self._clocks: dict[tuple[str, str], int] = {}
+        self._clocks: dict[tuple[str, str], int] = {}  # by use, of keys that are known
+        self._seen: dict[tuple[str, str], int] = {}
 
     def append(
-        self, serial: int, event: dict[str, Any]
+        self, serial: int, event: dict[str, Any], now: int = 0
     ) -> tuple[bool, list[tuple[int, list[int]]]]:
-        """Whether any condition cared, and those completed: their numbers and events' serials."""
+        """Whether any condition cared, and those completed: their numbers and events' serials.
+
+        now: of a clock that nobody sets, in the unit of `time`.
+        """
         did, fired = False, []
-        for key_field in {condition.key for condition in self.conditions.values()}:
+        named = {step["type"] for each in self.conditions.values() for step in each.steps}
+        if as_text(event.get("event")) not in named:
+            return did, fired
+        for key_field in sorted({condition.key for condition in self.conditions.values()}):
             key = as_text(event.get(key_field or "k")) or ""
-            clock = self._clocks.get((key_field, key))
-            now, rested = event["time"], False
-            if clock is not None:
-                rested = now - clock > self._ttl
-                now = max(now, clock)
+            time = self._come((key_field, key), event["time"], now)
             keeps = False
             waiting = [c for c in self.conditions.values() if c.key == key_field]
-            before = {c.number: list(c.partials.get(key) or [None] * len(c.steps)) for c in waiting}
-            if rested:
-                before = {number: [None] * len(p) for number, p in before.items()}
             after = {}
             for condition in waiting:
-                advanced, kept, done, mine = _advance(
-                    condition, before[condition.number], serial, event, now
-                )
+                before = list(condition.partials.get(key) or [None] * len(condition.steps))
+                advanced, kept, done, mine = _advance(condition, before, serial, event, time)
                 did |= advanced
                 keeps |= kept
                 after[condition.number] = mine
                 if done is not None and condition.on:
                     fired.append((condition.number, done))
             if keeps:
-                self._clocks[key_field, key] = now
+                self._use((key_field, key), time, now)
                 for condition in waiting:
                     condition.partials[key] = after[condition.number]
+                while len(self._clocks) > self._max_keys:
+                    self._forget(next(iter(self._clocks)))
         return did, sorted(fired)
+
+    def _come(self, place: tuple[str, str], time: int, now: int) -> int:
+        """When an event of a key counts, which has forgotten what it is to forget by then."""
+        if place in self._seen and now - self._seen[place] > self._ttl:
+            self._forget(place)
+        clock = self._clocks.get(place)
+        if clock is None:
+            return time
+        if time - clock > self._ttl:
+            self._clear(place)
+        self._use(place, max(time, clock), now)
+        return max(time, clock)
+
+    def _use(self, place: tuple[str, str], time: int, now: int) -> None:
+        self._clocks.pop(place, None)
+        self._clocks[place] = time
+        self._seen[place] = now
+
+    def _forget(self, place: tuple[str, str]) -> None:
+        self._clear(place)
+        del self._clocks[place], self._seen[place]
+
+    def _clear(self, place: tuple[str, str]) -> None:
+        key_field, key = place
+        for condition in self.conditions.values():
+            if condition.key == key_field:
+                condition.partials.pop(key, None)
+
+    def known(self) -> int:
+        """How many keys anything may be known of."""
+        return len(self._clocks)
 
 
 def _advance(

@@ -413,3 +413,23 @@ def test_threads_append_while_conditions_change(executor: Executor) -> None:
         for trigger in extra:
             executor.triggers.remove(trigger)
     assert fired == [1000] * 4
+
+
+def test_a_key_rests_while_nothing_comes_that_is_asked_for(executor: Executor) -> None:
+    """What is asked for need not do anything."""
+    executor.triggers.configure(ttl_ns=100 * SECOND)
+    simple(executor, "a", "b")
+    simple(executor, "c", "d")
+    for key, between in (("active", "d"), ("rests", "other")):
+        send(executor, "a", time=1000, key=key)
+        send(executor, between, time=1090, key=key)
+        assert send(executor, "b", time=1180, key=key) == (1 if key == "active" else 0)
+
+
+def test_a_late_event_counts_at_the_latest_time_of_what_is_asked_for(executor: Executor) -> None:
+    simple(executor, "a", "b", within=10 * SECOND)
+    simple(executor, "c", "d")
+    for between, fires in (("d", 0), ("other", 1)):
+        send(executor, "a", time=1000, key=between)
+        send(executor, between, time=1050, key=between)
+        assert send(executor, "b", time=1005, key=between) == fires
