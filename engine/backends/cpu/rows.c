@@ -15,16 +15,29 @@
     }                                                                                              \
   } while (0)
 
-static inline float sum_lanes(v_f32 v) {
-  float sum = 0;
-  for (int i = 0; i < LANES_f32; i++) sum += v[i];
-  return sum;
+/* Lane i of the result is lane i ^ distance. */
+static inline v_f32 crossed(v_f32 v, int distance) {
+  v_i32 from;
+  for (int i = 0; i < LANES_f32; i++) from[i] = i ^ distance;
+  return (v_f32)__builtin_shuffle(v, from);
 }
 
+/* By halves: one lane after the other would take as long as a short row. */
+static inline float sum_lanes(v_f32 v) {
+#pragma GCC unroll 4
+  for (int distance = LANES_f32 / 2; distance > 0; distance /= 2) v += crossed(v, distance);
+  return v[0];
+}
+
+/* NaN where a lane is. */
 static inline float most_lane(v_f32 v) {
-  float most = v[0];
-  for (int i = 1; i < LANES_f32; i++) most = v[i] > most || v[i] != v[i] ? v[i] : most;
-  return most;
+#pragma GCC unroll 4
+  for (int distance = LANES_f32 / 2; distance > 0; distance /= 2) {
+    v_f32 other = crossed(v, distance);
+    v_i32 more = (other > v) | (other != other);
+    v = (v_f32)((more & (v_i32)other) | (~more & (v_i32)v));
+  }
+  return v[0];
 }
 
 /* Lanes from `some` on as `other`. */

@@ -72,6 +72,32 @@ static float weight_of(const direct *c, const float *weights, int64_t group, int
   return weights[((group * g->out + out) * all + in) * g->taps + tap];
 }
 
+/* The weights of an input channel and the next one, of one tap, for `outs` neighbouring outputs, as
+** pairs; 0 where there are none. Not of joined groups. */
+static void pack_pairs(const direct *c, const float *weights, int64_t group, int64_t out,
+                       int64_t in, int64_t tap, int64_t outs, uint32_t *to) {
+  const pvb_geometry *g = &c->g;
+  int64_t step = g->in * g->taps, there = g->out - out < outs ? g->out - out : outs;
+  const float *from = weights + ((group * g->out + out) * g->in + in) * g->taps + tap;
+  if (in >= g->in) there = 0;
+  if (in + 1 < g->in)
+    for (int64_t j = 0; j < there; j++, from += step) to[j] = pvb_pair(*from, from[g->taps]);
+  else
+    for (int64_t j = 0; j < there; j++, from += step) to[j] = pvb_pair(*from, 0);
+  for (int64_t j = there; j < outs; j++) to[j] = 0;
+}
+
+/* The same of one channel. */
+static void pack_floats(const direct *c, const float *weights, int64_t group, int64_t out,
+                        int64_t in, int64_t tap, int64_t outs, float *to) {
+  const pvb_geometry *g = &c->g;
+  int64_t step = g->in * g->taps, there = g->out - out < outs ? g->out - out : outs;
+  const float *from = weights + ((group * g->out + out) * g->in + in) * g->taps + tap;
+  if (in >= g->in) there = 0;
+  for (int64_t j = 0; j < there; j++, from += step) to[j] = *from;
+  for (int64_t j = there; j < outs; j++) to[j] = 0;
+}
+
 /* [group][tile's blocks][unit][segment][depth][blocks][16]. */
 static int pack(const direct *c, const float *weights) {
   const pvb_geometry *g = &c->g;
@@ -87,8 +113,20 @@ static int pack(const direct *c, const float *weights) {
       for (int64_t unit = 0; unit < c->in_units; unit++) {
         for (int64_t s = 0; s < c->unit_segments; s++)
           for (int64_t d = 0; d < c->unit_depth; d++) {
-            int64_t tap = c->plain ? s * c->unit_depth + d : s;
-            for (int64_t j = 0; j < blocks * PVB_BLOCK; j++) {
+            int64_t tap = c->plain ? s * c->unit_depth + d : s, width = blocks * PVB_BLOCK;
+            if (c->joined == 0 && c->kind == PVB_FLOATS) {
+              int64_t in = c->plain ? unit : unit * PVB_BLOCK + d;
+              pack_floats(c, weights, group, block * PVB_BLOCK, in, tap, width, to);
+              to += width;
+              continue;
+            }
+            if (c->joined == 0 && c->kind == PVB_PAIRS) {
+              pack_pairs(c, weights, group, block * PVB_BLOCK, unit * PVB_BLOCK + 2 * d, tap, width,
+                         to_pairs);
+              to_pairs += width;
+              continue;
+            }
+            for (int64_t j = 0; j < width; j++) {
               int64_t out = block * PVB_BLOCK + j, in = c->plain ? unit : unit * PVB_BLOCK + d;
               if (c->kind == PVB_FLOATS) {
                 *to++ = weight_of(c, weights, group, out, in, tap);
