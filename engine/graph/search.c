@@ -1,7 +1,8 @@
 /* search.c - predicted times made better by measurements, within a budget.
 **
 ** Works that are described alike are measured once. Those that matter most by prediction come first,
-** and of each the ways that are not far behind the best. Inputs are zeros of the true shapes and
+** and of each the ways that are not far behind the best: of all works those that are close to it, then,
+** as far as the budget goes, the others. Inputs are zeros of the true shapes and
 ** strides; weights are the true ones, and what was packed for measuring is given back. Of a model
 ** with more weights than the near caches hold, other memory is read before each run: a way has to be
 ** good as it will be run, not as it is when repeated.
@@ -15,6 +16,7 @@
 #include "team.h"
 #include "timings.h"
 
+#define CLOSE 1.3                 /* times the best prediction: ways that are measured first */
 #define WORTH 2.5                 /* times the best prediction: ways beyond that are not measured */
 #define PATIENT 60.0              /* seconds of budget, from which on every way is measured */
 #define LEAST 2e-6                /* seconds: works below that are left to prediction */
@@ -211,14 +213,16 @@ static void recall(pvg_heavy *heavy, pvg_item *item, const char *work) {
   }
 }
 
-static int measure(pvg_heavy *heavy, subject *subject, const surroundings *around, double until) {
+/* The ways of a subject up to so many times its best. */
+static int measure(pvg_heavy *heavy, subject *subject, const surroundings *around, double worth,
+                   double until) {
   pvg_item *item = subject->item;
   double best = best_of(item);
   bool patient = heavy->model->options.budget >= PATIENT;
   if (item->option_count < 2 || (best < LEAST && !patient)) return PVT_OK;
   for (int o = 0; o < item->option_count; o++) {
     pvg_option *option = &item->options[o];
-    if (option->measured || (option->seconds > WORTH * best && !patient)) continue;
+    if (option->measured || (option->seconds > worth * best && !patient)) continue;
     if (now() + 3 * option->seconds > until) continue;
     double seconds = time_option(heavy, item, option, around);
     if (seconds == PVT_E_CANCELLED) return PVT_E_CANCELLED;
@@ -226,6 +230,8 @@ static int measure(pvg_heavy *heavy, subject *subject, const surroundings *aroun
     char key[KEY + 100];
     key_of(subject->work, &option->way, key);
     pvg_timings_put(heavy->model->timings, key, seconds);
+    option->seconds = seconds;
+    option->measured = true;
   }
   return PVT_OK;
 }
@@ -262,8 +268,9 @@ int pvg_heavy_measure(pvg_heavy *heavy) {
     if (around.others != NULL)
       memset(pvt_buffer_data(around.others), 1, pvt_buffer_size(around.others));
     qsort(subjects, count, sizeof *subjects, heaviest_first);
-    for (size_t i = 0; i < count && status >= 0 && now() < until; i++)
-      status = measure(heavy, &subjects[i], &around, until);
+    for (int round = 0; round < 2; round++)
+      for (size_t i = 0; i < count && status >= 0 && now() < until; i++)
+        status = measure(heavy, &subjects[i], &around, round == 0 ? CLOSE : WORTH, until);
     pvt_buffer_release(around.others);
     pvg_timings_spend(heavy->model->timings, now() - start);
     if (status >= 0) pvg_timings_save(heavy->model);

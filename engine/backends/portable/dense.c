@@ -14,7 +14,7 @@
 #define CHUNK_ROWS 336
 #define DEEP_BYTES ((int64_t)64 << 10) /* of a panel that stays near for all rows of a chunk */
 #define FEW_ROWS 48                    /* for which all of k is done at once */
-#define FAR ((size_t)64 << 10) /* bytes of weights that other works push out of the near caches */
+#define FAR ((size_t)1 << 20)          /* bytes of weights that are not in the second cache */
 #define SKEW 16 /* floats behind each copied row, so that rows do not fall into the same sets */
 
 typedef struct dense {

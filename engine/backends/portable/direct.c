@@ -12,9 +12,8 @@
 
 #define PADDED_MOST ((int64_t)192 << 10) /* bytes of a padded part, about */
 #define CHUNK_MOST ((int64_t)40 << 10)   /* bytes of weights that one round of tiles reads */
-#define FAR ((size_t)256 << 10) /* bytes of weights that other works push out of the near caches */
-#define PART_MOST ((int64_t)1 << 23)   /* floats */
-#define PADDED_ALIGNMENT ((int64_t)16) /* floats */
+#define PART_MOST ((int64_t)1 << 23)     /* floats */
+#define PADDED_ALIGNMENT ((int64_t)16)   /* floats */
 
 typedef struct direct {
   pvb_packed packed;
@@ -253,9 +252,6 @@ static int run_part(const direct *c, const pvb_run *run, const float *image, con
           .residual_block = plane,
       };
       if (c->packed.scale != NULL) tile.scale = c->packed.scale + channel;
-      /* the next round's weights lie behind these; behind the last ones, nothing is lost */
-      int64_t piece = tile.segments * tile.depth * blocks * PVB_BLOCK * pvb_weight_size(c->kind);
-      bool fetch = c->packed.kernel.packed > FAR;
       if (last) {
         if (c->packed.bias != NULL) tile.bias = c->packed.bias + channel;
         if (in_tile) tile.activation = activation;
@@ -268,7 +264,6 @@ static int run_part(const direct *c, const pvb_run *run, const float *image, con
           tile.x = x + r * g->stride[1] * row_step + from * g->stride[2] * lane;
           tile.y = y_row + from * PVB_BLOCK;
           if (last && residual != NULL && !over) tile.residual = residual + (tile.y - y);
-          if (fetch) pvb_prefetch((const char *)tile.w + piece, piece, r * tiles + t, rows * tiles);
           tiles_of->kernel[blocks - 1][count - 1](&tile);
           if (last && !in_tile)
             for (int b = 0; b < blocks; b++)

@@ -42,7 +42,7 @@ extern const pvb_algorithm pvb_columns, pvb_multiply, pvb_direct, pvb_direct_pla
 static inline void pvb_prefetch(const void *next, int64_t bytes, int64_t part, int64_t parts) {
   const char *from = (const char *)next + bytes * part / parts;
   const char *end = (const char *)next + bytes * (part + 1) / parts;
-  for (; from < end; from += 64) __builtin_prefetch(from, 0, 3);
+  for (; from < end; from += 64) __builtin_prefetch(from, 0, 2);
 }
 
 /* A kernel as all algorithms have it, with memory of its own behind it. */
