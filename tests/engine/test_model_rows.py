@@ -193,6 +193,6 @@ def test_what_does_not_fit() -> None:
         call("pvb_softmax", np.ones((2, 2), np.float32), 1.0, None, False, x)
     with pytest.raises(EngineError, match="must be float32"):
         call("pvb_softmax", np.ones((2, 3)), 1.0, None, False, x)
+    how = ffi.new("pvb_attending *", {"scale": 1})
     with pytest.raises(EngineError, match="do not fit"):
-        how = ffi.new("pvb_attending *", {"scale": 1})
         call("pvb_attention", x, np.ones((4, 2), "f4"), x, None, how, None, x)

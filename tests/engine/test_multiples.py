@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polyvm.np as pnp
 import pytest
 
+import polyvm.np as pnp
 from tests.engine import direct
 from tests.engine.direct import ENGINE, declarations, describe, ffi, lib
 from tests.engine.graphs import call, load, model, node, port
