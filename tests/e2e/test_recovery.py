@@ -166,7 +166,8 @@ def test_two_tasks_that_crash_are_both_broken(cli: Cli, make_task: Callable[...,
     results = read_results(output)
     for task in ("bad-one", "bad-two", "counts"):
         assert sorted(by_line(results, task)) == list(range(1, 301))  # type: ignore[type-var]
-    assert done.err.count("starting it again") == 2
+    # Or both were inside when the process died, and one death is counted for both.
+    assert done.err.count("starting it again") in {1, 2}
 
 
 def test_a_life_that_accepts_nothing_keeps_the_place_in_the_input(
