@@ -183,10 +183,9 @@ def litert(path: Path, inputs: Arrays, wanted: Wanted) -> list[Session]:
 
 
 def polyvm(path: Path, inputs: Arrays, wanted: Wanted) -> list[Session]:
-    """Ours: one model, which callers share; with the libraries that hosts use."""
-    from polyvm.engine import _tensor, libraries
+    """Ours: one model, which callers share. Its own kernels alone do the work."""
+    from polyvm.engine import _tensor
 
-    libraries.load(_tensor)
     model = _tensor.Model(str(path), precision=wanted.precision, threads=wanted.threads)
     names = [name for name, _, _ in model.inputs]
     outputs = [name for name, _, _ in model.outputs]
@@ -208,8 +207,8 @@ RUNTIMES: Mapping[str, Open] = {
 }
 SETTINGS: Mapping[str, str] = {
     "polyvm": (
-        "with oneDNN and OpenBLAS, as hosts; float32 throughout as `exact`, bfloat16 arithmetic "
-        "as `fast`"
+        "its own kernels alone, without oneDNN and OpenBLAS; float32 throughout as `exact`, "
+        "bfloat16 arithmetic as `fast`"
     ),
     "onnxruntime": "all graph optimisations, sequential execution, dimensions fixed, arena on",
     "openvino": (
