@@ -210,5 +210,5 @@ class TriggerMachine(RuleBasedStateMachine):
             self.set.close()
 
 
-TriggerMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=60)
+TriggerMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=60)
 TestTriggerMachine = TriggerMachine.TestCase
