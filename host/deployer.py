@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from polyvm.host import chains, log
 from polyvm.host.errors import ChainError, TableError
+from polyvm.host.flows import FlowError
 from polyvm.host.watcher import Change, Deploy, Refused, Superseded, Watcher, Withdraw
 from polyvm.vm import VmError
 
@@ -76,7 +77,7 @@ class Deployer:
     def _deploy(self, bundle: Bundle) -> None:
         try:
             self._registry.deploy(bundle)
-        except (VmError, ChainError, TableError) as error:
+        except (VmError, ChainError, TableError, FlowError) as error:
             reason = f"{bundle.source}: {error}"
             held = isinstance(error, ChainError)
             told = held and bundle is self._held.get(bundle.manifest.name)

@@ -17,9 +17,9 @@ from polyvm.host.event_store import Keeping, losses, open_store, read
 from polyvm.host.features import FeatureTables
 from polyvm.host.live_flows import LiveFlows
 from polyvm.host.live_triggers import LiveTriggers
-from polyvm.host.store_server import MOST_DEPTH, StoreServer, Taken
+from polyvm.host.store_server import StoreServer, Taken
 from polyvm.host.switches import Switches
-from polyvm.vm import Executor, VmError, holding
+from polyvm.vm import DEPTH_MAX, Executor, VmError, holding
 
 if TYPE_CHECKING:
     from polyvm.host.dev import Options
@@ -128,11 +128,11 @@ class DevHost:
     def give_back(self, result: bytes, line: int, depth: int) -> str | None:
         """Let a task's result be an event of the stream that its manifest says; why it is none."""
         stream, source = self.manifest.results_into or "", f"task {self.manifest.name}"
-        if depth < MOST_DEPTH:
+        if depth < DEPTH_MAX:
             taken = self.take(result, stream=stream, source=source, line=line, depth=depth + 1)
             return str(taken.error) if taken.error is not None else None
         why = (
-            f"it is for stream {stream!r}, and took {MOST_DEPTH + 1} tasks in a row, each started "
+            f"it is for stream {stream!r}, and took {DEPTH_MAX + 1} tasks in a row, each started "
             "by what the one before had made"
         )
         self.bury(result, why, source)

@@ -9,7 +9,7 @@ import msgspec
 from polyvm.host import codec, retention, stream_versions, streams
 from polyvm.host.errors import KeyFileError, MissingError, PolyvmError, WriteError
 from polyvm.host.sealing import events_key
-from polyvm.vm import EventStore, Level, UnknownTask, VmError, rekey
+from polyvm.vm import EventStore, Level, UnknownTask, VmError, rekey, seal_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -101,6 +101,23 @@ def change_key(folder: Path, old: str, newer: str) -> int:
     finally:
         before.wipe()
         after.wipe()
+
+
+def seal_plain(folder: Path, stream: str, key: str) -> int | None:
+    """Seal a stream that was kept plain; how many events it has. None: it was sealed already.
+
+    Nobody may have the store open. Raises WriteError with the reason; KeyFileError; MissingError
+    for a stream that is not there.
+    """
+    loaded = events_key.load(key)
+    try:
+        return seal_stream(folder, stream, loaded.sealing())
+    except UnknownTask:
+        raise MissingError(f"{folder}: there is no stream {stream!r}") from None
+    except VmError as error:
+        raise WriteError(f"events: {error}") from None
+    finally:
+        loaded.wipe()
 
 
 class Kept(NamedTuple):

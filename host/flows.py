@@ -282,6 +282,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     steps: tuple[dict[str, Any], ...] = ()
     into: Into | None = None  # None: the task whose manifest has it
     lateness: str | None = None
+    idle: str | None = None  # after which a silent stream does not hold time back; a second
     late_into: str | None = None  # a stream for events that came too late
     arrival: bool = False
     catch_up: bool = False  # begin with what is kept of its streams
@@ -296,6 +297,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 "name": name or self.name,
                 "from": _tuple(self.from_),
                 "lateness_ns": _ns(self.lateness, "lateness", zero=True) if self.lateness else 0,
+                "idle_ns": _ns(self.idle, "idle") if self.idle else 0,
                 "late_into": self.late_into,
                 "arrival": self.arrival,
                 "steps": [read_step(each).declared() for each in self.steps],
@@ -345,14 +347,26 @@ def read_step(written: Mapping[str, Any]) -> Step:
 
 
 def stream(
-    *names: str, lateness: str | None = None, late_into: str | None = None, arrival: bool = False
+    *names: str,
+    lateness: str | None = None,
+    idle: str | None = None,
+    late_into: str | None = None,
+    arrival: bool = False,
 ) -> Chain:
     """Begin a flow with the events of these streams.
 
-    lateness: how long its windows wait for events that are late, such as "5s". late_into: a stream
-    for those that came later. arrival: an event's time is that of its coming.
+    lateness: how long its windows wait for events that are late, such as "5s". idle: after how long
+    a stream that is silent does not hold the others back. late_into: a stream for events that came
+    too late. arrival: an event's time is that of its coming.
     """
-    begun = Flow(name="", from_=names, lateness=lateness, late_into=late_into, arrival=arrival)
+    begun = Flow(
+        name="",
+        from_=names,
+        lateness=lateness,
+        idle=idle,
+        late_into=late_into,
+        arrival=arrival,
+    )
     return Chain(begun, ())
 
 
@@ -481,6 +495,7 @@ class Chain:
             steps=tuple(map(_written, self._steps)),
             into=into,
             lateness=begun.lateness,
+            idle=begun.idle,
             late_into=begun.late_into,
             arrival=begun.arrival,
             catch_up=catch_up,

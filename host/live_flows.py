@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from polyvm.host import circles, log
 from polyvm.host.flows import Flow, Into
 from polyvm.host.live_triggers import SEPARATOR
 from polyvm.vm import TriggerMode
@@ -59,6 +60,7 @@ class LiveFlows:
         self._live: dict[str, dict[str, LiveFlow]] = {}  # by owner and name
         self._by_id: dict[int, LiveFlow] = {}
         self._tasks: dict[str, tuple[int, Manifest]] = {}  # that are live
+        self._told: list[str] | None = None  # the circle that the log knows of
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -69,6 +71,29 @@ class LiveFlows:
         for each in self._written(manifest.name, manifest.flows):
             self._flows.check(each.declaration)
 
+    def check_circles(self, manifest: Manifest) -> None:
+        """Raise FlowError if rows would go round for ever between its flows and those of others."""
+        self._refuse_endless(manifest.name, manifest.flows)
+
+    def _refuse_endless(self, owner: str, flows: Iterable[Flow]) -> None:
+        others = [each for each in self._by_id.values() if each.owner != owner]
+        circles.refuse_endless(map(_edge, [*others, *self._written(owner, flows)]))
+
+    def _tell_of_circle(self) -> None:
+        """Have the log tell of a circle through tasks, once for each."""
+        returns = {
+            name: manifest.results_into
+            for name, (_, manifest) in self._tasks.items()
+            if manifest.results_into is not None
+        }
+        way = circles.through_tasks(map(_edge, self._by_id.values()), returns)
+        if way is not None and way != self._told:
+            log.get().warning(
+                "flows and tasks make a circle; what goes round too often becomes a dead letter",
+                way=" → ".join(way),
+            )
+        self._told = way
+
     def deploy(self, task_id: int, manifest: Manifest) -> None:
         """Put in the flows of a task's new version instead of those of the one before.
 
@@ -77,6 +102,7 @@ class LiveFlows:
         """
         self._tasks[manifest.name] = task_id, manifest
         self._replace(manifest.name, manifest.flows)
+        self._tell_of_circle()
         self.switch()
 
     def withdraw(self, task: str) -> None:
@@ -88,11 +114,14 @@ class LiveFlows:
     def set_operators(self, flows: tuple[Flow, ...]) -> None:
         """Have these flows, beside those of tasks, instead of those that were given before.
 
-        Raises VmError for the first that the executor refuses, and then nothing has changed.
+        Raises VmError for the first that the executor refuses, FlowError if rows would go round for
+        ever; then nothing has changed.
         """
+        self._refuse_endless("", flows)
         for each in self._written("", flows):
             self._flows.check(each.declaration)
         self._replace("", flows)
+        self._tell_of_circle()
 
     def _written(self, owner: str, flows: Iterable[Flow]) -> list[LiveFlow]:
         made = []
@@ -179,6 +208,10 @@ class LiveFlows:
             ),
             key=lambda each: each.name,
         )
+
+
+def _edge(flow: LiveFlow) -> circles.Edge:
+    return circles.edge(flow.full_name, flow.flow, flow.into)
 
 
 def _full_name(owner: str, name: str) -> str:

@@ -35,6 +35,7 @@ class LiveVersions:
         self._gone: dict[tuple[str, str], Deployment] = {}  # withdrawn ones, by name and lane
         self.pending = 0  # submitted and not yet settled
         self._graphs: dict[int, int] = {}  # of each trigger, how many have not been settled
+        self._depths: dict[int, int] = {}  # of what tasks led to, by the number of its first run
 
     def all(self) -> list[Deployment]:
         """Return the withdrawn versions, then the others in order of deployment."""
@@ -85,8 +86,15 @@ class LiveVersions:
             self._switches.check(each.manifest.name, each.manifest.lane)
         # Its completion may be collected before submit returns, but not settled: see the lock.
         number = self._runner.submit(deployment.id, payload, tag, **options)
+        depth = options.get("depth", 0)
+        if depth:
+            self._depths[number] = depth
         self.count(deployment, number)
         return number
+
+    def depth(self, completion: Completion) -> int:
+        """Return how many tasks in a row led to a run that is not settled, itself not counted."""
+        return self._depths.get(completion.trigger or completion.id, 0)
 
     def count(self, first: Deployment, number: int) -> None:
         """Count an accepted invocation and what it starts after it."""
@@ -135,6 +143,9 @@ class LiveVersions:
                 self._graphs[completion.trigger] -= 1
                 if self._graphs[completion.trigger] == 0:
                     del self._graphs[completion.trigger]
+                    self._depths.pop(completion.trigger, None)
+            else:
+                self._depths.pop(completion.id, None)
             self._settle_state(deployment)
         self.pending -= len(completions)
         return paired

@@ -178,6 +178,15 @@ class _TableCollector(Collector):
             for table in tables:
                 gauge.add_metric([table.name], getattr(table, name))
             yield gauge
+        newest = GaugeMetricFamily(
+            "polyvm_features_newest_seconds",
+            "The latest time of a row that was put into a table of features, since the epoch.",
+            labels=["table"],
+        )
+        for table in tables:
+            if table.newest_ns is not None:
+                newest.add_metric([table.name], table.newest_ns / 10**9)
+        yield newest
         for name, what in (
             ("puts", "Rows that were put into a table of features."),
             ("gets", "Keys that were looked up in a table of features."),
@@ -276,6 +285,15 @@ def _flow_metrics(registry: Registry) -> Iterable[Metric]:
         for flow in figures:
             gauge.add_metric([flow.name], getattr(flow.stats, name))
         yield gauge
+    watermark = GaugeMetricFamily(
+        "polyvm_flow_watermark_seconds",
+        "What of events is over for a flow: its watermark, since the epoch.",
+        labels=["flow"],
+    )
+    for flow in figures:
+        if flow.stats.watermark_ns is not None:
+            watermark.add_metric([flow.name], flow.stats.watermark_ns / 10**9)
+    yield watermark
 
 
 def _breaker_states(breakers: Mapping[str, Snapshot]) -> Metric:

@@ -81,6 +81,8 @@ class Registry:
         with self._lock:
             live = {name: each.manifest for name, each in self._versions.live.items()}
         Chains({**live, manifest.name: manifest}).check(manifest.name)
+        if self._flows is not None:
+            self._flows.check_circles(manifest)
         if self._tables is not None:
             self._tables.check(manifest)
         task_id = self._runner.add(
@@ -285,13 +287,19 @@ class Registry:
         with self._turns.alone():
             return self._versions.settle(completions)
 
-    def returning(self, completions: list[Completion]) -> list[tuple[Completion, Manifest]]:
-        """Pair completions with their tasks' manifests, those alone whose results are events."""
+    def returning(self, completions: list[Completion]) -> list[tuple[Completion, Manifest, int]]:
+        """Return completions whose results are events, before they are settled.
+
+        With the tasks' manifests, and how many tasks in a row led to the run, itself not counted.
+        """
         with self._lock:
             if not any(each.manifest.results_into for each in self._versions.by_id.values()):
                 return []
-            paired = [(each, self._versions.by_id[each.task].manifest) for each in completions]
-        return [(each, manifest) for each, manifest in paired if manifest.results_into]
+            paired = [
+                (each, self._versions.by_id[each.task].manifest, self._versions.depth(each))
+                for each in completions
+            ]
+        return [each for each in paired if each[1].results_into]
 
     def settle_arrays(self) -> bool:
         """Count the ends of arrays that have ended; whether there were any."""

@@ -34,6 +34,7 @@ from polyvm.host.event_store import Keeping, losses, open_store
 from polyvm.host.events import Events
 from polyvm.host.features import FeatureTables
 from polyvm.host.feed import Feed
+from polyvm.host.flows import FlowError
 from polyvm.host.invocations import Invocations
 from polyvm.host.isolation import ProcessRunner
 from polyvm.host.job_runner import JobRunner
@@ -66,8 +67,9 @@ if TYPE_CHECKING:
     from polyvm.host.batch_features import Done
     from polyvm.host.flows import Flow
     from polyvm.host.jobs import Job
+    from polyvm.host.live_flows import FlowFigures
     from polyvm.host.tables import Bounds
-    from polyvm.vm import SubmitOptions
+    from polyvm.vm import SubmitOptions, TableStats
 
 _POLL_EVERY = 0.5  # seconds between looks at the tasks folder
 _FIRST_POLLS = 0.1  # the same while the first scan waits for a file that is being written
@@ -143,6 +145,9 @@ class Service:
         self._breakers = BreakerKeeper(folder, self._executor) if folder is not None else None
         self._timers = TimerKeeper(folder) if folder is not None else None
         self._timers_unsaved = False  # and that was told
+        self._last_data: tuple[list[FlowFigures], list[TableStats]] | None = (
+            None  # of a closed host
+        )
         self._preloader = Preloader(self._lifetime.stopping)
         self._registry = Registry(
             Runners(self._executor, self._processes),
@@ -156,7 +161,7 @@ class Service:
         try:
             self.features.declare(options.tables)
             self._registry.firing.set_flows(options.flows)
-        except VmError as error:
+        except (VmError, FlowError) as error:
             raise UsageError(f"flows: {error}") from error
         self._deployer = Deployer(watcher, self._registry)
         self._jobs = self._make_jobs(options.jobs)
@@ -458,6 +463,7 @@ class Service:
             serving.join()
         self._collector.close()
         lost = self._executor.threads().stuck
+        self._last_data = self._data()
         if not self.stuck:
             self._executor.close()
             if lost == 0:  # a thread that was given up may yet ask for a row or an event
@@ -499,6 +505,7 @@ class Service:
         return ExitCode.OK
 
     def _progress(self, phase: str) -> Progress:
+        flows, tables = self._last_data or self._data()
         return Progress(
             rows=self._registry.snapshot(),
             refused=self._deployer.refused,
@@ -507,7 +514,12 @@ class Service:
             pending=self._registry.pending,
             elapsed_s=time.monotonic() - self._start,
             phase=phase,
+            flows=flows,
+            tables=tables,
         )
+
+    def _data(self) -> tuple[list[FlowFigures], list[TableStats]]:
+        return self._registry.firing.flow_figures(), self.features.stats()
 
     def _display(self) -> Display:
         if self._options.table and self._console.is_terminal:

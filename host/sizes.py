@@ -1,4 +1,4 @@
-"""Sizes in bytes as manifests write them: ``"64MB"``, ``"1.5GB"``, ``"512KiB"``."""
+"""Sizes in bytes as manifests write them, ``"64MB"``, ``"512KiB"``, and as people read them."""
 
 from __future__ import annotations
 
@@ -31,3 +31,8 @@ def parse(text: str) -> int:
     if size > _MAX:
         raise ValueError(f"{text!r} is more than any machine has; use less")
     return size
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in KiB or MiB."""
+    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:.0f} KiB"

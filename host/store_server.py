@@ -19,13 +19,12 @@ from polyvm.host.store_requests import (
     ReadSeries,
     Refused,
 )
-from polyvm.vm import StoreError, UnknownTask, VmError
+from polyvm.vm import DEPTH_MAX, StoreError, UnknownTask, VmError
 
 if TYPE_CHECKING:
     from polyvm.host.store_requests import Answer, Request
     from polyvm.vm import EventStore, Features
 
-MOST_DEPTH = 8  # DEPTH_MAX of vm/src/task_events.c
 SERIES_ROWS = 10_000  # ROWS_MAX of vm/src/task_series.c
 
 _E_NOMEM, _E_INVALID = -1, -2  # pvm_status of vm.h
@@ -111,11 +110,11 @@ class StoreServer:
         return _refused(report.error) if report.error is not None else _NIL
 
     def _append(self, request: Append, task: str, depth: int) -> Answer:
-        if depth >= MOST_DEPTH:
+        if depth >= DEPTH_MAX:
             return Refused(
                 "RuntimeError",
                 "this run was started by an event that a task appended, and that one too, "
-                f"{MOST_DEPTH} times in a row: it may append none",
+                f"{DEPTH_MAX} times in a row: it may append none",
             )
         report = self._take(request.events, source=task, depth=depth + 1)
         if report.error is None:

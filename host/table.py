@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from polyvm.host.deployment import State
+from polyvm.host.flow_table import FlowLine, TableLine, of_flows, of_tables
+from polyvm.host.sizes import size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from polyvm.host.figures import Row
+    from polyvm.host.live_flows import FlowFigures
+    from polyvm.vm import TableStats
 
 _LINE_EVERY = 5.0  # seconds between progress lines where there is no terminal
 _STYLES = {State.LIVE: "green", State.DRAINING: "yellow", State.WITHDRAWN: "dim"}
@@ -36,6 +40,8 @@ class Progress:
     pending: int
     elapsed_s: float
     phase: str
+    flows: Sequence[FlowFigures] = ()
+    tables: Sequence[TableStats] = ()  # of features
 
     @property
     def runs(self) -> int:
@@ -135,7 +141,46 @@ def render(progress: Progress) -> Group:
         )
     for path, _ in progress.refused:
         table.add_row(path.name, "-", Text("refused", style="red"), "-", "-", "-", "-", "-")
-    return Group(table, Text(totals, style="dim"))
+    shown = [table]
+    if progress.flows:
+        shown.append(of_flows(_flow(each, progress.elapsed_s) for each in progress.flows))
+    if progress.tables:
+        shown.append(of_tables(_features(each, progress.elapsed_s) for each in progress.tables))
+    return Group(*shown, Text(totals, style="dim"))
+
+
+def _flow(figures: FlowFigures, elapsed_s: float) -> FlowLine:
+    stats = figures.stats
+    return FlowLine(
+        name=figures.name,
+        streams=figures.streams,
+        into=figures.into,
+        events=stats.events,
+        rate=_a_second(stats.events, elapsed_s),
+        rows=stats.rows,
+        lost=stats.late + stats.dropped + stats.refused,
+        keys=stats.keys,
+        bytes=stats.bytes,
+        watermark_s=stats.watermark_ns / 10**9 if stats.watermark_ns is not None else None,
+    )
+
+
+def _features(stats: TableStats, elapsed_s: float) -> TableLine:
+    return TableLine(
+        name=stats.name,
+        keys=stats.keys,
+        rows=stats.rows,
+        bytes=stats.bytes,
+        writes=stats.puts,
+        writes_s=_a_second(stats.puts, elapsed_s),
+        reads=stats.gets,
+        reads_s=_a_second(stats.gets, elapsed_s),
+        newest_s=stats.newest_ns / 10**9 if stats.newest_ns is not None else None,
+    )
+
+
+def _a_second(count: int, elapsed_s: float) -> float:
+    return count / elapsed_s if elapsed_s > 0 else 0.0
 
 
 def duration(nanoseconds: int) -> str:
@@ -145,8 +190,3 @@ def duration(nanoseconds: int) -> str:
             value = nanoseconds / factor
             return f"{value:.{max(0, 2 - len(str(int(value))) + 1)}f} {unit}"
     return f"{nanoseconds} ns"
-
-
-def size(count: int) -> str:
-    """Return a number of bytes in KiB or MiB."""
-    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:.0f} KiB"

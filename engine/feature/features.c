@@ -111,6 +111,7 @@ static feature_table *make_table(feature_store *features, const char *name) {
   table->owner = store_process();
   if (getrandom(&table->seed, sizeof table->seed, 0) < 0) table->seed = table->owner;
   pthread_mutex_init(&table->carrying, NULL);
+  atomic_init(&table->newest, INT64_MIN);
   for (uint32_t i = 0; i < FEATURE_PARTS; i++) {
     pthread_mutex_init(&table->parts[i].lock, NULL);
     atomic_init(&table->parts[i].least_touched, UINT64_MAX);
@@ -181,7 +182,8 @@ void feature_table_stats(feature_table *table, feature_stats *stats) {
                            .puts = atomic_load(&table->puts),
                            .expired = atomic_load(&table->expired),
                            .dropped = atomic_load(&table->dropped),
-                           .ttl_ns = atomic_load(&table->ttl_ns)};
+                           .ttl_ns = atomic_load(&table->ttl_ns),
+                           .newest_ns = atomic_load(&table->newest)};
   for (uint32_t i = 0; i < FEATURE_STRIPES; i++) {
     stats->gets += atomic_load(&table->stripes[i].gets);
     stats->misses += atomic_load(&table->stripes[i].misses);

@@ -76,6 +76,7 @@ struct feature_table {
   store_stream *stream;                  /* NULL: in memory alone */
   _Alignas(64) _Atomic uint64_t version; /* the last one that was given */
   _Atomic uint64_t keys, rows, bytes, puts, expired, dropped;
+  _Atomic int64_t newest; /* the latest time of a row that was put; INT64_MIN: none was */
   _Alignas(64) pthread_mutex_t carrying; /* of the two; see keep.c */
   uint64_t cursor; /* rows kept before this number are of no use, or were kept again */
   int carries;     /* most of the stream was of no use at the last look */

@@ -144,6 +144,12 @@ static int put(feature_table *table, feature_part *part, const writing *w, uint6
   return FEATURE_OK;
 }
 
+static void note_newest(feature_table *table, int64_t time_ns) {
+  int64_t seen = atomic_load_explicit(&table->newest, memory_order_relaxed);
+  while (time_ns > seen && !atomic_compare_exchange_weak(&table->newest, &seen, time_ns)) {
+  }
+}
+
 static int write_row(feature_table *table, writing *w, int *store_status) {
   if (w->key.len > FEATURE_KEY_MAX || w->values.len > FEATURE_ROW_MAX) return FEATURE_E_SIZE;
   w->hash = feature_hash(table, w->key);
@@ -153,6 +159,7 @@ static int write_row(feature_table *table, writing *w, int *store_status) {
   int status = put(table, part, w, &version, store_status);
   pthread_mutex_unlock(&part->lock);
   if (version == 0) return status;
+  note_newest(table, w->time_ns);
   feature_bound(table, version, w->sequence == 0 ? w->arrival_ns : feature_now());
   if (w->sequence == 0) {
     atomic_fetch_add_explicit(&table->puts, 1, memory_order_relaxed);

@@ -375,12 +375,19 @@ static int compile_step(flow_compiler *c, flow_chain *chain, stream_text packed)
 static int compile_streams(flow_compiler *c, stream_text from, flow_input *input) {
   stream_reader items;
   int status = flow_field_items(&c->reading, from, "from", 1, FLOW_STREAMS_MAX, &items,
-                                &input->stream_count);
-  for (uint32_t i = 0; status == STREAM_OK && i < input->stream_count; i++) {
+                                &input->source_count);
+  for (uint32_t i = 0; status == STREAM_OK && i < input->source_count; i++) {
+    flow_source *source = &input->source[i];
+    atomic_init(&source->latest, INT64_MIN);
+    atomic_init(&source->idle_at, FLOW_NOT_IDLE);
     status = flow_field_text(&c->reading, flow_next(&items), "a stream", STORE_NAME_MAX,
-                             &input->stream[i]);
-    if (status == STREAM_OK && input->stream[i].data == NULL)
+                             &source->stream);
+    if (status == STREAM_OK && source->stream.data == NULL)
       status = flow_refuse(&c->reading, "a stream has no name");
+    for (uint32_t k = 0; status == STREAM_OK && k < i; k++)
+      if (stream_text_equal(input->source[k].stream, source->stream))
+        status = flow_refuse(&c->reading, "stream %.*s is named twice", (int)source->stream.len,
+                             source->stream.data);
   }
   return status;
 }
@@ -393,7 +400,6 @@ int flow_compile_chain(flow_compiler *c, stream_text from, stream_text steps, fl
     return flow_refuse(&c->reading, "a flow has at most %d inputs", FLOW_INPUTS_MAX);
   flow_input *input = &core->input[core->input_count++];
   *chain = (flow_chain){.input = input};
-  atomic_init(&input->latest, INT64_MIN);
   int status = compile_streams(c, from, input);
   if (status != STREAM_OK) return status;
   input->columns = chain->columns = flow_compile_columns(c, 1);
@@ -458,12 +464,12 @@ static int compile(flow_compiler *c) {
   stream_reader check = {core->declaration, core->declaration + core->declaration_len};
   if (stream_skip(&check) != 0 || check.at != check.end)
     return flow_refuse(&c->reading, "the flow's declaration is no MessagePack, or is cut short");
-  stream_text name, from, lateness, late, arrival, steps, into;
+  stream_text name, from, lateness, idle, late, arrival, steps, into;
   const flow_field fields[] = {{"name", &name},       {"from", &from},   {"lateness_ns", &lateness},
                                {"arrival", &arrival}, {"steps", &steps}, {"into", &into},
-                               {"late_into", &late}};
+                               {"late_into", &late},  {"idle_ns", &idle}};
   c->reading.part = "the flow's declaration";
-  int status = flow_fields_read(&c->reading, whole, fields, 7);
+  int status = flow_fields_read(&c->reading, whole, fields, 8);
   if (status == STREAM_OK)
     status = flow_field_text(&c->reading, name, "name", FLOW_NAME_MAX, &core->name);
   if (status == STREAM_OK && core->name.data == NULL)
@@ -473,6 +479,8 @@ static int compile(flow_compiler *c) {
   if (status == STREAM_OK)
     status = flow_field_integer(&c->reading, lateness, "lateness_ns", 0, INT64_MAX / 4, 0,
                                 &core->lateness_ns);
+  if (status == STREAM_OK)
+    status = flow_field_integer(&c->reading, idle, "idle_ns", 0, INT64_MAX / 4, 0, &core->idle_ns);
   if (status == STREAM_OK)
     status = flow_field_flag(&c->reading, arrival, "arrival", 0, &core->arrival);
   if (status == STREAM_OK)
@@ -497,6 +505,7 @@ flow_core *flow_declaration_compile(flow_set *set, const void *declaration, size
   atomic_init(&core->references, 1);
   atomic_init(&core->watermark, INT64_MIN);
   atomic_init(&core->wanted, INT64_MIN);
+  atomic_init(&core->rested, INT64_MIN);
   core->set = set;
   core->declaration = copy;
   core->declaration_len = len;

@@ -4,8 +4,9 @@
 ** EXPR is what expression.h takes.
 **
 **   "name"         text, 1 to FLOW_NAME_MAX bytes
-**   "from"         array of the names of streams
-**   "lateness_ns"  (0) how long the watermark stays behind the latest event
+**   "from"         array of the names of streams, each once
+**   "lateness_ns"  (0) how long the watermark stays behind the latest event of the stream that is behind
+**   "idle_ns"      (0: the set's) after so long a silent stream does not hold it back
 **   "late_into"    (none) a stream that events are put into which came too late
 **   "arrival"      (false) an event's time is that of its arrival
 **   "steps"        array of maps with one field each, below

@@ -216,7 +216,8 @@ static void tell_late(flow_run *run, const flow_row *row) {
                         .into = run->flow->core->late_into,
                         .key = event->key,
                         .time_ns = event->time_ns,
-                        .row = event->whole};
+                        .row = event->whole,
+                        .way = event->way};
   run->set->config.emit(run->context, &output);
 }
 
@@ -225,6 +226,7 @@ void flow_keyed_take(flow_run *run, flow_stage *stage, int side, flow_row *row) 
   const flow_group *group = stage->operator == FLOW_JOIN ? &stage->join.group[side] : &stage->group;
   stream_text text = flow_group_key(group, row->values, run->arena);
   run->late = 0;
+  run->way = row->way;
   run->refused = text.len > FLOW_KEY_BYTES_MAX;
   if (!run->refused) {
     uint64_t hash = stream_mix(stream_hash(text, set->seed), (uint64_t)(uintptr_t)stage);
@@ -242,6 +244,7 @@ void flow_keyed_take(flow_run *run, flow_stage *stage, int side, flow_row *row) 
       take_out(shard, key);
       put_newest(shard, key);
     }
+    if (key != NULL) key->way = row->way;
     if (key == NULL) run->refused = 1;
     else if (!kind_of(stage)->take(run, shard, key, side, row)) drop(shard, key);
     else if (is_over(set)) make_room(set, shard, key);
@@ -261,6 +264,7 @@ static int fire_some(flow_run *run, flow_stage *stage, flow_shard *shard, int64_
   for (int i = 0; i < BATCH && timers->count != 0 && timers->keys[0]->due <= now; i++) {
     flow_key *key = timers->keys[0];
     int empty = 0;
+    run->way = key->way;
     int64_t next = kind->due(run, key, now, &empty);
     if (empty) {
       drop(shard, key);

@@ -21,6 +21,7 @@ typedef struct flow_key {
   int64_t due;    /* in the heap */
   uint32_t place; /* there, from 1; 0: it waits for nothing */
   uint32_t len;
+  uint32_t way;   /* of the latest row to come */
   uint64_t bytes; /* that it takes, all in all */
   void *state;    /* the stage's own */
   char text[];    /* as flow_group_key makes it */

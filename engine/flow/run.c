@@ -12,7 +12,7 @@ flow_row *flow_run_output(flow_run *run, uint32_t count, int64_t time_ns) {
     return NULL;
   }
   for (uint32_t i = 0; i < count; i++) values[i] = flow_nil();
-  *made = (flow_result){.row = {.values = values, .time_ns = time_ns}};
+  *made = (flow_result){.row = {.values = values, .time_ns = time_ns, .way = run->way}};
   *run->last = made;
   run->last = &made->next;
   return &made->row;

@@ -202,6 +202,9 @@ int flow_prepare(flow_set *set, const void *declaration, size_t len, void *user,
 }
 
 int flow_start(flow_set *set, flow *flow, struct flow *replaces) {
+  pthread_mutex_lock(&set->ticking);
+  flow_core_restart(flow->core);
+  pthread_mutex_unlock(&set->ticking);
   pthread_mutex_lock(&set->changing);
   int status = change(set, replaces, flow);
   pthread_mutex_unlock(&set->changing);
@@ -237,8 +240,8 @@ int flow_says(const flow *flow, const void *declaration, size_t len) {
 stream_text flow_stream_at(const flow *flow, uint32_t i) {
   for (uint32_t k = 0; k < flow->core->input_count; k++) {
     const flow_input *input = &flow->core->input[k];
-    if (i < input->stream_count) return input->stream[i];
-    i -= input->stream_count;
+    if (i < input->source_count) return input->source[i].stream;
+    i -= input->source_count;
   }
   return (stream_text){NULL, 0};
 }
@@ -310,16 +313,20 @@ static int take_event(flow_run *run, const flow_input *input, const flow_event *
   if (values == NULL) return STREAM_E_NOMEM;
   if (flow_row_read(input->columns, event->whole, values) != 0) return STREAM_E_DECODE;
   add_special(input, event, values);
-  flow_row row = {
-      .values = values, .time_ns = event->time_ns, .whole = event->whole, .event = event};
+  flow_row row = {.values = values,
+                  .time_ns = event->time_ns,
+                  .whole = event->whole,
+                  .event = event,
+                  .way = event->way};
   flow_stage_take(run, input->first, input->side, &row);
   return STREAM_OK;
 }
 
-static int takes(const flow_input *input, stream_text stream) {
-  for (uint32_t i = 0; i < input->stream_count; i++)
-    if (stream_text_equal(input->stream[i], stream)) return 1;
-  return 0;
+/* NULL: the input does not take this stream. */
+static flow_source *source_of(flow_input *input, stream_text stream) {
+  for (uint32_t i = 0; i < input->source_count; i++)
+    if (stream_text_equal(input->source[i].stream, stream)) return &input->source[i];
+  return NULL;
 }
 
 static int64_t wall_now(void) {
@@ -334,15 +341,16 @@ static int take(flow_run *run, flow *flow, const flow_event *given) {
   int status = STREAM_OK, taken = 0;
   for (uint32_t i = 0; i < core->input_count && status == STREAM_OK; i++) {
     flow_input *input = &core->input[i];
-    if (!takes(input, event.stream)) continue;
+    flow_source *source = source_of(input, event.stream);
+    if (source == NULL) continue;
     if (!taken) {
       atomic_fetch_add_explicit(&core->events, 1, memory_order_relaxed);
-      if (core->arrival) event.time_ns = wall_now();
+      if (core->arrival) event.time_ns = event.arrival_ns != 0 ? event.arrival_ns : wall_now();
     }
     taken = 1;
     run->flow = flow;
     status = take_event(run, input, &event);
-    flow_input_saw(input, event.time_ns);
+    flow_source_saw(source, event.time_ns);
   }
   if (taken) flow_core_advance(run);
   return status != STREAM_OK ? status : taken;
@@ -361,12 +369,23 @@ int flow_append(flow_set *set, const flow_event *event, void *context) {
   return status;
 }
 
+static void tick(flow_run *run, flow *flow, int64_t wall_ns) {
+  run->flow = flow;
+  pthread_mutex_lock(&run->set->ticking);
+  flow_core_tick(flow->core, wall_ns);
+  pthread_mutex_unlock(&run->set->ticking);
+  flow_core_advance(run);
+}
+
 int flow_feed(flow_set *set, flow *flow, const flow_event *event, void *context) {
   visit v;
   if (begin(set, &v) != 0) return STREAM_E_NOMEM;
   v.run->context = context;
   v.run->again = 1;
+  /* sources were silent then as they were between these events */
+  if (event->arrival_ns != 0) tick(v.run, flow, event->arrival_ns);
   int status = take(v.run, flow, event);
+  if (event->arrival_ns != 0) tick(v.run, flow, event->arrival_ns);
   v.run->again = 0;
   end(&v);
   return status;
@@ -376,20 +395,14 @@ int flow_tick(flow_set *set, int64_t wall_ns, void *context) {
   visit v;
   if (begin(set, &v) != 0) return STREAM_E_NOMEM;
   v.run->context = context;
-  for (uint32_t i = 0; i < v.list->count; i++) {
-    v.run->flow = v.list->flow[i];
-    pthread_mutex_lock(&set->ticking);
-    flow_core_tick(v.run->flow->core, wall_ns, set->config.idle_ns);
-    pthread_mutex_unlock(&set->ticking);
-    flow_core_advance(v.run);
-  }
+  for (uint32_t i = 0; i < v.list->count; i++) tick(v.run, v.list->flow[i], wall_ns);
   end(&v);
   return STREAM_OK;
 }
 
-static int is_fed(const flow_core *core, const flow_core *by) {
+static int is_fed(flow_core *core, const flow_core *by) {
   for (uint32_t i = 0; i < core->input_count; i++)
-    if (by->sink == FLOW_TO_STREAM && takes(&core->input[i], by->into)) return 1;
+    if (by->sink == FLOW_TO_STREAM && source_of(&core->input[i], by->into) != NULL) return 1;
   return 0;
 }
 

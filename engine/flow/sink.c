@@ -115,6 +115,7 @@ void flow_sink_put(flow_run *run, flow_row *row) {
                         .task = core->sink == FLOW_TO_TASK,
                         .key = key,
                         .time_ns = row->time_ns,
-                        .row = packed};
+                        .row = packed,
+                        .way = row->way};
   run->set->config.emit(run->context, &output);
 }

@@ -34,6 +34,7 @@ typedef struct flow_row {
   int64_t time_ns;
   stream_text whole;       /* of open columns: the event's map */
   const flow_event *event; /* that it comes straight from; NULL */
+  uint32_t way;            /* as flow_output has it */
 } flow_row;
 
 typedef struct flow_result {
@@ -49,9 +50,10 @@ typedef struct flow_run {
   void *context; /* of the caller, for emit */
   flow_arena *arena;
   flow_result *first, **last;
-  int again;   /* the event has come before, to another process maybe */
-  int late;    /* the stage found its row late; told once no lock is held */
-  int refused; /* the stage could not take its row */
+  uint32_t way; /* of the rows that are put out now */
+  int again;    /* the event has come before, to another process maybe */
+  int late;     /* the stage found its row late; told once no lock is held */
+  int refused;  /* the stage could not take its row */
 } flow_run;
 
 typedef enum flow_operator {
@@ -191,18 +193,25 @@ struct flow_stage {
   };
 };
 
+/* A stream of an input, with a watermark of its own. */
+typedef struct flow_source {
+  stream_text stream;
+  _Atomic int64_t latest;   /* event time; INT64_MIN: no event yet */
+  _Atomic uint64_t events;  /* that came */
+  _Atomic uint64_t idle_at; /* it is silent as long as `events` is this */
+  uint64_t ticked_events;   /* how many it were at a tick; of ticks alone */
+  int64_t ticked_ns;        /* the first tick with so many; 0: none yet */
+} flow_source;
+#define FLOW_NOT_IDLE UINT64_MAX
+
 /* Where a chain begins. */
 typedef struct flow_input {
-  uint32_t stream_count;
-  stream_text stream[FLOW_STREAMS_MAX];
+  uint32_t source_count;
+  flow_source source[FLOW_STREAMS_MAX];
   flow_columns *columns;
   flow_stage *first; /* NULL: its rows go out as they are */
   int side;
   int time_column, key_column, stream_column; /* of _time, _key, _stream; -1: not asked for */
-  _Atomic int64_t latest;                     /* event time; INT64_MIN: no event yet */
-  _Atomic uint64_t events;                    /* that came */
-  uint64_t ticked_events;                     /* how many it were at a tick; of flow_tick alone */
-  int64_t ticked_ns;                          /* the first tick with so many */
 } flow_input;
 
 typedef enum flow_sink { FLOW_TO_TABLE, FLOW_TO_STREAM, FLOW_TO_TASK } flow_sink;
@@ -215,6 +224,7 @@ struct flow_core {
   size_t declaration_len;
   stream_text name;
   int64_t lateness_ns;
+  int64_t idle_ns;       /* after which a silent source holds nothing back; 0: the set's */
   int arrival;           /* time is that of arrival */
   stream_text late_into; /* a stream; data NULL: late events are only counted */
   uint32_t input_count;
@@ -233,6 +243,7 @@ struct flow_core {
   void **columns, **expressions, **blocks;
   uint32_t columns_count, expressions_count, blocks_count;
   /* Time. */
+  _Atomic int64_t rested;    /* the latest tick at which all sources were silent; INT64_MIN: none */
   _Atomic int64_t watermark; /* that stages have */
   _Atomic int64_t wanted;    /* that they are to have */
   _Atomic int advancing;     /* somebody sees to that */
@@ -292,13 +303,15 @@ static inline int64_t flow_time_floor(int64_t time, int64_t size, int64_t offset
   return flow_time_sum(time, -(rest < 0 ? rest + size : rest));
 }
 
-/* Event time of an input goes on to this. */
-void flow_input_saw(flow_input *input, int64_t time_ns);
-/* What the inputs have seen moves the watermark on, and what is due then fires. The run has no rows:
+/* Event time of a source goes on to this. */
+void flow_source_saw(flow_source *source, int64_t time_ns);
+/* What the sources have seen moves the watermark on, and what is due then fires. The run has no rows:
 ** its arena is used again and again. */
 void flow_core_advance(flow_run *run);
-/* An input that rests is moved on; of flow_tick. */
-void flow_core_tick(flow_core *core, int64_t wall_ns, uint64_t idle_ns);
+/* Which sources are silent at this time; with the set's lock of ticks. */
+void flow_core_tick(flow_core *core, int64_t wall_ns);
+/* What ticks knew is forgotten: a source is silent no sooner than its time from the next tick on. */
+void flow_core_restart(flow_core *core);
 /* No more rows come: all that is open is to give its result. */
 void flow_core_finish(flow_core *core);
 void flow_core_free(flow_core *core);

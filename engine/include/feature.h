@@ -102,6 +102,7 @@ typedef struct feature_stats {
   uint64_t puts, gets, misses;
   uint64_t expired, dropped; /* keys, for their ttl and for other bounds */
   uint64_t ttl_ns;           /* as it is configured */
+  int64_t newest_ns;         /* the latest time of a row that was put, ever; INT64_MIN: none was */
 } feature_stats;
 void feature_table_stats(feature_table *table, feature_stats *stats);
 

@@ -9,10 +9,12 @@
 **   dropped, the least recently used key first, and counted.
 ** - Any thread may append, add and remove at any time. Events of different keys run side by side.
 **
-** Time. A flow has a watermark: the latest event time it has seen, less its lateness. A window gives its
-** result when the watermark has passed its end; a row that comes for a window that has given its result
-** is late: it is counted, and handed to `late`. The watermark also goes on when no events come, by
-** flow_tick, so that the last window of a stream does not wait for ever.
+** Time. Each stream of a flow has a watermark: the latest event time that came from it, less the flow's
+** lateness. The flow's is the least of them, but for streams that are silent: flow_tick finds those from
+** which nothing came for idle_ns, and they hold nothing back until their next event. When all are
+** silent, the flow's watermark goes on with the clock, so that the last window does not wait for ever. It
+** never goes back. A window gives its result when the watermark has passed its end; a row that comes for a
+** window that has given its result is late: it is counted, and handed to `late`.
 */
 #ifndef FLOW_H
 #define FLOW_H
@@ -29,6 +31,8 @@ typedef struct flow_event {
   stream_text key;   /* may be empty */
   stream_text whole; /* its map */
   int64_t time_ns;
+  int64_t arrival_ns; /* since the epoch, if it came earlier; 0: it comes now */
+  uint32_t way;       /* the caller's own: it comes back in what the event leads to */
 } flow_event;
 
 /* What leaves a flow, but for features. Valid during the call. */
@@ -39,6 +43,7 @@ typedef struct flow_output {
   stream_text key;
   int64_t time_ns;
   stream_text row; /* a MessagePack map */
+  uint32_t way;    /* of the event that it is made of; of several, the latest of its key to come */
 } flow_output;
 
 typedef struct flow_config {
@@ -47,8 +52,8 @@ typedef struct flow_config {
                               are refused */
   uint32_t shards;    /* 64: parts of the keys that are locked one by one; 1 to 1024 */
   uint64_t max_bytes; /* 256 MiB: of state, all flows together */
-  uint64_t idle_ns;   /* a second: a stream that rests so long has its watermark moved on by
-                              flow_tick, as if an event came now */
+  uint64_t idle_ns;   /* a second: a stream from which nothing comes for so long is silent, of
+                              flows that do not say otherwise */
   /* Called for a row that leaves, in the thread that appends or ticks, with no lock held. */
   void (*emit)(void *context, const flow_output *output);
   /* A row that came too late. NULL: it is only counted. */
@@ -84,7 +89,7 @@ int flow_add(flow_set *set, const void *declaration, size_t len, void *user, flo
              flow **out, char *err);
 /* The same in two steps: between them the flow gets the events of flow_feed only, which are taken for
 ** some that another process has seen: rows for a table that has the same row, or a later one of the
-** key, are not put. */
+** key, are not put. With times of arrival, in their order, streams are silent as they were then. */
 int flow_prepare(flow_set *set, const void *declaration, size_t len, void *user,
                  const flow *replaces, flow **out, char *err);
 int flow_start(flow_set *set, flow *flow, struct flow *replaces);

@@ -63,7 +63,8 @@ typedef enum store_status {
   STORE_E_FORKED = -8,  /* opened by the process that this one was forked from */
   STORE_E_DAMAGED = -9, /* a file's head does not fit its checksum, or a sealed block that was whole when the
                            store was opened is not any more */
-  STORE_E_KEY = -10     /* sealed, and not with the key that was given */
+  STORE_E_KEY = -10,    /* sealed, and not with the key that was given */
+  STORE_E_UNKNOWN = -11 /* there is no stream of that name */
 } store_status;
 
 typedef struct store store;
@@ -173,6 +174,17 @@ int store_commit(store *store);
 ** What was sealed is not sealed anew: who had the old key, and the files of then, can still read them. */
 int store_rekey(const char *folder, const store_sealing *old, const store_sealing *newer,
                 uint64_t *done, char *err);
+
+#define STORE_SEALED_BEFORE UINT64_MAX
+
+/* Seal a stream of a folder that nobody has open, and that was kept plain so far. Killed at any moment,
+** or cut off from power, it leaves the plain stream whole or the sealed one; it can be done again. Then
+** the plain files are gone; what they had on the disk is not overwritten. It needs as much space again
+** while it goes on. *events: how many are sealed now; STORE_SEALED_BEFORE: it was sealed already. Sequence
+** numbers stay, those of lost events as well. A file in the stream's folder that no events can be read
+** from is refused. A status with a sentence in `err`. */
+int store_seal_stream(const char *folder, const char *name, const store_sealing *sealing,
+                      uint64_t *events, char *err);
 
 /* Called with one event after the other; not 0 ends the reading. What an event points to is valid
 ** during the call. */

@@ -79,6 +79,7 @@ typedef struct stream_amount {
   uint64_t first, last; /* sequence numbers in the store; 0: events are not kept */
   uint64_t events;
   uint64_t bytes; /* of the events' maps */
+  uint32_t way;   /* of the last of them; see stream_origin */
 } stream_amount;
 
 /* An event that was kept, and matched. Valid during the call of `taken` only. */
@@ -216,6 +217,7 @@ typedef struct stream_origin {
                       ** whatever the event says: it was made of others */
   stream_text key;
   int64_t time_ns;
+  uint32_t way; /* the caller's own; of what counters fire with */
 } stream_origin;
 int stream_append_from(stream_triggers *triggers, const stream_origin *origin, const void *event,
                        size_t len, uint64_t wall_ns, uint64_t now_ns, void *context,

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "checksum.h"
+#include "convert.h"
 #include "files.h"
 #include "names.h"
 #include "seal.h"
@@ -131,12 +132,11 @@ static int keep_rules(store *store, store_stream *stream, const store_rules *rul
     status = store_stream_move(stream, &home);
   free(path);
   if (status != STORE_OK)
-    snprintf(err, STORE_ERR_MAX, "stream %s: it has events that are %s; name another stream%s",
-             stream->name,
-             was_in_memory ? "in memory alone"
-             : in_memory   ? "in files"
-                           : "not sealed",
-             was_in_memory ? "" : ", or move its folder away");
+    snprintf(err, STORE_ERR_MAX, "stream %s: it has events that are %s", stream->name,
+             was_in_memory ? "in memory alone; name another stream"
+             : in_memory
+                 ? "in files; name another stream, or move its folder away"
+                 : "not sealed; seal them, with polyvm events seal, or name another stream");
   return status;
 }
 
@@ -230,6 +230,7 @@ static int open_streams(store *store, int sealed, char *err) {
 
 static int open_folder(store *store, char *err) {
   int status = store_folder_take(store->folder, 1, &store->lock_file, err);
+  if (status == STORE_OK) status = store_conversions_finish(store->folder, err);
   if (status == STORE_OK && (store->files = store_files_start()) == NULL) status = STORE_E_NOMEM;
   if (status == STORE_OK) status = open_streams(store, 0, err);
   return status == STORE_OK ? open_streams(store, 1, err) : status;

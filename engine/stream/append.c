@@ -378,6 +378,7 @@ int stream_append(stream_triggers *triggers, const void *data, size_t len, uint6
 
 /* What an event does not say of itself. */
 static void place(const stream_origin *origin, stream_event *event) {
+  event->way = origin->way;
   if (origin->stream.len != 0 && (event->stream.data == NULL || origin->derived))
     event->stream = origin->stream;
   if (!origin->derived) return;

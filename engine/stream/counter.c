@@ -165,6 +165,7 @@ static int count_one(const stream_counters *counters, stream_counter *counter,
   if (tally->events++ == 0) tally->first = sequence;
   tally->last = sequence;
   tally->bytes += event->whole.len;
+  tally->way = event->way;
   if ((counter->events != 0 && tally->events >= counter->events) ||
       (counter->bytes != 0 && tally->bytes >= counter->bytes))
     hand_out(counter, tally, due);
@@ -217,7 +218,8 @@ void stream_counters_fire(stream_counters *counters, stream_tally *due, const st
                             .first = tally->first,
                             .last = tally->last,
                             .events = tally->events,
-                            .bytes = tally->bytes};
+                            .bytes = tally->bytes,
+                            .way = tally->way};
     if (config->enough != NULL) config->enough(context, &amount);
     release(counter);
     free(tally);
@@ -289,6 +291,7 @@ static int go_on(stream_counter *counter, const stream_counter *before) {
     copy->last = at->last;
     copy->events = at->events;
     copy->bytes = at->bytes;
+    copy->way = at->way;
   }
   return 0;
 }

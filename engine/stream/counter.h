@@ -20,6 +20,7 @@ typedef struct stream_tally {
   struct stream_tally *newer, *older; /* by when it began */
   stream_counter *counter;            /* a reference, once it is to be fired */
   int mode;                           /* of the counter, then */
+  uint32_t way;                       /* of the last event */
   uint64_t hash, began_ns, first, last, events, bytes;
   size_t len;
   char key[];

@@ -28,6 +28,7 @@ typedef struct stream_event {
   stream_text type, page, id, stream; /* data NULL: the event has none */
   uint64_t time_ns;
   int bad_time; /* its time is a number that is no time: NaN, below 0, too large */
+  uint32_t way; /* of its origin */
   uint32_t key_count;
   stream_text keys[STREAM_SPACES_MAX]; /* empty: the event has none */
   char digits[4 + STREAM_SPACES_MAX][STREAM_DIGITS];

@@ -1,7 +1,7 @@
 """``polyvm events DIR``, or of a running host: what was kept, as JSON lines.
 
 ``polyvm events append FILE`` hands events to a running host. ``polyvm events rekey DIR`` gives
-sealed streams another key.
+sealed streams another key, ``polyvm events seal DIR STREAM`` seals streams that were kept plain.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ from polyvm.host import codec, event_files
 from polyvm.host.api import client
 from polyvm.host.cli import events_key
 from polyvm.host.errors import ExitCode, MissingError, UsageError
-from polyvm.host.event_store import Keeping, Query, change_key, losses, open_store, read
+from polyvm.host.event_store import (
+    Keeping,
+    Query,
+    change_key,
+    losses,
+    open_store,
+    read,
+    seal_plain,
+)
 from polyvm.host.streams import DEAD, STREAM
 
 if TYPE_CHECKING:
@@ -33,11 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
         "places",
-        metavar="DIR | append FILE | rekey DIR",
+        metavar="DIR | append FILE | rekey DIR | seal DIR STREAM...",
         nargs="*",
         help="as given to `polyvm run --events`, when that has ended (default: ask a running "
         "host); append: hand the events of a file to a host, JSON lines, .gz of them, .parquet or "
-        ".arrow; - is stdin; rekey: sealed streams get the key --new-key",
+        ".arrow; - is stdin; rekey: sealed streams get the key --new-key; seal: streams that were "
+        "kept plain are sealed with --events-key",
     )
     parser.add_argument("--streams", action="store_true", help="list the streams instead")
     parser.add_argument(
@@ -68,12 +77,17 @@ def run(options: argparse.Namespace) -> ExitCode:
             return _append(options, file)
         case ["rekey", folder]:
             return _change_key(options, Path(folder))
-        case [folder] if folder not in {"append", "rekey"}:
+        case ["seal", folder, _, *_]:
+            return _seal(options, Path(folder), options.places[2:])
+        case [folder] if folder not in {"append", "rekey", "seal"}:
             found = _of_folder(options, Path(folder))
         case []:
             found = _of_host(options)
         case _:
-            raise UsageError("name one folder, or append and one file, or rekey and one folder")
+            raise UsageError(
+                "name one folder, or append and one file, or rekey and one folder, or seal, one "
+                "folder and its streams"
+            )
     write = sys.stdout.buffer.write
     for each in found:
         write(msgspec.json.encode(each, enc_hook=codec.as_json) + b"\n")
@@ -84,10 +98,29 @@ def _change_key(options: argparse.Namespace, folder: Path) -> ExitCode:
     old = events_key.spec(options)
     if old is None or options.new_key is None:
         raise UsageError("rekey needs the key of now, --events-key, and the next one, --new-key")
-    if not folder.is_dir():
-        raise MissingError(f"{folder}: no such folder; `polyvm run --events` makes one")
+    _check_folder(folder)
     print(f"{change_key(folder, old, options.new_key):,} segments have the new key")
     return ExitCode.OK
+
+
+def _seal(options: argparse.Namespace, folder: Path, streams: list[str]) -> ExitCode:
+    key = events_key.spec(options)
+    if key is None:
+        raise UsageError("seal needs the key to seal with, --events-key")
+    _check_folder(folder)
+    for stream in streams:
+        sealed = seal_plain(folder, stream, key)
+        print(
+            f"{stream}: {sealed:,} events are sealed"
+            if sealed is not None
+            else f"{stream}: it was sealed already"
+        )
+    return ExitCode.OK
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise MissingError(f"{folder}: no such folder; `polyvm run --events` makes one")
 
 
 def _append(options: argparse.Namespace, file: str) -> ExitCode:
@@ -119,8 +152,7 @@ def _query(options: argparse.Namespace, sequence: int, most: int) -> Query:
 
 
 def _of_folder(options: argparse.Namespace, folder: Path) -> Iterable[Any]:
-    if not folder.is_dir():
-        raise MissingError(f"{folder}: no such folder; `polyvm run --events` makes one")
+    _check_folder(folder)
     store = open_store(Keeping(folder=folder, key=events_key.spec(options)))
     try:
         for lost in filter(None, map(losses, store.streams())):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from polyvm.host.api import client
 from polyvm.host.errors import ExitCode
+from polyvm.host.flow_table import moment
 
 if TYPE_CHECKING:
     import argparse
@@ -45,17 +45,6 @@ def _show(flows: list[dict[str, Any]]) -> None:
     for flow in flows:
         counts = (f"{flow[count]:,}" for count in _COUNTS)
         places = (flow["name"], ", ".join(flow["from"]), flow["into"])
-        table.add_row(*places, *counts, _time(flow["watermark"]))
+        table.add_row(*places, *counts, moment(flow["watermark"]))
     console = Console()
     (console if console.is_terminal else Console(width=_FILE_WIDTH)).print(table)
-
-
-def _time(seconds: float | None) -> str:
-    """A time as people read it, or its seconds where the calendar does not reach."""
-    if seconds is None:
-        return ""
-    try:
-        moment = dt.datetime.fromtimestamp(seconds, dt.UTC)
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds:.0f}"
-    return moment.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")

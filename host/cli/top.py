@@ -22,7 +22,9 @@ from polyvm.host.api import client
 from polyvm.host.breakers import Hold, State
 from polyvm.host.cli import breaker
 from polyvm.host.errors import ExitCode
-from polyvm.host.table import duration, size
+from polyvm.host.flow_table import FlowLine, TableLine, of_flows, of_tables
+from polyvm.host.sizes import size
+from polyvm.host.table import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,18 +77,31 @@ def run(options: argparse.Namespace) -> ExitCode:
 
 
 def _frames(host: HostClient) -> Iterator[dict[str, Any]]:
-    """Ask for a frame when the next one is wanted; add each task's rate since the last."""
-    before: dict[tuple[str, str], int] = {}
+    """Ask for a frame when the next one is wanted; add what came a second since the last."""
+    before: dict[tuple[str, ...], int] = {}
     last = time.monotonic()
     while True:
         frame: dict[str, Any] = host.get("/v1/tasks")
-        now = time.monotonic()
-        for task in frame["tasks"]:
-            runs = before.get((task["name"], task["version"]))
-            task["rate"] = (task["runs"] - runs) / (now - last) if runs is not None else None
-        before = {(task["name"], task["version"]): task["runs"] for task in frame["tasks"]}
-        last = now
+        frame["flows"] = host.get("/v1/flows")["flows"]
+        frame["tables"] = host.get("/v1/features")["tables"]
+        now, seen = time.monotonic(), {}
+        for one, count, rate, *place in _counts(frame):
+            seen[*place, count] = one[count]
+            former = before.get((*place, count))
+            one[rate] = (one[count] - former) / (now - last) if former is not None else None
+        before, last = seen, now
         yield frame
+
+
+def _counts(frame: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Whatever has counts whose growth is shown, the counts' names, and where the rate goes."""
+    for task in frame["tasks"]:
+        yield task, "runs", "rate", "task", task["name"], task["version"]
+    for flow in frame["flows"]:
+        yield flow, "events", "rate", "flow", flow["name"]
+    for table in frame["tables"]:
+        yield table, "puts", "puts_rate", "table", table["name"]
+        yield table, "gets", "gets_rate", "table", table["name"]
 
 
 def _watch(frames: Iterator[dict[str, Any]], console: Console, order: str) -> None:
@@ -162,7 +177,42 @@ def render(frame: dict[str, Any], order: str = _FIRST) -> Group:
     ]
     help_line = " · ".join(f"{key} {title}" for key, (title, _) in _ORDERS.items())
     lines.append(Text(f"sorted by {_ORDERS[order][0]} · {help_line} · {_QUIT} quit", style="dim"))
-    return Group(table, *lines)
+    return Group(table, *_data(frame), *lines)
+
+
+def _data(frame: dict[str, Any]) -> Iterator[Table]:
+    """Flows and tables of features, where there are any."""
+    if frame["flows"]:
+        yield of_flows(
+            FlowLine(
+                name=flow["name"],
+                streams=tuple(flow["from"]),
+                into=flow["into"],
+                events=flow["events"],
+                rate=flow["rate"],
+                rows=flow["rows"],
+                lost=flow["late"] + flow["dropped"] + flow["refused"],
+                keys=flow["keys"],
+                bytes=flow["bytes"],
+                watermark_s=flow["watermark"],
+            )
+            for flow in frame["flows"]
+        )
+    if frame["tables"]:
+        yield of_tables(
+            TableLine(
+                name=table["name"],
+                keys=table["keys"],
+                rows=table["rows"],
+                bytes=table["bytes"],
+                writes=table["puts"],
+                writes_s=table["puts_rate"],
+                reads=table["gets"],
+                reads_s=table["gets_rate"],
+                newest_s=table["newest_ns"] / 10**9 if table["newest_ns"] is not None else None,
+            )
+            for table in frame["tables"]
+        )
 
 
 def _state(task: dict[str, Any]) -> Text:

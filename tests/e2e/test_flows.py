@@ -154,6 +154,60 @@ into = {stream = "minutes"}
     assert (hour["n"], hour["users"]) == (40, 2)
 
 
+def test_a_circle_through_a_task_comes_to_an_end(cli: Cli, tmp_path: Path) -> None:
+    slow = '{window = {tumbling = "200ms"}, columns = {n = "count()"}}'
+    for name, window in (("round", ""), ("slow", slow)):
+        main = f"def run(start):\n    return {{'from': '{name}', 'n': start['row']['n']}}\n"
+        write_task(tmp_path / "tasks" / name, main)
+        with (tmp_path / "tasks" / name / "task.toml").open("a") as file:
+            file.write(
+                f'results_into = "{name}"\n[[flows]]\nname = "again"\nfrom = "{name}"\n'
+                f'idle = "200ms"\nsteps = [{window}]\n'
+            )
+    lines = [
+        {"stream": "round", "n": 1},
+        {"stream": "slow", "n": 1, "ts": 1},
+        {"stream": "round", "n": 2},
+    ]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    process = cli.start(
+        *("run", "tasks", "--input", "in.jsonl", "--events", "kept", "--keep-running"),
+        *("--socket", "s", "--no-table"),
+    )
+
+    def dead() -> list[dict[str, Any]]:
+        done = cli("events", "--dead", "--socket", "s")
+        return [json.loads(line)["event"] for line in done.out.splitlines()]
+
+    try:
+        wait_for(lambda: len(dead()) == 3, "the ends of the circles")
+        found = dead()
+    finally:
+        process.terminate()
+        _, err = process.communicate()
+    assert Counter((each["source"], each["event"]["n"]) for each in found) == {
+        ("task round", 1): 1,
+        ("task round", 2): 1,
+        ("task slow", 1): 1,
+    }
+    assert all("9 tasks in a row" in each["reason"] for each in found)
+    assert len(stream_of(cli, "round")) == 2 * 9  # what came, and eight results of each
+    assert len(stream_of(cli, "slow")) == 9
+    assert err.count(b"flows and tasks make a circle") >= 1
+
+
+def test_a_circle_of_flows_that_has_no_end_is_refused(cli: Cli, tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "operators.toml").write_text(
+        '[[flows]]\nname = "x"\nfrom = "a"\ninto = {stream = "b"}\n'
+        '[[flows]]\nname = "y"\nfrom = "b"\ninto = {stream = "a"}\n'
+    )
+    done = cli("run", "tasks", "--input", "in.jsonl", "--no-table", "--flows", "operators.toml")
+    assert done.code == 2
+    assert "flow x: each of its rows would come back to it for ever: a → x → b → y → a" in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
 def test_wrong_flows(cli: Cli, tmp_path: Path) -> None:
     write(tmp_path)
     run = ("run", "tasks", "--input", "in.jsonl", "--no-table", "--flows", "operators.toml")

@@ -107,12 +107,29 @@ def test_keys(cli: Cli, place: Path) -> None:
     assert "another key" in cli("events", "kept", "--events-key", one).err
 
 
-def test_a_stream_that_was_kept_plain_stays_so(cli: Cli, place: Path) -> None:
-    event = {"event": "view", "user_id": "a", "n": 1}
+def test_a_stream_that_was_kept_plain_is_sealed_first(cli: Cli, place: Path) -> None:
+    event = {"event": "needle", "user_id": "a", "n": 1}
     text = json.dumps(event) + "\n"
     done = cli("run", "tasks", "--input", "-", "--events", "kept", "--no-table", stdin=text)
     assert done.code == ExitCode.OK
     done = run(cli, event, options=("--events-key", key(place, "one")))
     assert done.code == ExitCode.CANNOT_WRITE
-    assert "stream events: it has events that are not sealed" in done.err
+    assert "stream events: it has events that are not sealed; seal them" in done.err
     assert [each["event"] for each in lines(cli("events", "kept").out)] == [event]
+    one = ("--events-key", key(place, "one"))
+    for command, code, words in [
+        (("seal", "kept", "events"), ExitCode.USAGE, "--events-key"),
+        (("seal", "kept"), ExitCode.USAGE, "one folder and its streams"),
+        (("seal", "none", "events", *one), ExitCode.NO_INPUT, "no such folder"),
+        (("seal", "kept", "other", *one), ExitCode.NO_INPUT, "there is no stream 'other'"),
+    ]:
+        done = cli("events", *command)
+        assert (done.code, words in done.err) == (code, True), (command, done)
+        assert done.err.count("\n") == 1
+    done = cli("events", "seal", "kept", "events", *one)
+    assert (done.code, done.out) == (ExitCode.OK, "events: 1 events are sealed\n"), done.err
+    assert cli("events", "seal", "kept", "events", *one).out == "events: it was sealed already\n"
+    for path in (place / "kept").rglob("*"):
+        assert not path.is_file() or b"needle" not in path.read_bytes(), path
+    assert run(cli, event, options=one).code == ExitCode.OK
+    assert [each["event"] for each in lines(cli("events", "kept", *one).out)] == [event, event]

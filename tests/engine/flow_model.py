@@ -24,42 +24,49 @@ class Row:
 
 @dataclass
 class Clock:
-    """The watermark of a flow with these many inputs."""
+    """The watermark of a flow with these many inputs, or streams."""
 
     lateness: int
     inputs: int = 1
     idle: int = 10**9
+    now: int = -FAR  # below which nothing is on time
     latest: list[int] = field(default_factory=list)
     rested: list[int | None] = field(default_factory=list)
+    silent: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.latest = [-FAR] * self.inputs
         self.rested = [None] * self.inputs
 
-    @property
-    def now(self) -> int:
-        """Below which nothing is on time."""
-        least = min(self.latest)
-        return -FAR if least == -FAR else least - self.lateness
-
     def saw(self, time: int, side: int = 0) -> None:
         """An event has come."""
         self.latest[side] = max(self.latest[side], time)
         self.rested[side] = None
+        self.silent.discard(side)
+        self._advance()
 
     def tick(self, wall: int) -> None:
-        """Inputs that have rested for long enough are moved on to the present."""
+        """Inputs that have rested for long enough hold nothing back; if all have, time goes on."""
         if max(self.latest) == -FAR:
             return
         for side, since in enumerate(self.rested):
             if since is None:
                 self.rested[side] = wall
             elif wall - since >= self.idle:
-                self.latest[side] = max(self.latest[side], wall)
+                self.silent.add(side)
+        self._advance(wall)
+
+    def _advance(self, wall: int = -FAR) -> None:
+        heard = [time for side, time in enumerate(self.latest) if side not in self.silent]
+        least = min(heard, default=wall)
+        if least != -FAR:
+            self.now = max(self.now, least - self.lateness)
 
     def finish(self) -> None:
         """All inputs have ended."""
         self.latest = [2**63 - 2] * self.inputs
+        self.silent.clear()
+        self._advance()
 
 
 def summary(rows: list[Event], values: str = "v") -> tuple[Any, ...]:

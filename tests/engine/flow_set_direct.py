@@ -34,7 +34,7 @@ int direct_add(direct *d, const char *declaration, size_t len, flow *replaces, f
 void direct_remove(direct *d, flow *flow);
 void direct_stats(flow *flow, uint64_t *out);
 int direct_append(direct *d, const char *stream, const char *key, const char *event, size_t len,
-                  int64_t time_ns);
+                  int64_t time_ns, uint32_t way);
 int direct_tick(direct *d, int64_t wall_ns);
 int direct_finish(direct *d);
 uint64_t direct_late(direct *d);
@@ -80,6 +80,7 @@ class Left:
     key: str
     time_ns: int
     row: dict[str, Any]
+    way: int
 
 
 @dataclass(frozen=True)
@@ -166,11 +167,11 @@ class FlowSet:
         """Take a flow out."""
         self._lib.direct_remove(self._set, flow)
 
-    def append(self, stream: str, event: Any, time_ns: int, key: str = "") -> int:
+    def append(self, stream: str, event: Any, time_ns: int, key: str = "", way: int = 0) -> int:
         """Append an event; 1 if a flow took it, 0 if none did, or a status."""
         packed = msgspec.msgpack.encode(event)
         status: int = self._lib.direct_append(
-            self._set, stream.encode(), key.encode(), packed, len(packed), time_ns
+            self._set, stream.encode(), key.encode(), packed, len(packed), time_ns, way
         )
         return status
 

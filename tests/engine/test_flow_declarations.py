@@ -31,6 +31,8 @@ WRONG = [
     (declared(odd=1), "field odd is unknown; there are name, from, lateness_ns"),
     (declared(**{"from": []}), "flow f: from is an array of 1 to 16 items"),
     (declared(lateness_ns=-1), "lateness_ns is an integer from 0"),
+    (declared(idle_ns=-1), "idle_ns is an integer from 0"),
+    (declared(**{"from": ["s", "s"]}), "flow f: stream s is named twice"),
     (declared(into=None), "flow f: into: it is missing"),
     (declared(into={"table": "a", "stream": "b"}), "one table, one stream or one task"),
     (declared(steps=[{}]), "step 1: it says nothing"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -8,7 +9,10 @@ from rich.console import Console
 
 from polyvm.host.deployment import State
 from polyvm.host.figures import Row
-from polyvm.host.table import LiveTable, Progress, duration, render, size
+from polyvm.host.live_flows import FlowFigures
+from polyvm.host.sizes import size
+from polyvm.host.table import LiveTable, Progress, duration, render
+from polyvm.vm import FlowStats, TableStats
 
 ROW = Row(
     name="a",
@@ -40,6 +44,26 @@ def test_render() -> None:
         assert words in text
     assert "running · 1,210 lines · 1,200 runs (600/s) · 7 failures · 3 pending · 2.0 s" in text
     assert "2 bad lines" in text
+
+
+def test_render_flows_and_features() -> None:
+    stats = FlowStats(
+        **dict.fromkeys(FlowStats.__dataclass_fields__, 0)
+        | {"events": 5000, "late": 3, "refused": 4, "bytes": 5 * 2**20, "watermark_ns": 10**18}
+    )
+    flow = FlowFigures("offers.seen", "offers", ("clicks", "views"), "table seen", stats)
+    table = TableStats("seen", 12, 34, 2**21, 8000, 600, 1, 0, 0, 0, 10**18 + 10**9)
+    unused = TableStats("unused", 0, 0, 0, 0, 0, 0, 0, 0, 0, None)
+    progress = dataclasses.replace(PROGRESS, flows=[flow], tables=[table, unused])
+    output = io.StringIO()
+    Console(file=output, width=160).print(render(progress))
+    lines = {line.split()[1]: line for line in output.getvalue().splitlines() if "│" in line}
+    for words in ("clicks, views", "table seen", " 5,000 ", " 2,500 ", " 7 ", "5.0 MiB"):
+        assert words in lines["offers.seen"]
+    assert "2001-09-09 01:46:40" in lines["offers.seen"]
+    for words in (" 12 ", " 34 ", "2.0 MiB", " 8,000 ", " 4,000 ", " 600 ", " 300 ", "01:46:41"):
+        assert words in lines["seen"]
+    assert lines["unused"].rstrip(" │").endswith("-")
 
 
 def test_live_table_redraws_and_leaves_nothing() -> None:

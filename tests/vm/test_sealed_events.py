@@ -12,7 +12,18 @@ import msgspec
 import pytest
 
 from polyvm.host.sealing import events_key
-from polyvm.vm import EventStore, Executor, Features, Level, Sealing, StoreError, VmError, rekey
+from polyvm.vm import (
+    EventStore,
+    Executor,
+    Features,
+    Level,
+    Sealing,
+    StoreError,
+    UnknownTask,
+    VmError,
+    rekey,
+    seal_stream,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +114,25 @@ def test_keys(tmp_path: Path, sealing: Sealing) -> None:
     assert [each[4]["n"] for each in read(store, "users")] == list(range(400))
     with pytest.raises(VmError, match="another process has this store open"):
         rekey(tmp_path, other, sealing)
+    store.close()
+
+
+def test_what_was_plain_is_sealed(tmp_path: Path, sealing: Sealing) -> None:
+    store = EventStore(tmp_path, segment_bytes=SEGMENT)
+    put(store, [pack(stream="Ключ", n=n, pad="needle" * 50) for n in range(1000)])
+    (tmp_path / "stream-empty").mkdir()
+    store.close()
+    with pytest.raises(UnknownTask, match="there is no stream none"):
+        seal_stream(tmp_path, "none", sealing)
+    assert seal_stream(tmp_path, "Ключ", sealing) == 1000
+    assert seal_stream(tmp_path, "Ключ", sealing) is None
+    assert seal_stream(tmp_path, "empty", sealing) == 0
+    assert b"needle" not in content(tmp_path)
+    store = EventStore(tmp_path, sealing=sealing)
+    assert [each[4]["n"] for each in read(store, "Ключ")] == list(range(1000))
+    store.declare("Ключ", sealed=True)
+    with pytest.raises(VmError, match="another process has this store open"):
+        seal_stream(tmp_path, "Ключ", sealing)
     store.close()
 
 

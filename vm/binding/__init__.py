@@ -31,6 +31,7 @@ from .event_store import (
     Sealing,
     StreamStats,
     rekey,
+    seal_stream,
 )
 from .executor import (
     AddOptions,
@@ -52,6 +53,7 @@ from .messages import Message, expanded, holding
 from .program import Module, Program
 from .traces import Stage, Trace
 from .triggers import (
+    DEPTH_MAX,
     EventBatch,
     Fired,
     Ingestion,
@@ -63,6 +65,7 @@ from .triggers import (
 )
 
 __all__ = [
+    "DEPTH_MAX",
     "LATEST",
     "NESTED",
     "NO_TEXT",
@@ -134,5 +137,6 @@ __all__ = [
     "protect_process",
     "rekey",
     "report_crashes",
+    "seal_stream",
     "wipe",
 ]

@@ -94,6 +94,21 @@ NESTED = 3  # PVM_EVENT_NESTED
 NO_TEXT = 4  # PVM_EVENT_NO_TEXT
 
 
+def seal_stream(folder: Path, stream: str, sealing: Sealing) -> int | None:
+    """Seal a stream that was kept plain; how many events it has. None: it was sealed already.
+
+    Nobody may have the store open. Raises VmError with the reason, UnknownTask if there is none.
+    """
+    err, done = ffi.new("char[]", ERR_MAX), ffi.new("uint64_t *")
+    raw = _raw(sealing)
+    try:
+        check(lib.pvm_store_seal(bytes(folder), stream.encode(), raw, done, err), err)
+    finally:
+        _wipe(raw)
+    events = int(done[0])
+    return events if events != 2**64 - 1 else None
+
+
 class EventStore:
     """An open store. Every method is for any thread, but `close`, which comes last."""
 

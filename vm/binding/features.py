@@ -31,6 +31,7 @@ class TableStats:
     expired: int
     dropped: int
     ttl_ns: int  # 0: keys do not expire
+    newest_ns: int | None  # None: no row was ever put
 
 
 class PutReport(NamedTuple):
@@ -40,7 +41,8 @@ class PutReport(NamedTuple):
     error: VmError | None
 
 
-_COUNTS = tuple(TableStats.__dataclass_fields__)[1:]
+_COUNTS = tuple(TableStats.__dataclass_fields__)[1:-1]
+_NEVER = -(2**63)
 
 
 class Features:
@@ -132,5 +134,7 @@ class Features:
         found: list[TableStats] = []
         raw = ffi.new("pvm_table_stats *")
         while lib.pvm_table_stats_get(self.handle, len(found), raw) == lib.PVM_OK:
-            found.append(TableStats(text(raw.name), *(getattr(raw, count) for count in _COUNTS)))
+            counts = {count: getattr(raw, count) for count in _COUNTS}
+            newest = raw.newest_ns if raw.newest_ns != _NEVER else None
+            found.append(TableStats(name=text(raw.name), newest_ns=newest, **counts))
         return sorted(found, key=lambda table: table.name)

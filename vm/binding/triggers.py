@@ -23,6 +23,9 @@ class TriggerMode(IntEnum):
     HAND_OUT = lib.PVM_TRIGGER_HAND_OUT
 
 
+DEPTH_MAX = int(lib.PVM_DEPTH_MAX)  # tasks in a row, each started by what the one before made
+
+
 @dataclass(frozen=True, slots=True)
 class Fired:
     """A match, or a row of a flow for a task; trigger or flow is 0.

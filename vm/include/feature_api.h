@@ -38,6 +38,7 @@ typedef struct pvm_table_stats {
   uint64_t puts, gets, misses;
   uint64_t expired, dropped;  /* keys, for their ttl and for other bounds */
   uint64_t ttl_ns;            /* as it is configured */
+  int64_t newest_ns;          /* the latest time of a row that was put; INT64_MIN: none was */
 } pvm_table_stats;
 
 /* The i-th table; PVM_E_UNKNOWN beyond the last. */

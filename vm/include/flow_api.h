@@ -4,7 +4,8 @@
 #define PVM_FLOW_API_H
 
 /* Every event that was kept, and matched by triggers, goes through the executor's flows. What they put
-** into a stream is kept, matched, and goes through flows again, PVM_FLOW_DEPTH times at most. What
+** into a stream is kept, matched, and goes through flows again, PVM_FLOW_DEPTH times at most; a row of
+** several events has been through what the latest of its key has. What
 ** they put into a task is submitted as a trigger's match is, with the payload
 **
 **   {"flow": its name, "key": text, "row": map}

@@ -55,6 +55,10 @@ PVM_API int pvm_store_declare(pvm_store *store, const char *stream, int level, i
 /* Another key for all sealed streams of a folder that nobody has open; see store_rekey. */
 PVM_API int pvm_store_rekey(const char *folder, const pvm_sealing *old, const pvm_sealing *newer,
                             uint64_t *segments, char *err);
+/* Seal a stream of a folder that nobody has open, and that was kept plain so far; see store_seal_stream.
+** *events: how many are sealed now; UINT64_MAX: it was sealed already. PVM_E_UNKNOWN: there is none. */
+PVM_API int pvm_store_seal(const char *folder, const char *stream, const pvm_sealing *sealing,
+                           uint64_t *events, char *err);
 /* Give a stream limits of its own, and make it if there is none. PVM_E_INVALID: that is no name. */
 PVM_API int pvm_store_retain(pvm_store *store, const char *stream, uint64_t keep_bytes,
                              uint64_t keep_events, uint64_t keep_ns);

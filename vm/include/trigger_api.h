@@ -114,7 +114,8 @@ typedef struct pvm_fired {
   uint64_t end;    /* of the payload in the batch's data; it starts at the end before. There is one
                    ** only if status is not PVM_OK */
   int32_t status;  /* PVM_OK: accepted; PVM_TRIGGER_HANDED_OUT; or why it was refused */
-  uint32_t depth;  /* how many tasks in a row appended the event; 0: it came from outside */
+  uint32_t depth;  /* how many tasks in a row, each started by what the one before made, it took; 0: it
+                   ** came from outside */
 } pvm_fired;
 
 typedef struct pvm_fired_batch {
@@ -170,9 +171,10 @@ typedef struct pvm_ingestion {
   int positions;      /* 1, of such lines: the journal has the number of each line as the position
                       ** (pvm_executor_note_position) once the next one is begun; the caller notes the
                       ** last. Where streams are synced it notes all of them */
-  uint32_t depth;     /* tasks in a row that appended; 0: it comes from outside. Else what fires is handed
-                      ** out, whatever its mode, and the host submits it with this depth */
+  uint32_t depth;     /* if a task made them: the depth of its invocation + 1, and then what they start
+                      ** is handed out with it; 0: they come from outside. At most PVM_DEPTH_MAX */
 } pvm_ingestion;
+enum { PVM_DEPTH_MAX = 8 };
 
 /* As pvm_events. */
 PVM_API int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in,

@@ -115,7 +115,8 @@ int pvm_catch_up_read(pvm_catch_up *reading, pvm_firing *f) {
     flow_event event = {.stream = first->name,
                         .key = {text, one->key_len},
                         .whole = {text + one->key_len, one->value_len},
-                        .time_ns = one->time_ns};
+                        .time_ns = one->time_ns,
+                        .arrival_ns = one->arrival_ns};
     if (flow_feed(reading->set, reading->flow, &event, f) == STREAM_E_NOMEM) return STREAM_E_NOMEM;
   }
 }

@@ -25,6 +25,7 @@ int pvm_store_status(int status) {
          : status == STORE_E_NOMEM   ? PVM_E_NOMEM
          : status == STORE_E_INVALID ? PVM_E_INVALID
          : status == STORE_E_FORKED  ? PVM_E_FORKED
+         : status == STORE_E_UNKNOWN ? PVM_E_UNKNOWN
                                      : PVM_E_STORE;
 }
 
@@ -69,6 +70,16 @@ int pvm_store_rekey(const char *folder, const pvm_sealing *old, const pvm_sealin
   int status = store_rekey(folder, &from, &to, segments, err);
   explicit_bzero(&from, sizeof from);
   explicit_bzero(&to, sizeof to);
+  return pvm_store_status(status);
+}
+
+int pvm_store_seal(const char *folder, const char *stream, const pvm_sealing *sealing,
+                   uint64_t *events, char *err) {
+  if (folder == NULL || stream == NULL || !can_seal(sealing) || events == NULL || err == NULL)
+    return PVM_E_INVALID;
+  store_sealing own = sealing_of(sealing);
+  int status = store_seal_stream(folder, stream, &own, events, err);
+  explicit_bzero(&own, sizeof own);
   return pvm_store_status(status);
 }
 

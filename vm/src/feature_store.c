@@ -102,7 +102,8 @@ int pvm_table_stats_get(pvm_features *features, uint32_t i, pvm_table_stats *sta
                              .misses = seen.misses,
                              .expired = seen.expired,
                              .dropped = seen.dropped,
-                             .ttl_ns = seen.ttl_ns};
+                             .ttl_ns = seen.ttl_ns,
+                             .newest_ns = seen.newest_ns};
   snprintf(stats->name, sizeof stats->name, "%s", feature_table_name(table));
   return PVM_OK;
 }

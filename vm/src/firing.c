@@ -56,13 +56,13 @@ static void tell(pvm_firing *f, const pvm_starter *starter, int status, uint64_t
                                       .id = id,
                                       .end = f->data_len,
                                       .status = status,
-                                      .depth = f->appended};
+                                      .depth = f->tasks};
 }
 
 int pvm_firing_start(pvm_firing *f, const pvm_starter *starter, int mode, size_t len) {
   int64_t id = PVM_E_NOMEM;
   if (len != 0)
-    id = mode == PVM_TRIGGER_HAND_OUT || f->appended != 0
+    id = mode == PVM_TRIGGER_HAND_OUT || f->appended || f->tasks != 0
              ? 0
              : pvm_submit(f->executor, starter->task, f->tag, f->payload, len, NULL);
   int status = id < 0 ? (int)id : id > 0 ? PVM_OK : PVM_TRIGGER_HANDED_OUT;

@@ -18,11 +18,17 @@ typedef struct pvm_firing {
   size_t data_len, data_capacity;
   unsigned char *payload; /* room for one, kept between events */
   size_t payload_capacity;
-  uint32_t depth;    /* how many flows an event has come through */
-  uint32_t appended; /* tasks in a row that appended; not 0: nothing is submitted from here */
-  int flowed;        /* a flow has taken the latest event */
-  int quiet;         /* what leaves flows for streams and tasks has left before */
+  uint32_t depth; /* how many flows an event has come through */
+  uint32_t tasks; /* in a row, each started by what the one before made; not 0: handed out */
+  int appended;   /* by a task, from within its VM: nothing is submitted from here */
+  int flowed;     /* a flow has taken the latest event */
+  int quiet;      /* what leaves flows for streams and tasks has left before */
 } pvm_firing;
+
+/* What an event has come through, as one word, for what it leads to later. */
+static inline uint32_t pvm_firing_way(const pvm_firing *f) {
+  return f->tasks << 16 | f->depth;
+}
 
 /* Whose match it is: of these, one is 0. */
 typedef struct pvm_starter {

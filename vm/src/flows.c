@@ -62,14 +62,7 @@ static void start_task(pvm_firing *f, pvm_flow *flow, const flow_output *output)
   pvm_start_counts_add(&flow->starts, status);
 }
 
-static void emit(void *context, const flow_output *output) {
-  pvm_firing *f = context;
-  pvm_flow *flow = output->user;
-  if (f->quiet) return;
-  if (output->task) {
-    start_task(f, flow, output);
-    return;
-  }
+static void put_into_stream(pvm_firing *f, pvm_flow *flow, const flow_output *output) {
   char source[sizeof flow->name + 8];
   snprintf(source, sizeof source, "flow %s", flow->name);
   stream_origin origin = {.source = {source, strlen(source)},
@@ -80,10 +73,25 @@ static void emit(void *context, const flow_output *output) {
   int status = PVM_E_STATE;
   if (f->depth < PVM_FLOW_DEPTH) {
     f->depth++;
+    origin.way = pvm_firing_way(f);
     status = pvm_firing_append(f, &origin, output->row.data, output->row.len);
-    f->depth--;
   }
   if (status < 0) atomic_fetch_add_explicit(&flow->refused, 1, memory_order_relaxed);
+}
+
+/* A row of a window has come through what its latest event has, whoever moves time on. f->depth is that
+** of the calls as well, one within the other. */
+static void emit(void *context, const flow_output *output) {
+  pvm_firing *f = context;
+  pvm_flow *flow = output->user;
+  if (f->quiet) return;
+  uint32_t depth = f->depth, tasks = f->tasks;
+  if ((output->way & 0xffff) > depth) f->depth = output->way & 0xffff;
+  f->tasks = output->way >> 16;
+  if (output->task) start_task(f, flow, output);
+  else put_into_stream(f, flow, output);
+  f->depth = depth;
+  f->tasks = tasks;
 }
 
 /* ---- Events ---- */
@@ -103,7 +111,11 @@ void pvm_flows_leave(struct pvm_flows *flows) {
 
 void pvm_flows_take(struct pvm_flows *flows, const stream_taken *event, pvm_firing *f) {
   if (atomic_load_explicit(&flows->count, memory_order_acquire) == 0) return;
-  flow_event one = {event->stream, event->key, event->whole, event->time_ns};
+  flow_event one = {.stream = event->stream,
+                    .key = event->key,
+                    .whole = event->whole,
+                    .time_ns = event->time_ns,
+                    .way = pvm_firing_way(f)};
   f->flowed = flow_append(flows->flows, &one, f) == 1;
 }
 

@@ -185,6 +185,7 @@ int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_ba
   if (batch != NULL) memset(batch, 0, sizeof *batch);
   if (status != PVM_OK) return status;
   if (executor == NULL || in == NULL || (in->data == NULL && in->len != 0)) return PVM_E_INVALID;
+  if (in->depth > PVM_DEPTH_MAX) return PVM_E_INVALID;
   if (in->ends != NULL)
     for (size_t n = 0; n < in->count; n++)
       if (in->ends[n] < (n != 0 ? in->ends[n - 1] : 0) || in->ends[n] > in->len)
@@ -192,10 +193,15 @@ int64_t pvm_ingest(pvm_executor *executor, const pvm_ingestion *in, pvm_fired_ba
   struct pvm_trigger_set *set;
   status = pvm_trigger_set_of(executor, &set, NULL);
   if (status != PVM_OK) return status;
-  pvm_firing f = {.executor = executor, .set = set, .appended = in->depth, .batch = batch};
+  pvm_firing f = {.executor = executor,
+                  .set = set,
+                  .tasks = in->depth,
+                  .appended = in->depth != 0,
+                  .batch = batch};
   ingesting i = {.set = set,
                  .origin = {{in->source, in->source != NULL ? strlen(in->source) : 0},
-                            {in->stream, in->stream != NULL ? strlen(in->stream) : 0}},
+                            {in->stream, in->stream != NULL ? strlen(in->stream) : 0},
+                            .way = pvm_firing_way(&f)},
                  .wall_ns = wall_now(),
                  .now_ns = pvm_now(),
                  .firing = &f,

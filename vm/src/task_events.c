@@ -7,8 +7,6 @@
 #include "task_store.h"
 #include "trigger_set.h"
 
-#define DEPTH_MAX 8 /* tasks in a row that append what starts the next one */
-
 /* ---- Appending ---------------------------------------------------------- */
 
 /* Events one behind the other, as MessagePack. */
@@ -56,12 +54,12 @@ static uint32_t depth_of_run(void) {
 ** duplicates. */
 static PyObject *hand_in(pvm_executor *executor, const packing *p) {
   uint32_t depth = depth_of_run();
-  if (depth > DEPTH_MAX)
+  if (depth > PVM_DEPTH_MAX)
     return PyErr_Format(
         PyExc_RuntimeError,
         "this run was started by an event that a task appended, and that one too, %d "
         "times in a row: it may append none",
-        DEPTH_MAX);
+        PVM_DEPTH_MAX);
   if (pvm_outbox_is_full(&executor->outbox))
     return PyErr_Format(PyExc_RuntimeError, "the host is behind with what appended events have "
                                             "started; append less, or later");

@@ -86,7 +86,10 @@ void pvm_trigger_fire(void *context, const stream_match *matches, size_t count) 
 void pvm_trigger_enough(void *context, const stream_amount *amount) {
   pvm_firing *f = context;
   pvm_trigger *trigger = amount->user;
+  uint32_t tasks = f->tasks;
+  f->tasks = amount->way >> 16;
   start_task(f, trigger, amount->mode, write_amount(f, trigger->name, amount));
+  f->tasks = tasks;
 }
 
 /* ---- The table ---------------------------------------------------------- */

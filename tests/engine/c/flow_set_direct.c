@@ -11,16 +11,17 @@ struct direct {
   uint64_t late;
 };
 
-/* [into, is a task, key, time, row] */
+/* [into, is a task, key, time, row, way] */
 static void emit(void *context, const flow_output *output) {
   direct *d = context;
   unsigned char *at =
-      gathered_begin(&d->left, 40 + output->into.len + output->key.len + output->row.len);
-  at = stream_put_string(stream_put_array(at, 5), output->into);
+      gathered_begin(&d->left, 48 + output->into.len + output->key.len + output->row.len);
+  at = stream_put_string(stream_put_array(at, 6), output->into);
   at = stream_put(at, output->task ? 0xc3 : 0xc2, 0, 0);
   at = stream_put_string(at, output->key);
   at = stream_put_integer(at, (uint64_t)output->time_ns, output->time_ns < 0);
-  gathered_end(&d->left, stream_put_raw(at, output->row));
+  at = stream_put_raw(at, output->row);
+  gathered_end(&d->left, stream_put_integer(at, output->way, 0));
 }
 
 static void late(void *context, void *user, const flow_event *event) {
@@ -72,8 +73,12 @@ void direct_stats(flow *flow, uint64_t *out) {
 }
 
 int direct_append(direct *d, const char *stream, const char *key, const char *event, size_t len,
-                  int64_t time_ns) {
-  flow_event one = {{stream, strlen(stream)}, {key, strlen(key)}, {event, len}, time_ns};
+                  int64_t time_ns, uint32_t way) {
+  flow_event one = {.stream = {stream, strlen(stream)},
+                    .key = {key, strlen(key)},
+                    .whole = {event, len},
+                    .time_ns = time_ns,
+                    .way = way};
   return direct_take(d, &one);
 }
 

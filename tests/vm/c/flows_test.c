@@ -169,7 +169,11 @@ static void emit(void *context, const flow_output *output) {
     atomic_fetch_add(&counted, number_of(output->row, "count"));
     atomic_fetch_add(&summed, number_of(output->row, "sum"));
   } else if (is(output->into, "again")) { /* what leaves comes in again */
-    flow_event event = {{"again", 5}, output->key, output->row, output->time_ns};
+    flow_event event = {.stream = {"again", 5},
+                        .key = output->key,
+                        .whole = output->row,
+                        .time_ns = output->time_ns,
+                        .way = output->way};
     CHECK(flow_append(flows, &event, context) >= STREAM_OK);
   } else if (is(output->into, "pairs")) {
     atomic_fetch_add(&joined, 1);
@@ -215,8 +219,10 @@ static void *append(void *argument) {
     unsigned char data[128];
     unsigned n = (unsigned)(next(&state) % 100);
     size_t len = put_event(data, (unsigned)(next(&state) % KEYS), n);
-    flow_event event = {
-        {"s", 1}, {"", 0}, {(const char *)data, len}, i + (int64_t)(next(&state) % 50)};
+    flow_event event = {.stream = {"s", 1},
+                        .key = {"", 0},
+                        .whole = {(const char *)data, len},
+                        .time_ns = i + (int64_t)(next(&state) % 50)};
     CHECK(flow_append(flows, &event, &state) == 1);
     given[self] += n;
   }

@@ -395,6 +395,189 @@ static void test_sizes(void) {
   store_close(opened);
 }
 
+/* ---- Sealing what was plain --------------------------------------------- */
+
+static void make_plain(uint64_t events) {
+  begin_anew();
+  store *opened = open_it(0);
+  append(declare(opened, "s", 0, 0), 1, events + 1, 4);
+  append(declare(opened, "other", 0, 0), 1, 20, 4);
+  store_close(opened);
+}
+
+static int seal_it(unsigned char key, const char *name, uint64_t *sealed) {
+  store_sealing sealing = sealing_of(key);
+  return store_seal_stream(folder, name, &sealing, sealed, err);
+}
+
+static store_stream *stream_of(store *opened, const char *name) {
+  store_stream *stream;
+  for (uint32_t i = 0; (stream = store_stream_at(opened, i)) != NULL; i++)
+    if (strcmp(store_stream_name(stream), name) == 0) return stream;
+  return NULL;
+}
+
+static int count_folders(const char *inner, const char *prefix) {
+  char path[400];
+  int count = 0;
+  snprintf(path, sizeof path, "%s%s", folder, inner);
+  DIR *entries = opendir(path);
+  if (entries == NULL) return 0;
+  for (const struct dirent *entry; (entry = readdir(entries)) != NULL;)
+    count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
+  closedir(entries);
+  return count;
+}
+
+/* Killed at some moment: the plain stream is whole, or the sealed one. */
+static void test_sealing_is_killed(uint64_t events, int rounds) {
+  make_plain(events);
+  struct timespec from, until;
+  uint64_t sealed;
+  int done = 0, undone = 0;
+  clock_gettime(CLOCK_MONOTONIC, &from);
+  CHECK(seal_it(1, "s", &sealed) == STORE_OK && sealed == events);
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  uint64_t took =
+      (uint64_t)((until.tv_sec - from.tv_sec) * 1000000 + (until.tv_nsec - from.tv_nsec) / 1000);
+  for (int i = 0; i < rounds; i++) {
+    make_plain(events);
+    pid_t child = fork();
+    if (child == 0) _exit(seal_it(1, "s", &sealed) == STORE_OK ? 0 : 1);
+    usleep((useconds_t)draw(took + took / 4 + 1));
+    kill(child, SIGKILL);
+    CHECK(waitpid(child, NULL, 0) == child);
+    for (int again = 0; again < 2; again++) {
+      store *opened = open_it(1);
+      store_stream *stream = stream_of(opened, "s");
+      CHECK(stream != NULL && count_folders("/sealed", "sealing-") == 0);
+      int is_sealed = store_stream_is_sealed(stream);
+      if (again == 0) done += is_sealed, undone += !is_sealed;
+      CHECK(count_folders("", "stream-s") == !is_sealed);
+      CHECK(count_folders("/sealed", "stream-s") == is_sealed);
+      CHECK(count_folders("/sealed/stream-s", "replaces") == 0);
+      store_stats stats;
+      store_stream_stats(stream, &stats);
+      CHECK(stats.damaged == 0 && stats.aside == 0 && stats.cleared == 0);
+      check_events(stream, events);
+      check_events(stream_of(opened, "other"), 19);
+      store_close(opened);
+      CHECK(seal_it(1, "s", &sealed) == STORE_OK);
+      CHECK(sealed == (is_sealed || again ? STORE_SEALED_BEFORE : events));
+    }
+  }
+  fprintf(stderr, "sealed before it was killed: %d, after: %d\n", done, undone);
+  CHECK(seal_it(1, "other", &sealed) == STORE_OK && sealed == 19);
+  each_file(folder, look_for_plain);
+  store *opened = open_it(1);
+  append(stream_of(opened, "s"), events + 1, events + 50, 3);
+  check_events(stream_of(opened, "s"), events + 49);
+  store_close(opened);
+}
+
+typedef struct numbers {
+  uint64_t count, sum, next;
+} numbers;
+
+static int add_number(void *arg, const store_event *event) {
+  numbers *n = arg;
+  n->count++;
+  n->sum = n->sum * 31 + event->sequence;
+  return 0;
+}
+
+static numbers numbers_of(unsigned char key) {
+  numbers n = {0};
+  store *opened = open_it(key);
+  store_stats stats;
+  store_read(stream_of(opened, "s"), 1, UINT64_MAX, add_number, &n);
+  store_stream_stats(stream_of(opened, "s"), &stats);
+  n.next = stats.next;
+  store_close(opened);
+  return n;
+}
+
+/* Gaps stay where they are: events that were lost are neither given nor their numbers given again. */
+static void test_sealing_with_gaps(uint64_t events) {
+  for (int which = 1; which <= 3; which++) {
+    make_plain(events);
+    char path[400];
+    snprintf(path, sizeof path, "%s/stream-s/%016x.events", folder,
+             which < 3 ? which : count_folders("/stream-s", "0"));
+    unsigned char *bytes;
+    size_t len = load(path, &bytes), used = len;
+    while (bytes[used - 1] == 0) used--;
+    size_t middle = 4096 + (used - 4096) / 2;
+    unsigned char *value = memmem(bytes + middle, used - middle, "value-of", 8);
+    CHECK(value != NULL);
+    *value ^= 1;
+    put(path, bytes, len);
+    free(bytes);
+    numbers before = numbers_of(1);
+    CHECK(before.count < events && before.next == events + 1);
+    uint64_t sealed;
+    CHECK(seal_it(1, "s", &sealed) == STORE_OK && sealed == before.count);
+    numbers after = numbers_of(1);
+    CHECK(after.count == before.count && after.sum == before.sum && after.next == before.next);
+    store *opened = open_it(1);
+    append(stream_of(opened, "s"), events + 1, events + 10, 1);
+    store_close(opened);
+    CHECK(numbers_of(1).next == events + 10);
+  }
+}
+
+static void test_sealing_is_refused(uint64_t events) {
+  uint64_t sealed;
+  char path[400];
+  make_plain(events);
+  CHECK(seal_it(1, "none", &sealed) == STORE_E_UNKNOWN && strstr(err, "no stream none") != NULL);
+  store *opened = open_it(0);
+  CHECK(seal_it(1, "s", &sealed) == STORE_E_BUSY);
+  store_close(opened);
+  CHECK(seal_it(1, "other", &sealed) == STORE_OK);
+  CHECK(seal_it(2, "s", &sealed) == STORE_E_KEY && strstr(err, "another key") != NULL);
+  snprintf(path, sizeof path, "%s/stream-s/0000000000000001.events.damaged", folder);
+  put(path, (const unsigned char *)"plain", 5);
+  CHECK(seal_it(1, "s", &sealed) == STORE_E_INVALID && strstr(err, ".damaged") != NULL);
+  CHECK(unlink(path) == 0);
+  opened = open_it(1);
+  CHECK(!store_stream_is_sealed(stream_of(opened, "s")));
+  check_events(stream_of(opened, "s"), events);
+  store_close(opened);
+}
+
+static void test_sealing_sizes(void) {
+  begin_anew();
+  store *opened = open_it(0);
+  static char big[STORE_SEGMENT_MIN];
+  memset(big, 'b', sizeof big);
+  size_t most = STORE_SEGMENT_MIN - 4096 - 48;
+  store_event events[3] = {{.value = {big, most}}, {.value = {big, 10}}, {.value = {big, most}}};
+  CHECK(store_append(declare(opened, "s", 0, 0), events, 3, NULL) == STORE_OK);
+  declare(opened, "empty", 0, 0);
+  store_close(opened);
+  numbers before = numbers_of(0);
+  uint64_t sealed;
+  pid_t child = fork();
+  if (child == 0) { /* no space for the larger segment that it takes */
+    struct rlimit small = {STORE_SEGMENT_MIN, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    CHECK(seal_it(1, "s", &sealed) == STORE_E_FULL && err[0] != 0);
+    _exit(count_folders("/sealed", "s") == 0 ? 0 : 1);
+  }
+  int ended;
+  CHECK(waitpid(child, &ended, 0) == child && WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+  CHECK(numbers_of(0).sum == before.sum);
+  CHECK(seal_it(1, "s", &sealed) == STORE_OK && sealed == 3);
+  CHECK(seal_it(1, "empty", &sealed) == STORE_OK && sealed == 0);
+  CHECK(numbers_of(1).sum == before.sum);
+  opened = open_it(1);
+  append(stream_of(opened, "empty"), 1, 100, 2);
+  check_events(stream_of(opened, "empty"), 99);
+  store_close(opened);
+}
+
 /* No space for another segment: refused, the rest is there, and goes on with space. */
 static void test_full_disk(void) {
   begin_anew();
@@ -451,6 +634,10 @@ int main(int argc, char **argv) {
   test_places();
   test_rules();
   test_sizes();
+  test_sealing_is_killed((uint64_t)events, events < 5000 ? 10 : 60);
+  test_sealing_with_gaps((uint64_t)events);
+  test_sealing_is_refused((uint64_t)events);
+  test_sealing_sizes();
   test_full_disk();
   test_read_only_folder();
   char command[400];
