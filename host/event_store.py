@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from polyvm.vm import EventColumn, StreamStats
 
 
+Nanoseconds = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # since the epoch
+
+
 class Keeping(msgspec.Struct, frozen=True, kw_only=True):
     """Where events are kept, and for how long. 0: no limit."""
 
@@ -139,10 +142,10 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
     stream: str = "events"
     key: str | None = None
-    from_ns: int = 0
-    until_ns: int = 0
-    sequence: int = 0
-    most: Annotated[int, msgspec.Meta(ge=1)] = 1000
+    from_ns: Nanoseconds = 0
+    until_ns: Nanoseconds = 0
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] = 0
+    most: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)] = 1000
 
 
 class Fields(NamedTuple):

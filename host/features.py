@@ -9,6 +9,7 @@ import msgspec
 
 from polyvm.host import codec, log, table_ttls
 from polyvm.host.errors import MissingError, StateFileError, TableError
+from polyvm.host.event_store import Nanoseconds
 from polyvm.host.tables import Bounds
 from polyvm.vm import LATEST, Features, UnknownTask
 
@@ -31,7 +32,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     key: str | int
     values: dict[str, Any] | None
-    time_ns: int | None = None
+    time_ns: Nanoseconds | None = None
     version: int | None = None
 
 

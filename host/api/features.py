@@ -20,6 +20,7 @@ from aiohttp import web
 from polyvm.host import codec
 from polyvm.host.api import answers
 from polyvm.host.errors import MissingError
+from polyvm.host.event_store import Nanoseconds
 from polyvm.host.features import MOST, Given
 from polyvm.vm import LATEST, StoreError
 
@@ -36,7 +37,7 @@ class _Query(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class _Reading(_Query, frozen=True, kw_only=True):
-    at_ns: int = LATEST
+    at_ns: Nanoseconds = LATEST
     most: int = MOST
     history: bool = False
 
@@ -46,7 +47,7 @@ class _Merging(_Query, frozen=True, kw_only=True):
 
 
 class _Writing(_Merging, frozen=True, kw_only=True):
-    time_ns: int | None = None
+    time_ns: Nanoseconds | None = None
 
 
 _Kind = TypeVar("_Kind", bound=_Query)

@@ -16,7 +16,7 @@ import msgspec
 
 from polyvm.host import codec, event_files
 from polyvm.host.api import client
-from polyvm.host.cli import events_key
+from polyvm.host.cli import arguments, events_key
 from polyvm.host.errors import ExitCode, MissingError, UsageError
 from polyvm.host.event_store import (
     Keeping,
@@ -70,8 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> ExitCode:
     """Print one JSON object a line."""
-    if options.most is not None and options.most < 1:
-        raise UsageError(f"--most is 1 or more, not {options.most}")
+    _check(options)
     match options.places:
         case ["append", file]:
             return _append(options, file)
@@ -92,6 +91,15 @@ def run(options: argparse.Namespace) -> ExitCode:
     for each in found:
         write(msgspec.json.encode(each, enc_hook=codec.as_json) + b"\n")
     return ExitCode.OK
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.most is not None:
+        arguments.number("--most", options.most, least=1)
+    arguments.number("--after", options.after)
+    for name in ("stream", "key"):
+        if getattr(options, name) is not None:
+            arguments.text(f"--{name}", getattr(options, name))
 
 
 def _change_key(options: argparse.Namespace, folder: Path) -> ExitCode:
@@ -138,13 +146,14 @@ def _append(options: argparse.Namespace, file: str) -> ExitCode:
 
 
 def _query(options: argparse.Namespace, sequence: int, most: int) -> Query:
-    until_ns = 2**63 - 1 if options.since is not None else 0
-    if options.until is not None:
-        until_ns = int(options.until * 1e9)
+    since_ns = arguments.nanoseconds("--from", options.since)
+    until_ns = arguments.nanoseconds("--until", options.until)
+    if until_ns is None:
+        until_ns = 2**63 - 1 if since_ns is not None else 0
     return Query(
         stream=DEAD if options.dead else options.stream or STREAM,
         key=options.key,
-        from_ns=int((options.since or 0) * 1e9),
+        from_ns=since_ns or 0,
         until_ns=until_ns,
         sequence=sequence,
         most=most,

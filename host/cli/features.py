@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from polyvm.host.api import client
+from polyvm.host.cli import arguments
 from polyvm.host.errors import ExitCode, UsageError
 from polyvm.host.features import Given
 from polyvm.host.lines import MAX_LINE_BYTES, OverlongLine, read_lines
@@ -30,6 +30,9 @@ _WORDS = {
     "remove": "TABLE KEY",
     "load": "TABLE FILE",
 }
+
+
+_NAMED = frozenset({"TABLE", "KEY"})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,8 +65,14 @@ def run(options: argparse.Namespace) -> ExitCode:
     if word not in _WORDS or len(names) != len(_WORDS[word].split()):
         usage = "; ".join(f"{word} {rest}".strip() for word, rest in _WORDS.items())
         raise UsageError(f"write one of: {usage}")
+    for what, name in zip(_WORDS[word].split(), names, strict=True):
+        arguments.text(what, name)
+        if what in _NAMED and not name:
+            raise UsageError(f"{what} has no name")
+    at_ns = arguments.nanoseconds("--at", options.at)
+    if options.most is not None:
+        arguments.number("--most", options.most)
     host = client.connect(options)
-    at_ns = int(options.at * 1e9) if options.at is not None else None
     reading = urlencode({"at_ns": at_ns if at_ns is not None else LATEST})
     writing = {"merge": str(options.merge).lower()}
     match word, names:
@@ -100,8 +109,8 @@ def _place(*names: str) -> str:
 
 def _values(text: str) -> Any:
     try:
-        values = json.loads(text)
-    except ValueError as error:
+        values = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
         raise UsageError(f"the values are no JSON: {error}") from None
     if not isinstance(values, dict):
         raise UsageError("the values are a JSON object, such as '{\"clicks\": 3}'")

@@ -11,7 +11,7 @@ import msgspec
 
 from polyvm.host import series
 from polyvm.host.api import client
-from polyvm.host.cli import events_key
+from polyvm.host.cli import arguments, events_key
 from polyvm.host.errors import ExitCode, MissingError
 from polyvm.host.event_store import Keeping, losses, open_store
 
@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> ExitCode:
     """Print one JSON object a row."""
+    for name in ("stream", "field", "key"):
+        if getattr(options, name) is not None:
+            arguments.text(f"--{name}", getattr(options, name))
     query = series.Query(
         **{name: getattr(options, name) for name in series.Query.__struct_fields__}
     )

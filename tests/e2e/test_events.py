@@ -101,6 +101,15 @@ def test_bad_input(cli: Cli, tmp_path: Path) -> None:
         (("run", "tasks", "--events", "k", "--keep", "7 years"), ExitCode.USAGE, "no limit"),
         (("events", "tasks", "--most", "0"), ExitCode.USAGE, "1 or more"),
         (("events", "tasks", "--stream", "x"), ExitCode.NO_INPUT, "no stream 'x'"),
+        (("events", "tasks", "--after", "-1"), ExitCode.USAGE, "--after is 0 or more"),
+        (("events", "tasks", "--from", "nan"), ExitCode.USAGE, "--from nan is no time"),
+        (("events", "tasks", "--until", "1e30"), ExitCode.USAGE, "--until 1e+30 is no time"),
+        (("events", "tasks", "--key", "\udcff"), ExitCode.USAGE, "--key is no UTF-8"),
+        (("series", "tasks", "--field", "\udcff"), ExitCode.USAGE, "--field is no UTF-8"),
+        (("features", "get", "", "k"), ExitCode.USAGE, "TABLE has no name"),
+        (("features", "get", "t", "\udcff"), ExitCode.USAGE, "KEY is no UTF-8"),
+        (("features", "get", "t", "k", "--at", "inf"), ExitCode.USAGE, "--at inf is no time"),
+        (("features", "scan", "t", "--most", "-1"), ExitCode.USAGE, "--most is 0 or more"),
         (("run", "tasks", "--events", "tasks/t/main.py"), ExitCode.CANNOT_WRITE, "main.py"),
     ]
     for arguments, code, words in cases:
