@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from polyvm.vm import EventStore, Executor, PutReport, TableStats
 
 MOST = 100_000  # rows of one answer
+_OWN = "."  # what the names of tables begin with that the host has for itself
 
 
 class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -170,8 +171,8 @@ class FeatureTables:
         return {each.name: each.ttl_ns for each in self._features.stats()}
 
     def stats(self) -> list[TableStats]:
-        """Return the figures of all tables, by name."""
-        return self._features.stats()
+        """Return the figures of all tables, by name, but for the host's own."""
+        return [each for each in self._features.stats() if not each.name.startswith(_OWN)]
 
     def _missing(self, table: str) -> MissingError:
         known = ", ".join(each.name for each in self.stats()) or "none"

@@ -82,21 +82,24 @@ class LiveTriggers:
         switches: Switches,
         *,
         kept: bool = False,
+        before_counting: Callable[[], None] | None = None,
         keeper: TimerKeeper | None = None,
         clock: Callable[[], Moment] = moment,
     ) -> None:
         """Wrap them.
 
-        kept: every event is to come here, as the executor keeps them. keeper: knows what timers
-        did in an earlier process.
+        kept: every event is to come here, as the executor keeps them. before_counting: called once,
+        before what counters did is kept, too. keeper: knows what timers did in an earlier process.
         """
         self._triggers = triggers
         self._kept = kept
+        self._before_counting = before_counting
         self._keeper = keeper
         self._clock = clock
         self._switches = switches
         self._live: dict[str, dict[str, LiveTrigger]] = {}  # by task and name
         self._by_id: dict[int, LiveTrigger] = {}
+        self._modes: dict[int, TriggerMode] = {}  # by id
         self._timed: dict[str, LiveTrigger] = {}  # timers by full name
         self._timers = Timers()  # those that are not switched off
         self._fired: Counter[str] = Counter()  # by full name, of timers and of those that are gone
@@ -136,6 +139,7 @@ class LiveTriggers:
             for each in added.values():
                 if each.id:
                     self._triggers.remove(each.id)
+                    del self._modes[each.id]
             raise
         self._remove(former)
         if added:
@@ -160,10 +164,32 @@ class LiveTriggers:
         replaces = same.get(made.condition, 0)
         if not replaces and made.kind == "stream" and before is not None:
             replaces = before.id
+        mode = self._mode(made)
         number = self._triggers.add(
-            task_id, made.name, made.condition, mode=self._mode(made), replaces=replaces
+            task_id, made.name, made.condition, mode=mode, replaces=replaces
         )
-        return dataclasses.replace(made, id=number)
+        made = dataclasses.replace(made, id=number)
+        self._modes[number] = mode
+        if made.kind == "stream":
+            replaced = next((each for each in former.values() if each.id == replaces), None)
+            goes_on = (
+                replaced is not None
+                and _counted(replaced) == _counted(made)
+                and TriggerMode.OFF not in (mode, self._modes[replaced.id])
+            )
+            self._keep(made, goes_on=goes_on)
+        return made
+
+    def _keep(self, trigger: LiveTrigger, *, goes_on: bool = False) -> None:
+        """Have a counter go on from where it was when an earlier process ended."""
+        if self._kept:
+            if self._before_counting is not None:
+                self._before_counting()
+                self._before_counting = None
+            stream, key = _counted(trigger)
+            name = f"{trigger.full_name}\n{stream}\n{key}"
+            mode = self._modes[trigger.id]
+            self._triggers.keep(trigger.id, stream, name, mode=mode, goes_on=goes_on)
 
     def withdraw(self, task: str) -> None:
         """Take out the triggers of a task."""
@@ -175,14 +201,18 @@ class LiveTriggers:
             if each.id:
                 self._fired[each.full_name] += self._triggers.stats(each.id).fired
                 self._triggers.remove(each.id)
-                del self._by_id[each.id]
+                del self._by_id[each.id], self._modes[each.id]
             else:
                 del self._timed[each.full_name]
 
     def switch(self) -> None:
         """Do as the switches say now."""
         for each in self._by_id.values():
-            self._triggers.set_mode(each.id, self._mode(each))
+            mode, former = self._mode(each), self._modes[each.id]
+            self._triggers.set_mode(each.id, mode)
+            self._modes[each.id] = mode
+            if each.kind == "stream" and (mode is TriggerMode.OFF) != (former is TriggerMode.OFF):
+                self._keep(each)
         self._set_timers()
 
     def _set_timers(self) -> None:
@@ -308,6 +338,13 @@ class LiveTriggers:
     def stats(self) -> TriggersStats:
         """Return the figures of all together."""
         return self._triggers.all_stats()
+
+
+def _counted(trigger: LiveTrigger) -> tuple[str, str]:
+    """What a counter counts: a stream, by the values of a field."""
+    assert trigger.condition is not None, "a counter has a declaration"
+    declared = msgspec.msgpack.decode(trigger.condition)
+    return declared["stream"], declared.get("key") or ""
 
 
 def _payload(trigger: LiveTrigger, tick: Tick, now: Moment) -> bytes:

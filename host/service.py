@@ -12,6 +12,7 @@ import gc
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from polyvm.engine import blas, libraries
@@ -213,17 +214,21 @@ class Service:
 
     def _make_triggers(self) -> LiveTriggers:
         configuration = self._options.event_fields.configuration
+        before_counting = None
         if self.event_store is not None:
             for lost in filter(None, map(losses, self.event_store.streams())):
                 self._log.error("events lost", what=lost)
             assert self._options.keeping is not None, "that is why there is a store"
             configuration["store"] = self.event_store.handle
-            configuration["streams"] = streams.packed(self._options.keeping.streams)
+            declared = self._options.keeping.streams
+            configuration["streams"] = streams.packed(declared)
+            before_counting = partial(streams.settle_counts, self.event_store, declared)
         self._executor.triggers.configure(**configuration)
         return LiveTriggers(
             self._executor.triggers,
             self.switches,
             kept=self.event_store is not None,
+            before_counting=before_counting,
             keeper=self._timers,
         )
 

@@ -26,6 +26,7 @@ MAX_NAME = 64  # bytes; STORE_NAME_MAX of engine/include/store.h
 STREAM = "events"  # of events that name none
 DEAD = "dead-letters"
 OWN = "features."  # the store's own streams
+COUNTS = ("features..counters", "features..counted")  # of them, how far counters have come
 TYPES = ("str", "int", "float", "bool", "time", "any", "list", "map")
 _IDS = 2**22
 
@@ -163,6 +164,16 @@ def settle(store: EventStore, streams: dict[str, Declared]) -> None:
             store.declare(name, level=level, sealed=declared.sensitive)
     if any(declared.sensitive for declared in streams.values()):
         store.declare(DEAD, sealed=True)
+
+
+def settle_counts(store: EventStore, streams: dict[str, Declared]) -> None:
+    """Have what is known of counters, which has keys, sealed where any stream is sensitive.
+
+    Raises VmError with the reason.
+    """
+    if any(declared.sensitive for declared in streams.values()):
+        for name in COUNTS:
+            store.declare(name, sealed=True)
 
 
 def retain(store: EventStore, streams: dict[str, Declared]) -> None:

@@ -80,6 +80,8 @@ typedef struct stream_amount {
   uint64_t events;
   uint64_t bytes; /* of the events' maps */
   uint32_t way;   /* of the last of them; see stream_origin */
+  uint64_t settled; /* of `settled` only: all events up to this one were handed out, by this firing or
+                    ** by others */
 } stream_amount;
 
 /* An event that was kept, and matched. Valid during the call of `taken` only. */
@@ -112,6 +114,8 @@ typedef struct stream_config {
   void (*fire)(void *context, const stream_match *matches, size_t count);
   /* Called in the same way for a counter that has enough. NULL: nothing is to be done. */
   void (*enough)(void *context, const stream_amount *amount);
+  /* After that, of each counter in turn and with its lock: amount->settled is filled in. NULL: nothing. */
+  void (*settled)(void *context, const stream_amount *amount);
   /* Called in the same way for every event, last. NULL: nothing is to be done. */
   void (*taken)(void *context, const stream_taken *event);
   /* Events are kept there before they are matched: whole, under their key, in the stream that they
@@ -193,6 +197,22 @@ void stream_triggers_set(stream_triggers *triggers, stream_condition *condition,
 int stream_counter_add(stream_triggers *triggers, const void *counter, size_t len, int mode,
                        void *user, const stream_counter *replaces, stream_counter **out, char *err);
 void stream_counter_remove(stream_triggers *triggers, stream_counter *counter);
+/* How a counter goes on from events that are kept. */
+typedef struct stream_recount {
+  store_stream *kept; /* NULL: there are none */
+  uint64_t after;     /* from the event behind this number on */
+  /* Of counters with keys: the last number that was handed out of a key's events; they are passed over. */
+  uint64_t (*last_of)(void *arg, stream_text key);
+  void *arg;
+  uint64_t wall_ns, now_ns; /* as stream_append has them: what has begun has waited since it came */
+} stream_recount;
+
+/* Forget what it has counted, and count these events instead; none that comes meanwhile is missed, or
+** counted twice. Fires with what is enough. */
+int stream_counter_recount(stream_triggers *triggers, stream_counter *counter,
+                           const stream_recount *how, void *context);
+/* The number up to which all events were handed out. */
+uint64_t stream_counter_settled(stream_triggers *triggers, stream_counter *counter);
 /* From 0 to another mode it begins anew. */
 void stream_counter_set(stream_triggers *triggers, stream_counter *counter, int mode);
 /* Is this map a counter's rather than a condition's? */

@@ -125,6 +125,10 @@ static void hand_out(stream_counter *counter, stream_tally *tally, stream_tally 
   atomic_fetch_add_explicit(&counter->references, 1, memory_order_relaxed);
   tally->counter = counter;
   tally->mode = counter->mode;
+  tally->older = NULL;
+  tally->newer = counter->leaving;
+  if (counter->leaving != NULL) counter->leaving->older = tally;
+  counter->leaving = tally;
   tally->next = *due;
   *due = tally;
 }
@@ -150,9 +154,9 @@ struct stream_counter_slot *stream_counters_lock(stream_counters *counters, stre
   return slot;
 }
 
-static int count_one(const stream_counters *counters, stream_counter *counter,
-                     const stream_event *event, uint64_t sequence, uint64_t now_ns,
-                     stream_tally **due) {
+int stream_counter_count(const stream_counters *counters, stream_counter *counter,
+                         const stream_event *event, uint64_t sequence, uint64_t now_ns,
+                         stream_tally **due) {
   stream_text key = {"", 0};
   if (counter->keyed) {
     if (counter->space >= event->key_count) return 0; /* it was read before the counter was there */
@@ -163,7 +167,7 @@ static int count_one(const stream_counters *counters, stream_counter *counter,
   if (tally == NULL) tally = begin(counter, hash, key, now_ns);
   if (tally == NULL) return -1;
   if (tally->events++ == 0) tally->first = sequence;
-  tally->last = sequence;
+  tally->last = counter->upto = sequence;
   tally->bytes += event->whole.len;
   tally->way = event->way;
   if ((counter->events != 0 && tally->events >= counter->events) ||
@@ -182,7 +186,7 @@ int stream_counters_count(stream_counters *counters, struct stream_counter_slot 
   int counted = 0;
   for (stream_counter *at = slot->first; at != NULL; at = at->next)
     if (at->mode != 0 && stream_text_equal((stream_text){at->stream, at->stream_len}, stream)) {
-      int failed = count_one(counters, at, event, sequence, now_ns, due) != 0;
+      int failed = stream_counter_count(counters, at, event, sequence, now_ns, due) != 0;
       counted = failed || counted < 0 ? -1 : 1;
     }
   return counted;
@@ -194,6 +198,41 @@ static void release(stream_counter *counter) {
   if (counter->forget != NULL) counter->forget(counter->user);
   free(counter->buckets);
   free(counter);
+}
+
+void stream_counter_begin_at(stream_counter *counter, uint64_t after) {
+  clear(counter);
+  counter->upto = after;
+}
+
+/* Tallies begin in the order of their first events; those that leave are few. With the lock. */
+static uint64_t settled(const stream_counter *counter) {
+  uint64_t least = counter->oldest != NULL ? counter->oldest->first : counter->upto + 1;
+  for (const stream_tally *at = counter->leaving; at != NULL; at = at->newer)
+    if (at->first < least) least = at->first;
+  return least != 0 ? least - 1 : 0;
+}
+
+uint64_t stream_counter_settled(stream_triggers *triggers, stream_counter *counter) {
+  struct stream_counter_slot *slot =
+      slot_of(&triggers->counters, (stream_text){counter->stream, counter->stream_len});
+  pthread_mutex_lock(&slot->lock);
+  uint64_t upto = settled(counter);
+  pthread_mutex_unlock(&slot->lock);
+  return upto;
+}
+
+/* It has been fired. */
+static void settle(stream_counters *counters, stream_tally *tally, const stream_config *config,
+                   void *context, stream_amount *amount) {
+  stream_counter *counter = tally->counter;
+  struct stream_counter_slot *slot = slot_of(counters, amount->stream);
+  pthread_mutex_lock(&slot->lock);
+  *(tally->older != NULL ? &tally->older->newer : &counter->leaving) = tally->newer;
+  if (tally->newer != NULL) tally->newer->older = tally->older;
+  amount->settled = settled(counter);
+  if (config->settled != NULL) config->settled(context, amount);
+  pthread_mutex_unlock(&slot->lock);
 }
 
 void stream_counters_fire(stream_counters *counters, stream_tally *due, const stream_config *config,
@@ -221,6 +260,7 @@ void stream_counters_fire(stream_counters *counters, stream_tally *due, const st
                             .bytes = tally->bytes,
                             .way = tally->way};
     if (config->enough != NULL) config->enough(context, &amount);
+    settle(counters, tally, config, context, &amount);
     release(counter);
     free(tally);
   }
@@ -284,6 +324,7 @@ void stream_counters_free(stream_counters *counters) {
 
 /* Go on with what the other one has counted, with the slot's lock. 0, or -1 without memory. */
 static int go_on(stream_counter *counter, const stream_counter *before) {
+  counter->upto = before->upto;
   for (const stream_tally *at = before->oldest; at != NULL; at = at->newer) {
     stream_tally *copy = begin(counter, at->hash, (stream_text){at->key, at->len}, at->began_ns);
     if (copy == NULL) return -1;

@@ -16,11 +16,12 @@
 
 /* What has come for one key. */
 typedef struct stream_tally {
-  struct stream_tally *next;          /* of its bucket; of those that are to be fired */
-  struct stream_tally *newer, *older; /* by when it began */
-  stream_counter *counter;            /* a reference, once it is to be fired */
-  int mode;                           /* of the counter, then */
-  uint32_t way;                       /* of the last event */
+  struct stream_tally *next; /* of its bucket; of those that are to be fired */
+  struct stream_tally *newer,
+      *older;              /* by when it began; of those that are being fired, in no order */
+  stream_counter *counter; /* a reference, once it is to be fired */
+  int mode;                /* of the counter, then */
+  uint32_t way;            /* of the last event */
   uint64_t hash, began_ns, first, last, events, bytes;
   size_t len;
   char key[];
@@ -39,6 +40,8 @@ struct stream_counter {
   uint32_t mask, keys;
   uint64_t key_bytes;
   stream_tally *oldest, *newest;
+  stream_tally *leaving; /* those that are being fired */
+  uint64_t upto;         /* the last event that was counted */
   size_t stream_len;
   char stream[STORE_NAME_MAX];
 };
@@ -66,6 +69,12 @@ struct stream_counter_slot *stream_counters_lock(stream_counters *counters, stre
 int stream_counters_count(stream_counters *counters, struct stream_counter_slot *slot,
                           stream_text stream, const stream_event *event, uint64_t sequence,
                           uint64_t now_ns, stream_tally **due);
+/* The same of one counter. */
+int stream_counter_count(const stream_counters *counters, stream_counter *counter,
+                         const stream_event *event, uint64_t sequence, uint64_t now_ns,
+                         stream_tally **due);
+/* With its lock: it has counted nothing, and what comes is behind this number. */
+void stream_counter_begin_at(stream_counter *counter, uint64_t after);
 /* Call `enough` for each, the first that was put there first, and let go of them. */
 void stream_counters_fire(stream_counters *counters, stream_tally *due, const stream_config *config,
                           void *context);

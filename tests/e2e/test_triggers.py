@@ -110,3 +110,59 @@ def post(path: Path, events: list[object]) -> dict[str, object]:
     body = ask(UnixConnection(path), "POST", "/v1/events", json.dumps(events).encode()).body
     assert isinstance(body, dict)
     return body
+
+
+COUNTS = """
+[[triggers]]
+name = "five"
+stream = "clicks"
+events = 5
+[[triggers]]
+name = "two"
+stream = "clicks"
+events = 2
+key = "user_id"
+"""
+
+
+def test_a_killed_host_counts_on(cli: Cli, tmp_path: Path) -> None:
+    main = "def run(x):\n    return [x['trigger'], x['key'], x['first'], x['last'], x['events']]\n"
+    write_task(tmp_path / "tasks" / "t", main)
+    with (tmp_path / "tasks" / "t" / "task.toml").open("a") as file:
+        file.write(COUNTS)
+
+    def results() -> list[list[object]]:
+        lines = (tmp_path / "out.jsonl").read_bytes().splitlines()
+        return [json.loads(line)["result"] for line in lines if line.endswith(b"}")]
+
+    # users of the events that each host gets, and what they start
+    lives = [
+        ("aabcab", [["five", None, 1, 5, 5], ["two", "a", 1, 2, 2], ["two", "b", 3, 6, 2]]),
+        (
+            "bbac",
+            [
+                ["five", None, 6, 10, 5],
+                ["two", "b", 7, 8, 2],
+                ["two", "a", 5, 9, 2],
+                ["two", "c", 4, 10, 2],
+            ],
+        ),
+        ("bccb", [["two", "c", 12, 13, 2], ["two", "b", 11, 14, 2]]),
+    ]
+    for users, expected in lives:
+        count = len(expected)
+        process = cli.start(
+            *("run", "tasks", "--events", "kept", "--socket", "s", "--output", "out.jsonl"),
+            "--no-table",
+        )
+        try:
+            wait_for(lambda: cli("top", "--once", "--socket", "s").code == 0, "the host")
+            wait_for(lambda: cli("top", "--once", "--socket", "s").out.count("live") == 1, "it")
+            post(tmp_path / "s", [{"stream": "clicks", "user_id": user} for user in users])
+            wait_for(lambda count=count: len(results()) >= count, "what they start")
+            assert sorted(results(), key=repr) == sorted(expected, key=repr)
+        finally:
+            process.kill()
+            process.communicate()
+        (tmp_path / "s").unlink(missing_ok=True)
+        (tmp_path / "out.jsonl").unlink()

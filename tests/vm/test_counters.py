@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 import pytest
 
-from polyvm.vm import EventStore, Executor, TriggerMode, VmError
+from polyvm.vm import EventStore, Executor, Features, TriggerMode, UnknownTask, VmError
 from tests.vm.programs import ECHO, pack, program, unpack, until
 
 if TYPE_CHECKING:
@@ -221,3 +221,124 @@ def test_events_that_tasks_append_count(tmp_path: Path) -> None:
         found = [unpack(fired.payload or b"") for fired in batch.fired]
         assert [(each["first"], each["last"]) for each in found] == [(1, 3), (4, 6)]
     store.close()
+
+
+# ---- From process to process -----------------------------------------------------------
+
+
+class Life:
+    """An executor with a kept counter, which ends as if it had been killed: nothing is handed out."""
+
+    def __init__(
+        self, folder: Path, declared: bytes, *, mode: TriggerMode = TriggerMode.HAND_OUT
+    ) -> None:
+        self.store = EventStore(folder)
+        self.features = Features(self.store)
+        self.executor = Executor(1)
+        self.features.attach(self.executor)
+        self.executor.triggers.configure(store=self.store.handle)
+        self.number = self.executor.triggers.add(0, "t", declared, mode=mode)
+        self.executor.triggers.keep(self.number, "clicks", "task.t", mode=mode)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.executor.close()
+        self.features.close()
+        self.store.close()
+
+    def put(self, *events: bytes) -> list[dict[str, Any]]:
+        return handed_out(self.executor, *events)
+
+    def recounted(self) -> list[dict[str, Any]]:
+        found = []
+        while (batch := self.executor.triggers.collect()) is not None:
+            found += [unpack(fired.payload or b"") for fired in batch.fired]
+        return found
+
+    def rest(self) -> list[dict[str, Any]]:
+        batch, _ = self.executor.triggers.tick(all=True)
+        return [unpack(fired.payload or b"") for fired in batch.fired]
+
+
+@pytest.mark.parametrize("key", ["", "user"])
+def test_counts_go_on_in_the_next_process(tmp_path: Path, key: str) -> None:
+    seed = random.getrandbits(32)
+    print("seed", seed)
+    choose = random.Random(seed)
+    declared = counter(events=5, key=key)
+    users = [choose.choice("abcdef") for _ in range(300)]
+    fired: list[dict[str, Any]] = []
+    done = 0
+    while done < len(users):
+        with Life(tmp_path, declared) as life:
+            fired += life.recounted()
+            count = choose.randrange(30)
+            for user in users[done : done + count]:
+                fired += life.put(event(user=user), event("other", user=user))
+            done += count
+            if done >= len(users):
+                fired += life.rest()
+    covered = []
+    for each in fired:
+        numbers = [
+            number
+            for number in range(each["first"], each["last"] + 1)
+            if not key or users[number - 1] == each["key"]
+        ]
+        assert len(numbers) == each["events"] <= 5
+        covered += numbers
+    assert sorted(covered) == list(range(1, 301))
+    assert sum(each["events"] < 5 for each in fired) <= (6 if key else 1)
+
+
+def test_what_is_enough_by_then_is_handed_out(tmp_path: Path) -> None:
+    with Life(tmp_path, counter(events=5)) as life:
+        assert len(life.put(*[event(n=n) for n in range(9)])) == 1
+    with Life(tmp_path, counter(events=3)) as life:
+        (one,) = life.recounted()
+        assert (one["first"], one["last"]) == (6, 8)
+        (one,) = life.put(event(), event())
+        assert (one["first"], one["last"]) == (9, 11)
+    with Life(tmp_path, counter(events=3)) as life:
+        assert life.recounted() == life.rest() == []
+
+
+def test_a_counter_that_was_off_or_away_begins_anew(tmp_path: Path) -> None:
+    declared = counter(events=5)
+    with Life(tmp_path, declared) as life:
+        life.put(*[event()] * 4)
+    with Life(tmp_path, declared, mode=TriggerMode.OFF) as life:
+        assert life.put(*[event()] * 4) == life.rest() == []
+    with Life(tmp_path, declared) as life:
+        assert life.recounted() == []
+        life.put(*[event()] * 2)
+        triggers = life.executor.triggers
+        other = triggers.add(0, "u", declared, mode=TriggerMode.HAND_OUT, replaces=life.number)
+        triggers.keep(other, "clicks", "task.t", mode=TriggerMode.HAND_OUT, goes_on=True)
+        triggers.remove(life.number)
+        with pytest.raises(UnknownTask):
+            triggers.keep(life.number, "clicks", "task.t")
+        life.put(event())
+    with Life(tmp_path, declared) as life:
+        (one,) = life.put(event(), event())
+        assert (one["first"], one["last"]) == (9, 13)
+        life.put(event())
+        life.executor.triggers.remove(life.number)
+    with Life(tmp_path, declared) as life:
+        assert life.rest() == []
+
+
+def test_keys_of_any_length_and_streams_in_memory(tmp_path: Path) -> None:
+    long = "k" * 5000
+    declared = counter(events=2, key="user")
+    with Life(tmp_path, declared) as life:
+        assert len(life.put(event(user=long), event(user="a"), event(user=long))) == 1
+    with Life(tmp_path, declared) as life:
+        again = life.recounted()  # more than was lost, as its key is too long to be noted
+        assert {each["key"] for each in again} <= {long}
+        assert [each["key"] for each in life.put(event(user="a"))] == ["a"]
+    with Executor(1) as executor:  # nothing is kept
+        number = executor.triggers.add(0, "t", declared, mode=TriggerMode.HAND_OUT)
+        executor.triggers.keep(number, "clicks", "task.t", mode=TriggerMode.HAND_OUT)

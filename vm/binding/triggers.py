@@ -172,6 +172,27 @@ class Triggers:
         )
         return check(status, err)
 
+    def keep(
+        self,
+        trigger: int,
+        stream: str,
+        name: str,
+        *,
+        mode: TriggerMode = TriggerMode.SUBMIT,
+        goes_on: bool = False,
+    ) -> None:
+        """Have a counter go on, in this process and the next ones, from what is kept of it.
+
+        stream: the counter's. name: what it is kept under. mode: its own; OFF forgets what is kept.
+        goes_on: it has the counts of one that it replaces. What is enough by then comes with
+        `collect`.
+        """
+        check(
+            lib.pvm_trigger_keep(
+                self._handle(), trigger, stream.encode(), name.encode(), mode, goes_on
+            )
+        )
+
     def remove(self, trigger: int) -> None:
         """Take a trigger out; no later event fires it."""
         check(lib.pvm_trigger_remove(self._handle(), trigger))

@@ -59,6 +59,14 @@ PVM_API int64_t pvm_trigger_add(pvm_executor *executor, int64_t task, const char
 /* No event that comes later fires it. A task that is withdrawn keeps its triggers until then; what
 ** they submit is refused. */
 PVM_API int pvm_trigger_remove(pvm_executor *executor, int64_t trigger);
+/* Keep what a counter has fired with under a name of up to 512 bytes, beside the events, if the executor
+** keeps its stream in files and has tables of features that are kept. In the next process the counter
+** goes on from there when it is added and kept under the same name: what is enough by then is handed out
+** by pvm_fired_collect. Events that fired when the process died may come twice, none is missed. stream:
+** the counter's. mode: the counter's; OFF: what was kept is forgotten, and so it is when the trigger is
+** removed, unless another one has the name. goes_on: it goes on with the counts of one that it replaces. */
+PVM_API int pvm_trigger_keep(pvm_executor *executor, int64_t trigger, const char *stream,
+                             const char *name, pvm_trigger_mode mode, int goes_on);
 /* From PVM_TRIGGER_OFF it begins anew. */
 PVM_API int pvm_trigger_set_mode(pvm_executor *executor, int64_t trigger, pvm_trigger_mode mode);
 

@@ -4,10 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../../engine/stream/pack.h"
+#include "counter_keep.h"
+#include "event_store.h"
 #include "executor.h"
+#include "feature_store.h"
 #include "firing.h"
+#include "runtime.h"
 #include "trigger_set.h"
 
 typedef struct pvm_trigger {
@@ -15,6 +20,7 @@ typedef struct pvm_trigger {
   int64_t task;
   stream_condition *condition; /* one of these two */
   stream_counter *counter;
+  _Atomic(char *) keep; /* the name that what the counter has fired with is kept under; NULL */
   _Atomic uint64_t fired;
   pvm_start_counts starts;
   char name[PVM_NAME_MAX + 1];
@@ -90,6 +96,20 @@ void pvm_trigger_enough(void *context, const stream_amount *amount) {
   f->tasks = amount->way >> 16;
   start_task(f, trigger, amount->mode, write_amount(f, trigger->name, amount));
   f->tasks = tasks;
+}
+
+void pvm_trigger_settled(void *context, const stream_amount *amount) {
+  pvm_firing *f = context;
+  pvm_trigger *trigger = amount->user;
+  const char *keep = atomic_load(&trigger->keep);
+  if (keep != NULL && amount->mode != PVM_TRIGGER_OFF)
+    pvm_counter_keep_note(pvm_executor_features(f->executor), keep, amount);
+}
+
+void pvm_trigger_forget(void *user) {
+  pvm_trigger *trigger = user;
+  free(atomic_load(&trigger->keep));
+  free(trigger);
 }
 
 /* ---- The table ---------------------------------------------------------- */
@@ -192,6 +212,105 @@ int64_t pvm_trigger_add(pvm_executor *executor, int64_t task, const char *name,
   return id;
 }
 
+/* ---- From process to process -------------------------------------------- */
+
+/* Is another trigger's counter kept under this name, of the version that comes or goes? With the lock. */
+static int is_kept_by_another(const pvm_trigger_table *table, const pvm_trigger *one,
+                              const char *keep) {
+  for (uint32_t i = 0; i < table->count; i++) {
+    const pvm_trigger *other = table->slots[i].trigger;
+    const char *name = other != NULL && other != one ? atomic_load(&other->keep) : NULL;
+    if (name != NULL && strcmp(name, keep) == 0) return 1;
+  }
+  return 0;
+}
+
+typedef struct recalling {
+  feature_store *features;
+  const char *keep;
+} recalling;
+
+static uint64_t last_of(void *arg, stream_text key) {
+  const recalling *r = arg;
+  return pvm_counter_keep_last(r->features, r->keep, key);
+}
+
+/* The number that the next event of a stream gets, less one. */
+static uint64_t last_in(store_stream *stream) {
+  store_stats stats;
+  if (stream == NULL) return 0;
+  store_stream_stats(stream, &stats);
+  return stats.next - 1;
+}
+
+/* Count on from what is kept, with the lock. What is enough by now goes to the host, which counts an
+** invocation before it ends. */
+static int resume(pvm_executor *executor, struct pvm_trigger_set *set, pvm_trigger *trigger,
+                  const char *keep, store_stream *kept) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  recalling r = {pvm_executor_features(executor), keep};
+  stream_recount how = {.kept = kept,
+                        .last_of = last_of,
+                        .arg = &r,
+                        .wall_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec,
+                        .now_ns = pvm_now()};
+  uint64_t last = last_in(kept);
+  int known = pvm_counter_keep_find(r.features, keep, &how.after);
+  if (!known || how.after > last) { /* a stream that begins again has lower numbers */
+    how.after = last;
+    pvm_counter_keep_begin(r.features, keep, last);
+  }
+  pvm_fired_batch fired = {0};
+  pvm_firing f = {.executor = executor, .set = set, .batch = &fired, .appended = 1};
+  int status = stream_counter_recount(set->stream, trigger->counter, &how, &f);
+  if (fired.count != 0 && pvm_outbox_put(&executor->outbox, &fired) != 0) status = STREAM_E_NOMEM;
+  pvm_park_ring(&executor->collector);
+  pvm_fired_free(&fired);
+  pvm_firing_free(&f);
+  return status == STREAM_OK ? PVM_OK : PVM_E_NOMEM;
+}
+
+/* With the lock. *name is taken over if it is kept. */
+static int keep_counter(pvm_executor *executor, struct pvm_trigger_set *set, pvm_trigger *trigger,
+                        const char *stream, char **name, int mode, int goes_on) {
+  feature_store *features = pvm_executor_features(executor);
+  store_stream *kept = pvm_store_find(set->store, stream);
+  if (kept != NULL && store_stream_level(kept) == STORE_MEMORY) return PVM_OK;
+  const char *former = atomic_load(&trigger->keep);
+  if (former != NULL && strcmp(former, *name) != 0) return PVM_E_INVALID;
+  if (former == NULL) {
+    former = *name;
+    atomic_store(&trigger->keep, *name);
+    *name = NULL;
+  }
+  uint64_t after;
+  if (mode == PVM_TRIGGER_OFF) pvm_counter_keep_forget(features, former);
+  else if (!goes_on) return resume(executor, set, trigger, former, kept);
+  else if (!pvm_counter_keep_find(features, former, &after))
+    pvm_counter_keep_begin(features, former, stream_counter_settled(set->stream, trigger->counter));
+  return PVM_OK;
+}
+
+int pvm_trigger_keep(pvm_executor *executor, int64_t id, const char *stream, const char *keep,
+                     pvm_trigger_mode mode, int goes_on) {
+  struct pvm_trigger_set *set;
+  int status = pvm_trigger_set_of(executor, &set, NULL);
+  if (status != PVM_OK) return status;
+  if (stream == NULL || keep == NULL || strlen(keep) > PVM_COUNTER_NAME_MAX || !valid_mode(mode))
+    return PVM_E_INVALID;
+  char *name = strdup(keep);
+  if (name == NULL) return PVM_E_NOMEM;
+  pthread_mutex_lock(&set->triggers.lock);
+  slot *found = find(&set->triggers, id);
+  if (found == NULL || found->trigger->counter == NULL) status = PVM_E_UNKNOWN;
+  else if (set->store != NULL && pvm_executor_features(executor) != NULL)
+    status = keep_counter(executor, set, found->trigger, stream, &name, (int)mode, goes_on);
+  pthread_mutex_unlock(&set->triggers.lock);
+  free(name);
+  return status;
+}
+
 int pvm_trigger_remove(pvm_executor *executor, int64_t id) {
   struct pvm_trigger_set *set;
   int status = pvm_trigger_set_of(executor, &set, NULL);
@@ -201,6 +320,9 @@ int pvm_trigger_remove(pvm_executor *executor, int64_t id) {
   if (found != NULL) {
     stream_condition *condition = found->trigger->condition;
     stream_counter *counter = found->trigger->counter;
+    const char *keep = atomic_load(&found->trigger->keep);
+    if (keep != NULL && !is_kept_by_another(&set->triggers, found->trigger, keep))
+      pvm_counter_keep_forget(pvm_executor_features(executor), keep);
     found->trigger = NULL;
     found->generation = (found->generation + 1) & INT32_MAX;
     free_slot(&set->triggers, found);

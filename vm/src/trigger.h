@@ -22,6 +22,10 @@ void pvm_trigger_table_free(pvm_trigger_table *table);
 ** counter that has counted enough. */
 void pvm_trigger_fire(void *context, const stream_match *matches, size_t count);
 void pvm_trigger_enough(void *context, const stream_amount *amount);
+/* What it counted is not to be counted again in the next process. */
+void pvm_trigger_settled(void *context, const stream_amount *amount);
+/* `user` is a trigger that is gone. */
+void pvm_trigger_forget(void *user);
 
 /* Of a status of the stream store, but STREAM_E_STORE. */
 int pvm_trigger_status(int stream_status);

@@ -65,6 +65,7 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
   stream.max_pending = config->max_pending;
   stream.fire = pvm_trigger_fire;
   stream.enough = pvm_trigger_enough;
+  stream.settled = pvm_trigger_settled;
   stream.taken = taken;
   set->store = config->store;
   if (config->store == NULL && config->streams_len != 0) {
@@ -82,7 +83,7 @@ static int make_set(pvm_executor *executor, const pvm_trigger_config *config, ch
   stream.intake = set->intake;
   stream.hold = hold_event;
   stream.let_go = let_event_go;
-  stream.forget = free;
+  stream.forget = pvm_trigger_forget;
   set->stream = stream_triggers_new(&stream, err);
   if (set->stream == NULL) {
     stream_intake_free(set->intake);

@@ -71,6 +71,49 @@ static void enough(void *context, const stream_amount *amount) {
   }
 }
 
+/* With the counter's lock: whatever is settled has been handed out. */
+static uint64_t upto[2];
+
+static void settled(void *context, const stream_amount *amount) {
+  (void)context;
+  _Atomic uint64_t *count = amount->user;
+  if (count < counted || count > counted + 1) return;
+  int which = (int)(count - counted);
+  CHECK(amount->settled >= upto[which]);
+  for (uint64_t i = upto[which] + 1; which == 0 && i <= amount->settled; i++)
+    CHECK(atomic_load(&taken[0][i]) == 1);
+  upto[which] = amount->settled;
+}
+
+static uint64_t last_of(void *arg, stream_text key) {
+  CHECK(key.len == 1);
+  return *(uint64_t *)arg;
+}
+
+/* What is kept counts again: from a number on; of keys what no firing is known to have had. */
+static void recount(store *store, stream_counter *const lasting[2], uint64_t all) {
+  store_stream *stream;
+  char err[STREAM_ERR_MAX];
+  CHECK(store_stream_open(store, "clicks", &stream, err) == STORE_OK);
+  stream_recount how = {.kept = stream, .after = all - 15, .last_of = last_of, .arg = &all};
+  for (int i = 0; i < 2; i++) {
+    memset((void *)taken[i], 0, all + 1);
+    atomic_store(&counted[i], 0);
+    CHECK(upto[i] == all && stream_counter_settled(triggers, lasting[i]) == all);
+    upto[i] = 0;
+  }
+  memset((void *)taken[0], 1, all - 14);
+  CHECK(stream_counter_recount(triggers, lasting[0], &how, NULL) == STREAM_OK);
+  CHECK(atomic_load(&counted[0]) == 10 && upto[0] == all - 5);
+  CHECK(stream_counter_recount(triggers, lasting[1], &how, NULL) == STREAM_OK);
+  uint64_t most = all - 8;
+  how.arg = &most;
+  CHECK(stream_counter_recount(triggers, lasting[1], &how, NULL) == STREAM_OK);
+  CHECK(stream_counters_tick(triggers, 0, 1, NULL) == UINT64_MAX);
+  CHECK(atomic_load(&counted[0]) == 15 && atomic_load(&counted[1]) == 8);
+  CHECK(upto[0] == all);
+}
+
 static void fire(void *context, const stream_match *matches, size_t count) {
   (void)context, (void)matches, (void)count;
   CHECK(!"there are no conditions");
@@ -137,17 +180,18 @@ int main(int argc, char **argv) {
   stream_config_init(&config);
   config.fire = fire;
   config.enough = enough;
+  config.settled = settled;
   config.forget = forget;
   config.store = store;
   config.max_keys = 5; /* fewer than there are: some are fired early */
   triggers = stream_triggers_new(&config, err);
   CHECK(triggers != NULL);
+  stream_counter *lasting[2];
   for (int i = 0; i < 2; i++) {
     taken[i] = calloc(all + 1, 1);
     unsigned char counter[128];
     size_t len = put_counter(counter, "clicks", i == 1 ? "user" : "", 10);
-    stream_counter *lasting;
-    CHECK(stream_counter_add(triggers, counter, len, 1, (void *)&counted[i], NULL, &lasting,
+    CHECK(stream_counter_add(triggers, counter, len, 1, (void *)&counted[i], NULL, &lasting[i],
                              err) == STREAM_OK);
   }
   pthread_t threads[THREADS], changer;
@@ -161,10 +205,9 @@ int main(int argc, char **argv) {
   atomic_store(&over, 1);
   pthread_join(changer, NULL);
   CHECK(stream_counters_tick(triggers, 0, 1, NULL) == UINT64_MAX);
-  for (int i = 0; i < 2; i++) {
-    CHECK(atomic_load(&counted[i]) == all);
-    free((void *)taken[i]);
-  }
+  for (int i = 0; i < 2; i++) CHECK(atomic_load(&counted[i]) == all);
+  recount(store, lasting, all);
+  for (int i = 0; i < 2; i++) free((void *)taken[i]);
   stream_stats stats;
   stream_triggers_stats(triggers, &stats);
   CHECK(stats.counters == CHANGED + 2 && stats.events == 2 * all);
