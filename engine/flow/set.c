@@ -202,9 +202,11 @@ int flow_prepare(flow_set *set, const void *declaration, size_t len, void *user,
 }
 
 int flow_start(flow_set *set, flow *flow, struct flow *replaces) {
-  pthread_mutex_lock(&set->ticking);
-  flow_core_restart(flow->core);
-  pthread_mutex_unlock(&set->ticking);
+  if (replaces == NULL || replaces->core != flow->core) {
+    pthread_mutex_lock(&set->ticking);
+    flow_core_restart(flow->core);
+    pthread_mutex_unlock(&set->ticking);
+  }
   pthread_mutex_lock(&set->changing);
   int status = change(set, replaces, flow);
   pthread_mutex_unlock(&set->changing);

@@ -50,7 +50,7 @@ class Clock:
         if max(self.latest) == -FAR:
             return
         for side, since in enumerate(self.rested):
-            if since is None:
+            if since is None or wall < since:  # the clock is set back
                 self.rested[side] = wall
             elif wall - since >= self.idle:
                 self.silent.add(side)
