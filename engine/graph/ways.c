@@ -11,7 +11,7 @@
 #include "heavy.h"
 #include "multiples.h"
 
-#define MOVE_RATE 6e9 /* bytes a second between layouts, read and written */
+#define MOVE_RATE 3e10 /* bytes a second between layouts, read and written */
 #define MOVE_START 1e-6
 
 void pvg_blocked_info(const pvg_info *plain, pvg_info *blocked) {
