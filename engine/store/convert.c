@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files.h"
 #include "names.h"
 #include "sealed.h"
 #include "stream.h"
@@ -26,9 +27,7 @@
 
 static int tell(char *err, const char *path) {
   snprintf(err, STORE_ERR_MAX, "%s: %s", path, strerror(errno));
-  return errno == ENOSPC || errno == EDQUOT ? STORE_E_FULL
-         : errno == ENOMEM                  ? STORE_E_NOMEM
-                                            : STORE_E_IO;
+  return store_file_status();
 }
 
 static int is_there(const char *path) {

@@ -7,6 +7,16 @@
 #ifndef STORE_FILES_H
 #define STORE_FILES_H
 
+#include <errno.h>
+
+#include "store.h"
+
+/* What a call on a file failed of, by errno: STORE_E_FULL, STORE_E_NOMEM or STORE_E_IO. */
+static inline int store_file_status(void) {
+  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) return STORE_E_FULL;
+  return errno == ENOMEM ? STORE_E_NOMEM : STORE_E_IO;
+}
+
 typedef struct store_files store_files;
 
 /* With the permissions of the calling thread. NULL without memory, or if there is no thread to be had. */

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files.h"
+
 #define PREFIX "stream-" /* the stream's name follows, odd bytes as %41 */
 
 static int is_plain(unsigned char c) {
@@ -57,7 +59,7 @@ int store_folder_take(const char *folder, int make, int *lock_file, char *err) {
   char *path;
   if (make && mkdir(folder, 0700) != 0 && errno != EEXIST) {
     snprintf(err, STORE_ERR_MAX, "%s: %s", folder, strerror(errno));
-    return errno == ENOSPC ? STORE_E_FULL : STORE_E_IO;
+    return store_file_status();
   }
   if (asprintf(&path, "%s/lock", folder) < 0) return STORE_E_NOMEM;
   *lock_file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

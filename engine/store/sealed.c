@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "files.h"
+
 _Static_assert(sizeof(store_sealed_head) <= 512, "one sector, so that it is written whole");
 _Static_assert(sizeof(store_block) == sizeof(store_block_words), "the same words");
 
@@ -62,7 +64,7 @@ int store_sealed_begin(store_segment *segment, const char *stream) {
     return STORE_E_IO;
   /* not through the mapping: a kill must not leave half of it */
   return pwrite(segment->file, &head, sizeof head, 0) == (ssize_t)sizeof head ? STORE_OK
-                                                                              : STORE_E_IO;
+                                                                              : store_file_status();
 }
 
 static int reserve_block(store_sealed *sealed) {

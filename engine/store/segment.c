@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "checksum.h"
+#include "files.h"
 #include "sealed.h"
 
 _Static_assert(sizeof(store_record) == 48, "as segment.h says");
@@ -80,7 +81,7 @@ static int allocate(int file, uint64_t bytes) {
   int error = posix_fallocate(file, 0, (off_t)bytes);
   if (error == 0) return STORE_OK;
   errno = error;
-  return error == ENOSPC || error == EDQUOT || error == EFBIG ? STORE_E_FULL : STORE_E_IO;
+  return store_file_status();
 }
 
 static uint32_t head_sum(const store_segment_head *head) {
@@ -105,7 +106,7 @@ static int make_file(store_segment *segment, const char *folder) {
     return STORE_E_NOMEM;
   }
   segment->file = open(segment->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (segment->file < 0) return errno == ENOSPC || errno == EDQUOT ? STORE_E_FULL : STORE_E_IO;
+  if (segment->file < 0) return store_file_status();
   return allocate(segment->file, segment->bytes);
 }
 
@@ -152,7 +153,8 @@ int store_segment_begin(store_segment *segment, const store_origin *origin, uint
   store_segment_head head;
   store_head_fill(segment, STORE_SEGMENT_MAGIC, &head);
   if (segment->file < 0) memcpy(segment->map, &head, sizeof head);
-  else if (pwrite(segment->file, &head, sizeof head, 0) != (ssize_t)sizeof head) return STORE_E_IO;
+  else if (pwrite(segment->file, &head, sizeof head, 0) != (ssize_t)sizeof head)
+    return store_file_status();
   return STORE_OK;
 }
 

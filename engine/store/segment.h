@@ -90,7 +90,8 @@ typedef struct store_origin {
 ** _FULL or _IO (errno). */
 int store_segment_make(const store_origin *origin, uint64_t bytes, uint64_t number,
                        store_segment **out);
-/* Its first event has this sequence number. Opens, allocates and maps nothing. STORE_OK or _IO. */
+/* Its first event has this sequence number. Opens, allocates and maps nothing. STORE_OK,
+** _FULL or _IO. */
 int store_segment_begin(store_segment *segment, const store_origin *origin, uint64_t sequence);
 /* One that nobody has seen goes, and its file. errno stays. */
 void store_segment_discard(store_segment *segment);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../stream/symbol.h"
+#include "files.h"
 #include "sealed.h"
 
 /* ---- Segments ----------------------------------------------------------- */
@@ -229,7 +230,7 @@ static int load_folder(store_stream *stream, const char *folder, char *err) {
   if (stream->folder == NULL) return STORE_E_NOMEM;
   if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
     snprintf(err, STORE_ERR_MAX, "%s: %s", folder, strerror(errno));
-    return errno == ENOSPC || errno == EDQUOT ? STORE_E_FULL : STORE_E_IO;
+    return store_file_status();
   }
   int status = load_all(stream, err);
   if (stream->next == 0) stream->next = 1;

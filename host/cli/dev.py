@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from polyvm.host import dev, dev_triggers, event_fields, finder
+from polyvm.host import dev, dev_triggers, event_fields, finder, log
 from polyvm.host.cli import events_key
 from polyvm.host.errors import ExitCode, MissingError, UsageError
 from polyvm.host.lines import OverlongLine, read_lines
@@ -69,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> ExitCode:
     """Print each result as a line of JSON; tracebacks go to stderr."""
+    log.configure()
     code = ExitCode.OK
     with dev.opened(finder.find(options.task), _beside(options)) as task:
         for lost in task.losses:

@@ -78,7 +78,9 @@ def test_events_start_it_and_what_it_appends_does(folder: Path) -> None:
     with dev.opened(folder) as task:
         assert values(task.event(event("view", "ada", 1))) == []
         assert values(task.event(event("buy", "ada", 2), event("buy", "bob", 3))) == ["pair"]
-        assert values(task.event(event("buy", "eve", 70))) == [["ada", 1], ["bob", 1]]
+        # Windows that close at one time do so in whatever order their keys have.
+        closed = values(task.event(event("buy", "eve", 70)))
+        assert sorted(closed) == [["ada", 1], ["bob", 1]]
         given = [event("view", "eve", 71), event("buy", "eve", 72)]
         assert task({"append": given}).value == 2
         assert values(list(task.started())) == ["pair"]

@@ -143,12 +143,11 @@ static void *change(void *argument) {
   uint64_t *seed = argument;
   stream_counter *counters[CHANGED] = {NULL};
   uint64_t added = 0;
-  while (!atomic_load(&over) || added < CHANGED) {
+  for (int places = 0; !atomic_load(&over) || places < CHANGED;) {
     *seed = *seed * 6364136223846793005u + 1442695040888963407u;
     size_t at = (*seed >> 33) % CHANGED;
     stream_counter *former = counters[at], *made;
-    if ((*seed >> 36) % 5 == 0)
-      CHECK(stream_counters_tick(triggers, *seed >> 50, 0, NULL) > 0);
+    if ((*seed >> 36) % 5 == 0) CHECK(stream_counters_tick(triggers, *seed >> 50, 0, NULL) > 0);
     if (former != NULL && (*seed >> 40) % 3 == 0) {
       stream_counter_set(triggers, former, (int)(*seed >> 42) & 1);
       continue;
@@ -161,6 +160,7 @@ static void *change(void *argument) {
     CHECK(stream_is_counter(counter, len));
     CHECK(stream_counter_add(triggers, counter, len, 1, user, former, &made, err) == STREAM_OK);
     if (former != NULL) stream_counter_remove(triggers, former);
+    places += former == NULL;
     counters[at] = made;
     added++;
   }
