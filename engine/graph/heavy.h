@@ -11,6 +11,7 @@ typedef struct pvg_option {
   pvb_way way; /* of heavy steps */
   pvb_layout reads, writes;
   double seconds; /* predicted, or measured */
+  bool prepared;  /* its backend has shown that it can be prepared */
   bool measured;
 } pvg_option;
 

@@ -362,6 +362,31 @@ static int choose(pvg_heavy *heavy) {
   return pvt_poll();
 }
 
+/* Chosen ways that a backend does not prepare after all: a library may tell only then that it has nothing
+** fast for a work. They are options no more. How many there were, or a negative status. */
+static int refuse(pvg_heavy *heavy) {
+  int refused = 0;
+  for (int i = 0; i < heavy->item_count; i++) {
+    pvg_item *item = &heavy->items[i];
+    if (item->step == NULL || item->work == NULL || item->option_count < 2) continue;
+    pvg_option *option = &item->options[item->chosen];
+    if (option->prepared || option->measured || option->way.backend == pvb_backend_at(0)) continue;
+    pvb_kernel *kernel = NULL;
+    int status = option->way.backend->prepare(item->work, &option->way, &kernel);
+    if (status >= 0) {
+      pvb_release(kernel);
+      option->prepared = true;
+      continue;
+    }
+    if (status != PVT_E_UNSUPPORTED) return status;
+    item->option_count--;
+    memmove(option, option + 1, (size_t)(item->option_count - item->chosen) * sizeof *option);
+    item->chosen = 0;
+    refused++;
+  }
+  return refused;
+}
+
 /* ---- Making it so -------------------------------------------------------- */
 
 static int describe_arena(pvg_plan *plan, int number) {
@@ -547,7 +572,11 @@ static int plan_ways(pvg_heavy *heavy) {
     item->options[1].seconds = elements * 1.5e-10;
   }
   if (status >= 0) status = pvg_heavy_measure(heavy);
-  if (status >= 0) status = choose(heavy);
+  int refused = 1;
+  while (status >= 0 && refused > 0) {
+    status = choose(heavy);
+    if (status >= 0) status = refused = refuse(heavy);
+  }
   return status < 0 ? status : rewrite(heavy);
 }
 
