@@ -1,11 +1,12 @@
 /* search.c - predicted times made better by measurements, within a budget.
 **
-** Works that are described alike are measured once. Those that matter most by prediction come first,
-** and of each the ways that are not far behind the best: of all works those that are close to it, then,
-** as far as the budget goes, the others. Inputs are zeros of the true shapes and
-** strides; weights are the true ones, and what was packed for measuring is given back. Of a model
-** with more weights than the near caches hold, other memory is read before each run: a way has to be
-** good as it will be run, not as it is when repeated.
+** Works that are described alike are measured once. Those that matter most by prediction come
+** first, and of each the ways that are not far behind the best: of all works those that are
+** close to it, then, as far as the budget goes, the others, and those of works that take next to
+** nothing. Inputs are zeros of the true shapes and strides; weights are the true ones, and what
+** was packed for measuring is given back. Of a model with more weights than the near caches
+** hold, other memory is read before each run: a way has to be good as it will be run, not as it
+** is when repeated.
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@
 #define CLOSE 1.3                 /* times the best prediction: ways that are measured first */
 #define WORTH 2.5                 /* times the best prediction: ways beyond that are not measured */
 #define PATIENT 60.0              /* seconds of budget, from which on every way is measured */
-#define LEAST 2e-6                /* seconds: works below that are left to prediction */
+#define LEAST 2e-6                /* seconds: works below that come last */
 #define ENOUGH 4e-3               /* seconds of runs of one way */
 #define NEAR ((size_t)1 << 20)    /* bytes: weights of a larger model are not in the near caches */
 #define BEYOND ((size_t)16 << 20) /* nor in the last one */
@@ -214,12 +215,12 @@ static void recall(pvg_heavy *heavy, pvg_item *item, const char *work) {
 }
 
 /* The ways of a subject up to so many times its best. */
-static int measure(pvg_heavy *heavy, subject *subject, const surroundings *around, double worth,
-                   double until) {
+static int measure(pvg_heavy *heavy, subject *subject, const surroundings *around, double least,
+                   double worth, double until) {
   pvg_item *item = subject->item;
   double best = best_of(item);
   bool patient = heavy->model->options.budget >= PATIENT;
-  if (item->option_count < 2 || (best < LEAST && !patient)) return PVT_OK;
+  if (item->option_count < 2 || (best < least && !patient)) return PVT_OK;
   for (int o = 0; o < item->option_count; o++) {
     pvg_option *option = &item->options[o];
     if (option->measured || (option->seconds > worth * best && !patient)) continue;
@@ -268,9 +269,13 @@ int pvg_heavy_measure(pvg_heavy *heavy) {
     if (around.others != NULL)
       memset(pvt_buffer_data(around.others), 1, pvt_buffer_size(around.others));
     qsort(subjects, count, sizeof *subjects, heaviest_first);
-    for (int round = 0; round < 2; round++)
+    static const struct {
+      double least, worth;
+    } rounds[] = {{LEAST, CLOSE}, {LEAST, WORTH}, {0, WORTH}};
+    for (int round = 0; round < 3; round++)
       for (size_t i = 0; i < count && status >= 0 && now() < until; i++)
-        status = measure(heavy, &subjects[i], &around, round == 0 ? CLOSE : WORTH, until);
+        status =
+            measure(heavy, &subjects[i], &around, rounds[round].least, rounds[round].worth, until);
     pvt_buffer_release(around.others);
     pvg_timings_spend(heavy->model->timings, now() - start);
     if (status >= 0) pvg_timings_save(heavy->model);
